@@ -1,0 +1,107 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Configuration of the motion VQ-VAE, the first stage of TM2T."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class MotionVQConfig(PreTrainedConfig):
+    """
+    Configuration of [`MotionVQModel`]. The defaults of the sizes are those of the released TM2T models; the default
+    codebook learning is one that cannot collapse (the paper's is `"gradient"`).
+
+    Args:
+        feature_size: features of a frame; `12 * joints - 1` in the HumanML3D representation.
+        contact_size: the last features (foot contacts) that only the decoder makes; 0 shows them to the encoder too.
+        hidden_size: width of all convolutions and of the codebook vectors.
+        unit_length: frames of one motion token: 2, 4, 8, ... (each doubling is one strided convolution).
+        codebook_size: number K of codes. The motion vocabulary is these, then `<bom>`, `<eom>` and `<pad>`.
+        num_encoder_blocks: residual blocks after each strided convolution.
+        num_decoder_blocks: residual blocks before the upsampling.
+        dilation_growth_rate: the i-th of a row of residual blocks is dilated by this to the power i; 1 is the paper.
+        codebook_update: `"gradient"` (the paper), `"ema"` (moving averages) or `"ema_reset"` (and codes that fall out
+            of use are restarted at latents of the batch).
+        commitment_weight: beta of the paper.
+        ema_decay: decay of the moving averages.
+        reset_threshold: codes chosen less often than this per batch, on moving average, are restarted.
+        position_loss_weight: weight of an additional L1 on the joint positions alone; 0 is the paper.
+        drift_loss_weight: weight of an L1 on the root's velocities summed over time, which is what makes a decoded
+            figure drift from its path; 0 is the paper.
+        fps: frames a second, so that lengths can be given in seconds.
+    """
+
+    model_type = "tm2t-vq"
+
+    feature_size: int = 263
+    contact_size: int = 4
+    hidden_size: int = 1024
+    unit_length: int = 4
+    codebook_size: int = 1024
+    num_encoder_blocks: int = 1
+    num_decoder_blocks: int = 3
+    dilation_growth_rate: int = 1
+    codebook_update: str = "ema_reset"
+    commitment_weight: float = 1.0
+    ema_decay: float = 0.99
+    reset_threshold: float = 0.5
+    position_loss_weight: float = 0.0
+    drift_loss_weight: float = 0.0
+    fps: float = 20.0
+
+    def validate_architecture(self):
+        """Checks that hold across fields."""
+        for name in ("feature_size", "hidden_size", "codebook_size", "dilation_growth_rate", "fps"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` must be positive; got {getattr(self, name)}.")
+        if self.unit_length < 2 or self.unit_length & (self.unit_length - 1):
+            raise ValueError(f"`unit_length` must be a power of two from 2 on; got {self.unit_length}.")
+        if not 0 <= self.contact_size < self.feature_size:
+            raise ValueError(
+                f"`contact_size` ({self.contact_size}) must leave the encoder some of the "
+                f"{self.feature_size} features."
+            )
+        if self.codebook_update not in ("gradient", "ema", "ema_reset"):
+            raise ValueError(
+                f"`codebook_update` must be 'gradient', 'ema' or 'ema_reset'; got {self.codebook_update!r}."
+            )
+        if not 0 < self.ema_decay < 1:
+            raise ValueError(f"`ema_decay` must lie between 0 and 1; got {self.ema_decay}.")
+        if (self.position_loss_weight or self.drift_loss_weight) and (self.feature_size + 1) % 12:
+            raise ValueError(
+                "`position_loss_weight` and `drift_loss_weight` need the HumanML3D representation, whose "
+                f"`feature_size` is 12 * joints - 1; got {self.feature_size}."
+            )
+
+    @property
+    def num_joints(self) -> int:
+        """Joints behind the features, when they are the HumanML3D representation."""
+        return (self.feature_size + 1) // 12
+
+    @property
+    def motion_vocab_size(self) -> int:
+        """Codes and the three special ids."""
+        return self.codebook_size + 3
+
+    @property
+    def bom_id(self) -> int:
+        """Id of `<bom>`, the begin of a motion."""
+        return self.codebook_size
+
+    @property
+    def eom_id(self) -> int:
+        """Id of `<eom>`, the end of a motion."""
+        return self.codebook_size + 1
+
+    @property
+    def pad_id(self) -> int:
+        """Id of `<pad>` in the motion vocabulary."""
+        return self.codebook_size + 2
+
+    @property
+    def seconds_per_token(self) -> float:
+        return self.unit_length / self.fps
+
+
+__all__ = ["MotionVQConfig"]

@@ -1,0 +1,389 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The motion VQ-VAE of TM2T (section 3.1 of the paper): motion features to discrete codes and back."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from .configuration_motion_vq import MotionVQConfig
+
+LEAKY_SLOPE = 0.2
+
+
+@dataclass
+class MotionVQOutput(ModelOutput):
+    """
+    Output of [`MotionVQModel`]; all losses are means over the frames or tokens that the mask keeps.
+
+    Args:
+        loss: what training minimises: the sum of the losses below with their weights.
+        reconstruction: `(batch, tokens * unit_length, features)`, normalised.
+        codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
+        quantized: `(batch, tokens, hidden)` codebook vectors, with the straight-through gradient.
+        reconstruction_loss: L1 between the reconstruction and the input.
+        codebook_loss: pulls the codebook to the latents; zero when moving averages do that.
+        commitment_loss: pulls the latents to the codebook; not yet weighted.
+        position_loss, drift_loss: not yet weighted; None when their weight is 0.
+        perplexity: of the codes used in the batch.
+    """
+
+    loss: Tensor | None = None
+    reconstruction: Tensor | None = None
+    codes: Tensor | None = None
+    quantized: Tensor | None = None
+    reconstruction_loss: Tensor | None = None
+    codebook_loss: Tensor | None = None
+    commitment_loss: Tensor | None = None
+    position_loss: Tensor | None = None
+    drift_loss: Tensor | None = None
+    perplexity: Tensor | None = None
+
+
+class MotionVQResidualBlock(nn.Module):
+    def __init__(self, config: MotionVQConfig, depth: int):
+        super().__init__()
+        dilation = config.dilation_growth_rate**depth
+        self.conv1 = nn.Conv1d(config.hidden_size, config.hidden_size, 3, padding=dilation, dilation=dilation)
+        self.conv2 = nn.Conv1d(config.hidden_size, config.hidden_size, 3, padding=1)
+
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        inner = _masked(F.leaky_relu(self.conv1(hidden), LEAKY_SLOPE), mask)
+        return _masked(hidden + self.conv2(inner), mask)
+
+
+class MotionVQEncoder(nn.Module):
+    """(batch, features, frames) -> (batch, hidden, frames // unit_length)."""
+
+    def __init__(self, config: MotionVQConfig):
+        super().__init__()
+        sizes = [config.feature_size - config.contact_size] + [config.hidden_size] * _num_stages(config)
+        self.downsamples = nn.ModuleList(
+            nn.Conv1d(size, config.hidden_size, 4, stride=2, padding=1) for size in sizes[:-1]
+        )
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(MotionVQResidualBlock(config, depth) for depth in range(config.num_encoder_blocks))
+            for _ in self.downsamples
+        )
+
+    def forward(self, hidden: Tensor, lengths: Tensor | None) -> Tensor:
+        hidden = _masked(hidden, _mask(lengths, hidden.shape[-1]))
+        for downsample, blocks in zip(self.downsamples, self.blocks, strict=True):
+            hidden = F.leaky_relu(downsample(hidden), LEAKY_SLOPE)  # (batch, hidden, frames // 2)
+            lengths = None if lengths is None else lengths // 2
+            mask = _mask(lengths, hidden.shape[-1])
+            hidden = _masked(hidden, mask)
+            for block in blocks:
+                hidden = block(hidden, mask)
+        return hidden
+
+
+class MotionVQDecoder(nn.Module):
+    """(batch, hidden, tokens) -> (batch, features, tokens * unit_length)."""
+
+    def __init__(self, config: MotionVQConfig):
+        super().__init__()
+        stages = _num_stages(config)
+        sizes = [config.hidden_size] * stages + [config.feature_size]
+        self.blocks = nn.ModuleList(MotionVQResidualBlock(config, depth) for depth in range(config.num_decoder_blocks))
+        self.upsamples = nn.ModuleList(nn.Conv1d(sizes[i], sizes[i + 1], 3, padding=1) for i in range(stages))
+        self.output = nn.Conv1d(config.feature_size, config.feature_size, 3, padding=1)
+
+    def forward(self, hidden: Tensor, lengths: Tensor | None) -> Tensor:
+        mask = _mask(lengths, hidden.shape[-1])
+        hidden = _masked(hidden, mask)
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        for upsample in self.upsamples:
+            hidden = F.leaky_relu(upsample(F.interpolate(hidden, scale_factor=2.0, mode="nearest")), LEAKY_SLOPE)
+            lengths = None if lengths is None else lengths * 2
+            mask = _mask(lengths, hidden.shape[-1])
+            hidden = _masked(hidden, mask)  # (batch, hidden, tokens * 2)
+        return _masked(self.output(hidden), mask)
+
+
+class MotionVQQuantizer(nn.Module):
+    """The nearest codebook vector of each latent (equation 1 of the paper), and the learning of the codebook.
+
+    The moving averages `code_uses` (tokens a batch that chose each code) and `code_sums` (the sum of their latents)
+    are needed only to go on training: `save_pretrained` leaves them out, and they restart from the codebook.
+    """
+
+    def __init__(self, config: MotionVQConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.codebook_size, config.hidden_size)
+        if config.codebook_update != "gradient":
+            self.embedding.weight.requires_grad_(False)
+            self.register_buffer("code_uses", torch.zeros(config.codebook_size))
+            self.register_buffer("code_sums", torch.zeros(config.codebook_size, config.hidden_size))
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """(..., hidden) -> (...) int64."""
+        codebook = self.embedding.weight
+        # |z|^2 is the same for every code
+        distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
+        return distances.argmin(-1)
+
+    def forward(self, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """
+        Args:
+            latents: `(batch, tokens, hidden)`.
+            mask: `(batch, tokens)` bool.
+
+        Returns:
+            codes, quantized (straight-through), codebook loss, commitment loss, perplexity.
+        """
+        latents = latents.float()  # under autocast the codebook stays in full precision
+        codes = self.nearest(latents.detach())
+        chosen, kept = codes[mask], latents[mask]  # (kept tokens,), (kept tokens, hidden)
+        vectors = self.embedding(codes)
+        commitment_loss = F.mse_loss(kept, vectors[mask].detach())
+        if self.config.codebook_update == "gradient":
+            codebook_loss = F.mse_loss(vectors[mask], kept.detach())
+        else:
+            codebook_loss = commitment_loss.new_zeros(())
+        uses = _sum_over_processes(torch.bincount(chosen, minlength=self.config.codebook_size).float())
+        share = uses / uses.sum()
+        perplexity = torch.exp(-(share * torch.log(share + 1e-10)).sum())
+        quantized = latents + (vectors - latents).detach()
+        if self.training and self.config.codebook_update != "gradient":
+            self._move_averages(kept.detach(), chosen, uses)
+        return codes, quantized, codebook_loss, commitment_loss, perplexity
+
+    @torch.no_grad()
+    def _move_averages(self, latents: Tensor, codes: Tensor, uses: Tensor):
+        config = self.config
+        sums = torch.zeros_like(self.code_sums).index_add_(0, codes, latents)
+        sums = _sum_over_processes(sums)
+        self.code_uses.lerp_(uses, 1 - config.ema_decay)
+        self.code_sums.lerp_(sums, 1 - config.ema_decay)
+        if config.codebook_update == "ema_reset":
+            dead = self.code_uses < config.reset_threshold
+            draws = torch.randint(len(latents), (config.codebook_size,), device=latents.device)
+            restarts = _from_first_process(latents[draws])
+            # twice the threshold: a restarted code has some batches to find its use
+            restart_uses = 2 * config.reset_threshold
+            self.code_uses.masked_fill_(dead, restart_uses)
+            self.code_sums.copy_(torch.where(dead[:, None], restarts * restart_uses, self.code_sums))
+        alive = self.code_uses > 1e-5
+        means = self.code_sums / self.code_uses.clamp(min=1e-5)[:, None]
+        self.embedding.weight.copy_(torch.where(alive[:, None], means, self.embedding.weight))
+
+
+class MotionVQPreTrainedModel(PreTrainedModel):
+    config: MotionVQConfig
+    base_model_prefix = "vq"
+    main_input_name = "motion_values"
+    _keys_to_ignore_on_save = ["quantizer.code_uses", "quantizer.code_sums"]
+    _keys_to_ignore_on_load_missing = [r"quantizer\.code_(uses|sums)"]
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        initialize_motion_vq(module)
+
+
+def initialize_motion_vq(module: nn.Module):
+    """Initial values of one module of the VQ-VAE, as the original draws them; for models that carry one too."""
+    if isinstance(module, nn.Conv1d):
+        init.xavier_normal_(module.weight)
+        init.zeros_(module.bias)
+    elif isinstance(module, MotionVQQuantizer):
+        bound = 1 / module.config.codebook_size
+        loaded = getattr(module.embedding.weight, "_is_hf_initialized", False)
+        init.uniform_(module.embedding.weight, -bound, bound)
+        if module.config.codebook_update != "gradient":
+            # a new codebook with "ema_reset" counts as out of use, so that the first batch places it;
+            # a loaded one (or "ema") starts as if each code had been chosen at its own place
+            placed_by_batch = module.config.codebook_update == "ema_reset" and not loaded
+            uses = 0.0 if placed_by_batch else max(1.0, 2 * module.config.reset_threshold)
+            init.constant_(module.code_uses, uses)
+            init.copy_(module.code_sums, module.embedding.weight * uses)
+
+
+class MotionVQModel(MotionVQPreTrainedModel):
+    """
+    The motion VQ-VAE: `encode` gives codes, `decode` gives features, `forward` gives both and the training losses.
+
+    All motion values are normalised, as [`MotionFeatureExtractor`] makes them. Padding changes nothing: with an
+    `attention_mask` every clip of a batch is computed as if it were alone.
+    """
+
+    def __init__(self, config: MotionVQConfig):
+        super().__init__(config)
+        self.encoder = MotionVQEncoder(config)
+        self.quantizer = MotionVQQuantizer(config)
+        self.decoder = MotionVQDecoder(config)
+        self.post_init()
+
+    def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """
+        Codes of a batch of motions; frames beyond the last whole token are not seen.
+
+        Args:
+            motion_values: `(batch, frames, features)`, normalised.
+            attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
+
+        Returns:
+            `(batch, frames // unit_length)` int64; clip i has `frames_i // unit_length` codes, then zeros.
+
+        Raises:
+            ValueError: for another feature size, or a clip shorter than one token.
+        """
+        latents, mask = self._latents(motion_values, attention_mask)
+        return self.quantizer.nearest(latents) * mask
+
+    def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """
+        Motion of a batch of codes.
+
+        Args:
+            codes: `(batch, tokens)` int64 from 0 to `codebook_size - 1` (no special ids: see `ids_to_codes`).
+            attention_mask: `(batch, tokens)`, 1 for codes and 0 for the padding behind them.
+
+        Returns:
+            `(batch, tokens * unit_length, features)`, normalised; zeros where padded.
+        """
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.config.codebook_size:
+            raise ValueError(
+                f"`codes` must lie between 0 and {self.config.codebook_size - 1}; special ids such as <bom> "
+                "and <eom> are taken out by `ids_to_codes`."
+            )
+        lengths = None if attention_mask is None else attention_mask.sum(-1)
+        return self._decode_vectors(self.quantizer.embedding(codes), lengths)
+
+    def forward(
+        self, motion_values: Tensor, attention_mask: Tensor | None = None, return_dict: bool | None = None
+    ) -> MotionVQOutput | tuple:
+        """
+        Reconstructs a batch of motions.
+
+        Args:
+            motion_values: `(batch, frames, features)`, normalised.
+            attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
+        """
+        config = self.config
+        latents, mask = self._latents(motion_values, attention_mask)
+        codes, quantized, codebook_loss, commitment_loss, perplexity = self.quantizer(latents, mask)
+        lengths = None if attention_mask is None else mask.sum(-1)
+        reconstruction = self._decode_vectors(quantized, lengths)  # (batch, tokens * unit_length, features)
+
+        frames = mask.repeat_interleave(config.unit_length, dim=1)
+        error = (reconstruction - motion_values[:, : frames.shape[1]]) * frames.unsqueeze(-1)
+        count = frames.sum()
+        losses = {"reconstruction_loss": error.abs().sum() / (count * config.feature_size)}
+        losses["codebook_loss"] = codebook_loss
+        losses["commitment_loss"] = commitment_loss
+        loss = losses["reconstruction_loss"] + codebook_loss + config.commitment_weight * commitment_loss
+        if config.position_loss_weight:
+            columns = 3 * (config.num_joints - 1)
+            losses["position_loss"] = error[..., 4 : 4 + columns].abs().sum() / (count * columns)
+            loss = loss + config.position_loss_weight * losses["position_loss"]
+        if config.drift_loss_weight:
+            drift = error[..., :3].cumsum(1) * frames.unsqueeze(-1)
+            losses["drift_loss"] = drift.abs().sum() / (count * 3)
+            loss = loss + config.drift_loss_weight * losses["drift_loss"]
+        output = MotionVQOutput(
+            loss=loss,
+            reconstruction=reconstruction,
+            codes=codes * mask,
+            quantized=quantized,
+            perplexity=perplexity,
+            **losses,
+        )
+        return_dict = config.return_dict if return_dict is None else return_dict
+        return output if return_dict else output.to_tuple()
+
+    def _latents(self, motion_values: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Latents (batch, tokens, hidden) before quantisation, and the bool mask (batch, tokens) of the real ones."""
+        config = self.config
+        if motion_values.dim() != 3 or motion_values.shape[-1] != config.feature_size:
+            raise ValueError(
+                f"`motion_values` must have the shape (batch, frames, {config.feature_size}); "
+                f"got {tuple(motion_values.shape)}."
+            )
+        lengths = None if attention_mask is None else attention_mask.sum(-1)
+        shortest = motion_values.shape[1] if lengths is None else int(lengths.min())
+        if shortest < config.unit_length:
+            raise ValueError(
+                f"A clip of {shortest} frames is shorter than one motion token ({config.unit_length} frames); "
+                "give longer clips."
+            )
+        seen = motion_values[..., : config.feature_size - config.contact_size]
+        latents = self.encoder(seen.transpose(1, 2), lengths).transpose(1, 2)
+        if lengths is None:
+            return latents, torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
+        return latents, _mask(lengths // config.unit_length, latents.shape[1]).squeeze(1)
+
+    def _decode_vectors(self, vectors: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, tokens, hidden) -> (batch, tokens * unit_length, features)."""
+        return self.decoder(vectors.transpose(1, 2), lengths).transpose(1, 2)
+
+
+def codes_to_ids(codes: Tensor, attention_mask: Tensor | None, config: MotionVQConfig) -> tuple[Tensor, Tensor]:
+    """
+    Motion vocabulary ids `<bom> codes <eom> <pad> …` of padded codes.
+
+    Args:
+        codes: `(batch, tokens)`.
+        attention_mask: `(batch, tokens)`, 1 for codes and 0 for the padding behind them; None when there is none.
+
+    Returns:
+        ids and attention mask, both `(batch, tokens + 2)` int64.
+    """
+    if attention_mask is None:
+        attention_mask = torch.ones_like(codes)
+    lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
+    places = torch.arange(codes.shape[1] + 2, device=codes.device)
+    ids = F.pad(codes, (1, 1))
+    ids = ids.masked_fill(places == 0, config.bom_id)
+    ids = ids.masked_fill(places == lengths + 1, config.eom_id)
+    ids = ids.masked_fill(places > lengths + 1, config.pad_id)
+    return ids, (places <= lengths + 1).long()
+
+
+def ids_to_codes(ids: Tensor, config: MotionVQConfig) -> list[Tensor]:
+    """The codes of each row of motion vocabulary ids (batch, length): special ids left out, ended at `<eom>`."""
+    before_end = (ids == config.eom_id).cumsum(-1) == 0
+    keep = before_end & (ids < config.codebook_size) & (ids >= 0)
+    return [row[kept] for row, kept in zip(ids, keep, strict=True)]
+
+
+def _num_stages(config: MotionVQConfig) -> int:
+    return config.unit_length.bit_length() - 1
+
+
+def _mask(lengths: Tensor | None, size: int) -> Tensor | None:
+    """(batch,) -> (batch, 1, size) bool, True before each length."""
+    if lengths is None:
+        return None
+    return (torch.arange(size, device=lengths.device) < lengths[:, None]).unsqueeze(1)
+
+
+def _masked(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """Zeros in the padding, which a convolution then sees as it sees the end of a clip that is alone."""
+    return hidden if mask is None else hidden * mask
+
+
+def _in_several_processes() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _sum_over_processes(values: Tensor) -> Tensor:
+    if _in_several_processes():
+        torch.distributed.all_reduce(values)
+    return values
+
+
+def _from_first_process(values: Tensor) -> Tensor:
+    if _in_several_processes():
+        torch.distributed.broadcast(values, src=0)
+    return values
+
+
+__all__ = ["MotionVQModel", "MotionVQOutput", "MotionVQPreTrainedModel", "codes_to_ids", "ids_to_codes"]
