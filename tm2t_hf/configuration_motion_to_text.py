@@ -1,0 +1,139 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Configuration of `MotionToTextModel`: sizes of the transformer, its two vocabularies, the motion VQ it carries."""
+
+from typing import Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import MarianConfig
+from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
+
+from .configuration_motion_vq import MotionVQConfig
+
+
+@strict
+class MotionToTextConfig(MarianConfig):
+    """Configuration of a `MotionToTextModel`.
+
+    The defaults are the sizes of TM2T (Guo et al., ECCV 2022) on HumanML3D. The source vocabulary is the motion
+    vocabulary of `codebook_size` K: codes 0 to K-1, `<bom>` K, `<eom>` K+1, `<pad>` K+2. The target vocabulary is the
+    text tokenizer's: `vocab_size`, `pad_token_id`, `bos_token_id`, `eos_token_id` and `decoder_start_token_id` all
+    speak of text. What `MarianConfig` has besides keeps its meaning.
+
+    Args:
+        vq_config: configuration (or its dict) of the motion VQ that the model carries to take motion features; None
+            for a model that takes motion ids only.
+        codebook_size: K. Follows from `vq_config` where that is given; 1024, the paper's, otherwise.
+        vocab_size: number of entries of the text vocabulary.
+        d_model: width of the transformer.
+        encoder_layers, decoder_layers: number of layers.
+        encoder_attention_heads, decoder_attention_heads: number of attention heads; each must divide `d_model`.
+        encoder_ffn_dim, decoder_ffn_dim: inner width of the feed-forward blocks.
+        max_position_embeddings: the most tokens, `<bom>` and `<eom>` included, that a motion or a caption can have.
+        dropout: dropout of each block's output.
+        attention_dropout: dropout of the attention weights.
+        activation_dropout: dropout inside the feed-forward blocks.
+        embedding_dropout: dropout of the embeddings, positions added (the paper's code has none).
+        token_dropout: share of motion tokens hidden in training, their embedding set to zero: a model that has seen
+            gaps depends less on single tokens (the paper's code has none).
+        label_smoothing: share of probability taken from the right token and spread evenly over all *other* tokens, as
+            in the paper's code; `torch` spreads over all tokens, so its figure is V / (V - 1) times this one.
+        loss_reduction: "mean" over the tokens of the labels, or their "sum" (the paper's code).
+        layer_norm_eps: epsilon of the layer norms.
+        pad_token_id, bos_token_id, eos_token_id, decoder_start_token_id: special ids of the text vocabulary.
+
+    Raises:
+        StrictDataclassError: naming the field that has the wrong type or does not fit the others.
+    """
+
+    model_type = "tm2t-m2t"
+    sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
+
+    vq_config: dict | PreTrainedConfig | None = None
+    codebook_size: int | None = None
+    vocab_size: int = 2000
+    d_model: int = 512
+    encoder_layers: int = 4
+    decoder_layers: int = 4
+    encoder_attention_heads: int = 8
+    decoder_attention_heads: int = 8
+    encoder_ffn_dim: int = 2048
+    decoder_ffn_dim: int = 2048
+    max_position_embeddings: int = 100
+    activation_function: str = "relu"
+    scale_embedding: bool = True
+    dropout: float | int = 0.1
+    attention_dropout: float | int = 0.1
+    activation_dropout: float | int = 0.0
+    embedding_dropout: float | int = 0.0
+    token_dropout: float | int = 0.0
+    label_smoothing: float | int = 0.0
+    loss_reduction: Literal["mean", "sum"] = "mean"
+    layer_norm_eps: float = 1e-6
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = 2
+    decoder_start_token_id: int = 1
+    forced_eos_token_id: int | list[int] | None = None
+    share_encoder_decoder_embeddings: bool = False
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if self.codebook_size is None:
+            self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
+        # Marian's name for the target vocabulary; here `vocab_size` is the target's, as generate() expects.
+        self.decoder_vocab_size = self.vocab_size
+
+    def validate_architecture(self):
+        """Checks between fields; part of the validation by `@strict`."""
+        if self.vq_config is not None and self.vq_config.codebook_size != self.codebook_size:
+            raise ValueError(
+                f"codebook_size is {self.codebook_size}, but the motion VQ of vq_config has "
+                f"{self.vq_config.codebook_size} codes; leave codebook_size out, or give the VQ that the model is for"
+            )
+        for name in ("codebook_size", "vocab_size", "d_model", "max_position_embeddings"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for side in ("encoder", "decoder"):
+            heads = getattr(self, f"{side}_attention_heads")
+            if heads < 1 or self.d_model % heads:
+                raise ValueError(f"{side}_attention_heads={heads} does not divide d_model={self.d_model}")
+        for name in ("dropout", "attention_dropout", "activation_dropout", "embedding_dropout", "token_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+        if not 0 <= self.label_smoothing <= 1 - 1 / self.vocab_size:
+            raise ValueError(
+                f"label_smoothing must be at least 0 and at most 1 - 1 / vocab_size, got {self.label_smoothing}"
+            )
+        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+            value = getattr(self, name)
+            for index in value if isinstance(value, list) else [value]:
+                if index is None or not 0 <= index < self.vocab_size:
+                    raise ValueError(
+                        f"{name} must be an id of the text vocabulary (0 to {self.vocab_size - 1}), got {index}"
+                    )
+        if self.share_encoder_decoder_embeddings:
+            raise ValueError("share_encoder_decoder_embeddings must be False: motion and text share no vocabulary")
+
+    @property
+    def bom_id(self) -> int:
+        """Motion id of `<bom>`, the begin of motion."""
+        return self.codebook_size
+
+    @property
+    def eom_id(self) -> int:
+        """Motion id of `<eom>`, the end of motion."""
+        return self.codebook_size + 1
+
+    @property
+    def pad_id(self) -> int:
+        """Motion id of `<pad>`."""
+        return self.codebook_size + 2
+
+    @property
+    def motion_vocab_size(self) -> int:
+        """Number of motion ids: the codes, `<bom>`, `<eom>` and `<pad>`."""
+        return self.codebook_size + 3
+
+
+__all__ = ["MotionToTextConfig"]

@@ -1,0 +1,265 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Motion-to-text, the second stage of TM2T: a transformer that translates motion tokens into a caption.
+
+It is the post-LN transformer of Vaswani et al. (2017) with the sizes of TM2T (arXiv 2207.01696), built on the Marian
+classes of `transformers`. What differs from Marian: two vocabularies, positions with sine and cosine interleaved, no
+dropout of embeddings, Xavier initialisation, another layer norm epsilon, and three kinds of input: motion ids, motion
+features (encoded by the motion VQ that the model carries) and distributions over motion ids.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+from transformers.models.marian.modeling_marian import (
+    MarianDecoder,
+    MarianEncoder,
+    MarianMTModel,
+    MarianPreTrainedModel,
+)
+from transformers.utils import can_return_tuple
+
+from .configuration_motion_to_text import MotionToTextConfig
+from .modeling_motion_vq import MotionVQModel, codes_to_ids
+
+
+class InterleavedPositions(nn.Module):
+    """Sinusoidal positions in the order of Vaswani et al. (section 3.5): sine in the even columns, cosine in the odd.
+
+    A buffer, where Marian has a parameter: a frozen parameter comes back from `from_pretrained` as a trainable one.
+
+    Args:
+        config: gives `max_position_embeddings` and `d_model`.
+        what: name of the sequence, for the error.
+    """
+
+    def __init__(self, config: MotionToTextConfig, what: str):
+        super().__init__()
+        self.what = what
+        table = torch.empty(config.max_position_embeddings, config.d_model)
+        self.register_buffer("table", table, persistent=False)  # filled by _init_weights
+
+    def compute_table(self) -> torch.Tensor:
+        length, width = self.table.shape
+        rates = 10000 ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angles = torch.arange(length, dtype=torch.float64)[:, None] * rates  # (positions, ceil(d_model / 2))
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width].to(self.table.dtype)
+
+    def forward(self, shape: torch.Size, past_length: int = 0, position_ids: torch.Tensor | None = None):
+        """Positions (length, d_model) of a sequence of `shape` (batch, length) that follows `past_length` tokens."""
+        length = past_length + shape[1]
+        if length > len(self.table):
+            raise ValueError(
+                f"the {self.what} has {length} tokens (special tokens included), but the model has positions for "
+                f"{len(self.table)} (max_position_embeddings); shorten it"
+            )
+        return self.table[past_length:length]
+
+
+class MotionToTextPreTrainedModel(MarianPreTrainedModel):
+    config: MotionToTextConfig
+
+    @torch.no_grad()
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, InterleavedPositions):
+            init.copy_(module.table, module.compute_table())
+        elif isinstance(module, nn.Linear | nn.Embedding):
+            # As in the paper's code; Marian's standard deviation of 0.02 is too small for a narrow transformer.
+            init.xavier_uniform_(module.weight)
+
+
+class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
+    """The transformer's encoder over motion ids, or over distributions of motion ids."""
+
+    def __init__(self, config: MotionToTextConfig):
+        super().__init__(config)
+        self.dropout = config.embedding_dropout
+        # Its own table: Marian would size and pad it with the text vocabulary's figures.
+        self.embed_tokens = nn.Embedding(config.motion_vocab_size, config.d_model, config.pad_id)
+        self.embed_positions = InterleavedPositions(config, "motion")
+        self.post_init()
+
+    def forward(self, input_ids=None, attention_mask=None, input_probs=None, **kwargs) -> BaseModelOutput:
+        """Encode `input_ids` (batch, tokens) or `input_probs` (batch, tokens, K + 3) -> (batch, tokens, d_model)."""
+        if input_probs is None:
+            embeds = self.embed_tokens(input_ids)  # (batch, tokens, d_model)
+        else:
+            embeds = input_probs.to(self.embed_tokens.weight.dtype) @ self.embed_tokens.weight
+        if self.training and self.config.token_dropout:
+            shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
+            embeds = embeds * shown.unsqueeze(-1)
+        # Marian scales the embeddings of ids only.
+        return super().forward(inputs_embeds=embeds * self.embed_scale, attention_mask=attention_mask, **kwargs)
+
+
+class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
+    """The transformer's decoder over text ids."""
+
+    def __init__(self, config: MotionToTextConfig):
+        super().__init__(config)
+        self.dropout = config.embedding_dropout
+        self.embed_positions = InterleavedPositions(config, "caption")
+        self.post_init()
+
+
+class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
+    """Translates motion to text.
+
+    The motion is given in one of three forms, to `forward()` and to `generate()` alike:
+
+    - `input_ids` (batch, tokens): motion ids `<bom> codes <eom>`, padded with `<pad>`;
+    - `motion_values` (batch, frames, features): normalised features, encoded by `self.vq`;
+    - `input_probs` (batch, tokens, K + 3): a distribution over motion ids a token, hard or soft; differentiable.
+
+    `vq` is None without a `vq_config`; then the model takes no `motion_values`.
+    """
+
+    def __init__(self, config: MotionToTextConfig):
+        super().__init__(config)
+        self.model.encoder = MotionEncoder(config)
+        self.model.decoder = TextDecoder(config)
+        for module in self.model.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = config.layer_norm_eps
+        self.vq = None if config.vq_config is None else MotionVQModel(config.vq_config)
+        self.generation_config.max_length = config.max_position_embeddings
+        self.post_init()
+
+    def encode_motion(
+        self, motion_values: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Motion ids of motion features, by the model's motion VQ.
+
+        Args:
+            motion_values: (batch, frames, features), normalised.
+            attention_mask: (batch, frames), 1 for frames and 0 for padding; all frames count without it.
+
+        Returns:
+            `input_ids` and their attention mask, both (batch, tokens + 2): `<bom> codes <eom>` and padding.
+
+        Raises:
+            ValueError: if the model carries no motion VQ, or a clip is shorter than one token.
+        """
+        if self.vq is None:
+            raise ValueError(
+                "this motion-to-text model carries no motion VQ (its config has no vq_config); give input_ids or "
+                "input_probs instead of motion_values"
+            )
+        with torch.no_grad():
+            codes = self.vq.encode(motion_values, attention_mask)  # (batch, tokens)
+        token_mask = None
+        if attention_mask is not None:
+            lengths = attention_mask.sum(-1, keepdim=True) // self.config.vq_config.unit_length  # (batch, 1)
+            token_mask = (torch.arange(codes.shape[1], device=codes.device) < lengths).long()
+        return codes_to_ids(codes, token_mask, self.config.vq_config)
+
+    def _source(self, input_ids, attention_mask, motion_values, input_probs) -> tuple[dict, torch.Tensor]:
+        """The encoder's input by name, and its attention mask over tokens."""
+        if sum(given is not None for given in (input_ids, motion_values, input_probs)) != 1:
+            raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
+        if motion_values is not None:
+            input_ids, attention_mask = self.encode_motion(motion_values, attention_mask)
+        source = {"input_ids": input_ids} if input_probs is None else {"input_probs": input_probs}
+        shape = next(iter(source.values())).shape[:2]
+        if attention_mask is None:
+            if input_probs is None:
+                attention_mask = (input_ids != self.config.pad_id).long()
+            else:
+                attention_mask = torch.ones(shape, dtype=torch.long, device=input_probs.device)
+        if attention_mask.shape != shape:
+            raise ValueError(
+                f"attention_mask has the shape {tuple(attention_mask.shape)}, but the motion ids or probabilities "
+                f"{tuple(shape)}; only motion_values takes a mask over frames"
+            )
+        return source, attention_mask
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        motion_values: torch.Tensor | None = None,
+        input_probs: torch.Tensor | None = None,
+        decoder_input_ids: torch.LongTensor | None = None,
+        decoder_attention_mask: torch.Tensor | None = None,
+        encoder_outputs: BaseModelOutput | tuple | None = None,
+        past_key_values=None,
+        decoder_inputs_embeds: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs,
+    ) -> Seq2SeqLMOutput:
+        """Logits of the caption, and its loss.
+
+        Args:
+            input_ids: (batch, tokens) motion ids.
+            attention_mask: 1 for what counts and 0 for padding: over frames (batch, frames) with `motion_values`, over
+                tokens (batch, tokens) else. Without it, ids that are `<pad>` do not count, and all frames and
+                distributions do.
+            motion_values: (batch, frames, features) normalised motion features.
+            input_probs: (batch, tokens, K + 3) distributions over motion ids.
+            decoder_input_ids: (batch, length) text ids, `<bos>` first. Made from the labels if left out.
+            labels: (batch, length) text ids to predict: what follows `<bos>`, `<eos>` included; -100 is ignored.
+            num_items_in_batch: with the mean as reduction, divide by this number of labels (`Trainer` gives it when it
+                accumulates gradients) rather than by this batch's.
+
+        Returns:
+            Seq2SeqLMOutput with `logits` (batch, length, vocab_size) and, given labels, `loss`.
+
+        Raises:
+            ValueError: if not exactly one form of motion is given, a mask does not fit, or motion or caption have
+                more tokens than the model has positions.
+        """
+        if encoder_outputs is None:
+            source, attention_mask = self._source(input_ids, attention_mask, motion_values, input_probs)
+            encoder_outputs = self.model.encoder(**source, attention_mask=attention_mask, **kwargs)
+        if labels is not None:
+            use_cache = False
+            if decoder_input_ids is None and decoder_inputs_embeds is None:
+                decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+        output = super().forward(
+            attention_mask=attention_mask,
+            encoder_outputs=encoder_outputs,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            past_key_values=past_key_values,
+            decoder_inputs_embeds=decoder_inputs_embeds,
+            use_cache=use_cache,
+            **(kwargs | {"return_dict": True}),
+        )
+        if labels is not None:
+            output = Seq2SeqLMOutput(loss=self._loss(output.logits, labels, num_items_in_batch), **output)
+        return output
+
+    def _loss(self, logits, labels, num_items_in_batch) -> torch.Tensor:
+        """Cross entropy; the smoothing's definition is `config.label_smoothing`'s."""
+        vocab_size = self.config.vocab_size
+        smoothing = self.config.label_smoothing * vocab_size / (vocab_size - 1)
+        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum", label_smoothing=smoothing)
+        if self.config.loss_reduction == "sum":
+            return loss
+        if num_items_in_batch is None:
+            num_items_in_batch = (labels != -100).sum().clamp(min=1)
+        return loss / num_items_in_batch
+
+    def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
+        # generate() asks here what the encoder shall read; later it copies input and mask once for every beam.
+        if model_kwargs.get("encoder_outputs") is not None:
+            return super()._prepare_model_inputs(inputs, bos_token_id, model_kwargs)
+        forms = {name: model_kwargs.pop(name, None) for name in ("input_ids", "motion_values", "input_probs")}
+        if inputs is not None:
+            if forms["input_ids"] is not None:
+                raise ValueError("the motion ids were given twice: as the first argument and as input_ids")
+            forms["input_ids"] = inputs
+        source, model_kwargs["attention_mask"] = self._source(
+            attention_mask=model_kwargs.get("attention_mask"), **forms
+        )
+        name, tensor = source.popitem()
+        return tensor, name, model_kwargs
+
+
+__all__ = ["MotionToTextModel", "MotionToTextPreTrainedModel"]
