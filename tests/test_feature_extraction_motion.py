@@ -1,0 +1,236 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The feature extractor: every form of a motion, normalisation and back, resampling, bad input."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoFeatureExtractor
+
+from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
+from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, features_to_joints, joints_to_features
+
+FRAMES = 30
+
+
+def make_joints(frames=FRAMES, skeleton=HUMANML3D, seed=0):
+    """A body that walks and sways: a fixed random pose of human size, moved smoothly."""
+    rng = np.random.default_rng(seed)
+    pose = rng.uniform(-0.4, 0.4, (skeleton.num_joints, 3)) + [0, 0.9, 0]
+    right_hip, left_hip, right_shoulder, left_shoulder = skeleton.face_joints
+    pose[[right_hip, right_shoulder], 0] = -0.2
+    pose[[left_hip, left_shoulder], 0] = 0.2
+    time = np.arange(frames)[:, None, None] / 20
+    return pose + 0.05 * np.sin(2 * time + rng.uniform(0, 6, pose.shape)) + time * [0.1, 0, 0.5]
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    features = joints_to_features(make_joints(), HUMANML3D)
+    return MotionFeatureExtractor(HUMANML3D, features.mean(axis=0), features.std(axis=0) + 0.1)
+
+
+@pytest.fixture(scope="module")
+def features():
+    return joints_to_features(make_joints(), HUMANML3D).astype(np.float32)
+
+
+def test_joints_features_tensors_lists_and_files_are_one_motion(extractor, features, tmp_path):
+    joints = make_joints()
+    np.save(tmp_path / "joints.npy", joints)
+    np.save(tmp_path / "features.npy", features)
+    expected = (features - np.float32(extractor.mean)) / np.float32(extractor.std)
+    forms = (joints, features, torch.tensor(features), features.tolist(), tmp_path / "joints.npy",
+             str(tmp_path / "features.npy"), [joints], features[None], joints[None], list(features))
+    for motion in forms:
+        batch = extractor(motion)
+        assert batch["motion_values"][0].dtype == np.float32
+        np.testing.assert_allclose(batch["motion_values"][0], expected, atol=1e-5)
+        assert np.asarray(batch["attention_mask"]).tolist() == [[1] * (FRAMES - 1)]
+
+
+def test_a_batch_is_padded_with_zeros_and_masked(extractor, features):
+    batch = extractor([features, features[:10]], return_tensors="pt")
+    assert batch["motion_values"].shape == (2, FRAMES - 1, 263) and batch["motion_values"].dtype == torch.float32
+    assert batch["attention_mask"].sum(dim=1).tolist() == [FRAMES - 1, 10]
+    assert (batch["motion_values"][1, 10:] == 0).all()
+    batch = extractor(features, padding="max_length", max_length=64, return_tensors="np")
+    assert batch["motion_values"].shape == (1, 64, 263)
+
+
+def test_post_process_gives_the_joints_back(extractor, features):
+    batch = extractor([features, features[:10]], return_tensors="pt")
+    joints = extractor.post_process(batch["motion_values"], batch["attention_mask"])
+    assert [len(clip) for clip in joints] == [FRAMES - 1, 10]
+    for clip in joints:
+        assert clip.dtype == np.float32
+        np.testing.assert_allclose(clip, features_to_joints(features, 22)[: len(clip)], atol=1e-4)
+    single = extractor.post_process(batch["motion_values"][0])
+    several = extractor.post_process([batch["motion_values"][0], batch["motion_values"][1, :10]])
+    np.testing.assert_array_equal(single[0], joints[0])
+    np.testing.assert_array_equal(several[1], joints[1])
+    assert extractor.post_process(torch.zeros(1, 0, 263))[0].shape == (0, 22, 3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), frames=st.integers(4, 12))
+def test_denormalize_undoes_normalisation(extractor, seed, frames):
+    motion = np.random.default_rng(seed).normal(size=(frames, 263)).astype(np.float32)
+    values = extractor(motion, return_tensors="pt")["motion_values"][0]
+    np.testing.assert_allclose(extractor.denormalize(values).numpy(), motion, atol=1e-5)
+    restored = extractor.denormalize(values.numpy())
+    assert restored.dtype == np.float32
+    np.testing.assert_allclose(restored, motion, atol=1e-5)
+
+
+def test_metres_go_in_and_come_out_whatever_the_units_of_the_skeleton():
+    joints = make_joints(skeleton=KIT)
+    features = joints_to_features(joints * 1000, KIT)
+    extractor = MotionFeatureExtractor(KIT, features.mean(axis=0), features.std(axis=0) + 1)
+    assert extractor.fps == 12.5
+    batch = extractor(joints, return_tensors="pt")
+    np.testing.assert_allclose(extractor.denormalize(batch["motion_values"])[0], features, atol=1e-2)
+    (restored,) = extractor.post_process(batch["motion_values"])
+    np.testing.assert_allclose(restored, features_to_joints(features, 21) / 1000, atol=1e-4)
+
+
+@pytest.mark.parametrize("fps", [10, 30, 60])
+def test_another_frame_rate_is_resampled(extractor, fps):
+    fine = make_joints(frames=241)  # taken as 20 fps; every motion below lasts the same seconds
+    slow = extractor.post_process(extractor(fine, return_tensors="pt")["motion_values"])[0]
+    motion = fine[np.linspace(0, 240, 12 * fps + 1).round().astype(int)]
+    batch = extractor(motion, fps=fps, return_tensors="pt")
+    assert batch["motion_values"].shape[1] == 240
+    np.testing.assert_allclose(extractor.post_process(batch["motion_values"])[0], slow, atol=0.02)
+    from_features = extractor(joints_to_features(motion, HUMANML3D), fps=fps, return_tensors="pt")
+    assert from_features["motion_values"].shape[1] in (238, 239)
+
+
+def test_offsets_give_every_joint_motion_one_body(extractor):
+    joints = make_joints()
+    small = MotionFeatureExtractor(extractor.skeleton, extractor.mean, extractor.std,
+                                   offsets=bone_offsets(joints * 0.5, HUMANML3D))
+    (restored,) = small.post_process(small(joints, return_tensors="pt")["motion_values"])
+    length = np.linalg.norm(restored[:, 4] - restored[:, 1], axis=-1)
+    expected = np.linalg.norm(joints[0, 4] - joints[0, 1]) / 2
+    np.testing.assert_allclose(length, expected, atol=1e-3)
+
+
+def test_saves_and_loads_everything(extractor, features, tmp_path):
+    extractor.save_pretrained(tmp_path)
+    for loaded in (MotionFeatureExtractor.from_pretrained(tmp_path), AutoFeatureExtractor.from_pretrained(tmp_path)):
+        assert isinstance(loaded, MotionFeatureExtractor)
+        assert loaded.to_dict() == extractor.to_dict()
+        np.testing.assert_array_equal(loaded(features)["motion_values"], extractor(features)["motion_values"])
+
+
+def test_statistics_of_a_data_folder_are_biased_as_in_the_original(extractor, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Mean.npy; make it with `tm2t-hf prepare"):
+        MotionFeatureExtractor.from_data_dir(tmp_path)
+    mean, std = np.float32(extractor.mean), np.float32(extractor.std)
+    np.save(tmp_path / "Mean.npy", mean)
+    np.save(tmp_path / "Std.npy", std)
+    loaded = MotionFeatureExtractor.from_data_dir(tmp_path, unit_length=8)
+    np.testing.assert_allclose(loaded.mean, mean)
+    np.testing.assert_allclose(loaded.std, bias_std(std, HUMANML3D, 5.0))
+    assert loaded.unit_length == 8
+    with pytest.raises(ValueError, match=r"mean has shape \(263,\), but skeleton kit has 251 features"):
+        MotionFeatureExtractor.from_data_dir(tmp_path, KIT)
+
+
+def test_the_official_clip_of_humanml3d_and_its_joints_agree(data_dir):
+    sample = data_dir / "humanml3d_sample"
+    extractor = MotionFeatureExtractor.from_data_dir(sample, feat_bias=1.0)
+    features = np.load(sample / "new_joint_vecs" / "012314.npy")
+    values = extractor(features, return_tensors="pt")["motion_values"]
+    assert values.abs().mean() < 1.5  # the statistics are those of this representation
+    (restored,) = extractor.post_process(values)
+    joints = np.load(sample / "new_joints" / "012314.npy")
+    np.testing.assert_allclose(restored, joints[: len(restored)], atol=1e-4)
+
+
+BAD_MOTIONS = [
+    (np.zeros((9, 262)), r"motion has shape \(9, 262\).*\(humanml3d\) takes joints \(frames, 22, 3\)"),
+    (np.zeros((9, 21, 3)), r"motion has shape \(9, 21, 3\)"),
+    (np.zeros((9, 66)), r"motion has shape \(9, 66\)"),
+    (np.zeros(263), r"motion has shape \(263,\)"),
+    (np.full((9, 263), np.inf), "motion holds NaN or infinite values, first in frame 0"),
+    (np.zeros((3, 263)), "motion has 3 frames, which is shorter than one motion token; pass 4 frames or more"),
+    (np.zeros((0, 263)), "motion has 0 frames"),
+    (make_joints(4), "motion has 4 frames.* pass 5 frames or more"),
+    (make_joints() * 100, "over 10 m tall; joints are in metres"),
+    (np.array([None, "x"], dtype=object), "motion is not an array of numbers"),
+    (np.array(["x"]), "motion is not an array of numbers"),
+    ([[1.0, 2.0], [3.0]], "motion is not an array of numbers"),
+    ([], "motion is an empty list"),
+]
+
+
+@pytest.mark.parametrize(("motion", "message"), BAD_MOTIONS, ids=range(len(BAD_MOTIONS)))
+def test_a_motion_that_does_not_fit_is_named(extractor, motion, message):
+    with pytest.raises(ValueError, match=message):
+        extractor(motion)
+
+
+def test_the_first_bad_motion_of_a_list_is_named(extractor, features):
+    bad = features.copy()
+    bad[7, 3] = np.nan
+    with pytest.raises(ValueError, match=r"motion\[1\] holds NaN or infinite values, first in frame 7"):
+        extractor([features, bad])
+    with pytest.raises(ValueError, match=r"motion\[1\] has shape"):
+        extractor([features, np.zeros((9, 3))])
+
+
+def test_a_clip_that_resampling_makes_too_short_says_so(extractor):
+    with pytest.raises(ValueError, match="has 3 frames at 20 fps, which is shorter than one motion token"):
+        extractor(make_joints(9), fps=60)
+    with pytest.raises(ValueError, match="fps=0 must be above 0"):
+        extractor(make_joints(), fps=0)
+
+
+class Evil:
+    def __reduce__(self):
+        return pytest.fail, ("the file was unpickled",)
+
+
+def test_files_are_never_unpickled(extractor, tmp_path):
+    path = tmp_path / "motion.npy"
+    with pytest.raises(FileNotFoundError, match="There is no file .*motion.npy"):
+        extractor(path)
+    for content in (b"", b"no motion", pickle.dumps(Evil())):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="motion.npy is not a .npy file of numbers"):
+            extractor(path)
+    np.save(path, np.array([Evil()], dtype=object))
+    with pytest.raises(ValueError, match="motion.npy is not a .npy file of numbers"):
+        extractor(path)
+    with open(path, "wb") as file:
+        np.savez(file, a=np.zeros((9, 263)))
+    with pytest.raises(ValueError, match="is an archive of arrays"):
+        extractor(path)
+    np.save(path, np.zeros((9, 5)))
+    with pytest.raises(ValueError, match=r"motion.npy has shape \(9, 5\)"):
+        extractor(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean": np.zeros(5)}, r"mean has shape \(5,\), but skeleton humanml3d has 263"),
+        ({"std": np.zeros(263)}, "std holds NaN, infinite values or a deviation of 0"),
+        ({"mean": np.full(263, np.nan)}, "mean holds NaN"),
+        ({"offsets": np.zeros((21, 3))}, r"offsets has shape \(21, 3\)"),
+    ],
+)
+def test_statistics_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        MotionFeatureExtractor(**({"skeleton": HUMANML3D, "mean": np.zeros(263), "std": np.ones(263)} | change))
+
+
+def test_post_process_refuses_features_of_another_skeleton(extractor):
+    with pytest.raises(ValueError, match="motion_values has 251 features a frame, but this extractor has 263"):
+        extractor.post_process(torch.zeros(1, 8, 251))

@@ -1,0 +1,162 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The command `tm2t-hf`: generate and caption motions, prepare and check data, make a toy set, run the quickstart."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import pipeline, set_seed
+from transformers.utils import logging
+
+from .motion import SKELETONS, Skeleton
+from .pipelines import shipped_checkpoint
+from .prepare import check, prepare
+from .quickstart import quickstart
+from .toy import make_toy_dataset
+from .visualization import MOTION_SUFFIXES, save_motion
+
+
+def generate(arguments: argparse.Namespace) -> int:
+    """Motions from a sentence, written in the form that each output's suffix names."""
+    outputs = [Path(path) for path in arguments.output]
+    for path in outputs:
+        if path.suffix.lower() not in MOTION_SUFFIXES:
+            raise ValueError(f"--output {path} must end in {' or '.join(MOTION_SUFFIXES)}: a picture or the joints.")
+        if not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"--output {path} lies in a folder that does not exist; make it first.")
+    animate = pipeline("text-to-motion", model=arguments.model or str(shipped_checkpoint("tm2t-t2m")))
+    set_seed(arguments.seed)
+    names = ("min_seconds", "max_seconds", "top_k", "temperature")
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    motions = animate(
+        [arguments.text] * arguments.num_samples, batch_size=arguments.num_samples, do_sample=not arguments.greedy,
+        **options,
+    )
+    if not all(len(motion["joints"]) for motion in motions):
+        raise ValueError("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
+    skeleton = Skeleton.from_dict(animate.processor.feature_extractor.skeleton)
+    for number, motion in enumerate(motions, 1):
+        for path in outputs:
+            if len(motions) > 1:
+                path = path.with_stem(f"{path.stem}-{number}")
+            save_motion(motion["joints"], path, motion["fps"], arguments.text, skeleton)
+            print(f"{path}: {len(motion['joints']) / motion['fps']:.1f} s")
+    return 0
+
+
+def caption(arguments: argparse.Namespace) -> int:
+    """Sentences for motions, one a line, with the file's name where there are several files."""
+    describe = pipeline("motion-to-text", model=arguments.model or str(shipped_checkpoint("tm2t-m2t")))
+    options = {"num_beams": arguments.num_beams, "num_return_sequences": arguments.num_captions}
+    for path in arguments.motion:
+        for sentence in describe(path, fps=arguments.fps, **options):
+            print(f"{path}: {sentence['generated_text']}" if len(arguments.motion) > 1 else sentence["generated_text"])
+    return 0
+
+
+def prepare_folder(arguments: argparse.Namespace) -> int:
+    folder = prepare(
+        arguments.data_dir, arguments.output_dir, SKELETONS[arguments.skeleton], arguments.retarget_to,
+        overwrite=arguments.overwrite,
+    )
+    print(f"{folder} is ready for training.")
+    return 0
+
+
+def check_folder(arguments: argparse.Namespace) -> int:
+    """Everything that is wrong with a folder; 1 when something is."""
+    problems = check(arguments.data_dir, SKELETONS[arguments.skeleton])
+    print("\n".join(problems) if problems else f"{arguments.data_dir} is fine.")
+    return 1 if problems else 0
+
+
+def toy(arguments: argparse.Namespace) -> int:
+    folder = make_toy_dataset(arguments.output_dir, arguments.num_clips, arguments.seed)
+    print(f"{folder} is ready for training.")
+    return 0
+
+
+def run_quickstart(arguments: argparse.Namespace) -> int:
+    quickstart(arguments.output_dir, seed=arguments.seed)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tm2t-hf", description="Text to human motion and back.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, run, help: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=help, description=help, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        command.set_defaults(run=run)
+        return command
+
+    def add_skeleton(command: argparse.ArgumentParser):
+        command.add_argument("--skeleton", choices=sorted(SKELETONS), default="humanml3d", help="what the joints are")
+
+    command = add("generate", generate, "make a motion from a sentence")
+    command.add_argument("text", help="what the figure shall do")
+    command.add_argument("--output", nargs="+", default=["motion.gif"], metavar="FILE",
+                         help="files to write: .gif, and .npy for the joints (frames, joints, 3) in metres")
+    command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
+    command.add_argument("--num_samples", type=_count, default=1, help="motions to make; their files are numbered")
+    command.add_argument("--seed", type=int, default=0, help="another seed gives another motion")
+    command.add_argument("--min_seconds", type=float, help="shortest motion")
+    command.add_argument("--max_seconds", type=float, help="longest motion")
+    command.add_argument("--top_k", type=_count, help="draw from the k likeliest tokens")
+    command.add_argument("--temperature", type=float, help="below 1: more usual motions; above 1: more varied ones")
+    command.add_argument("--greedy", action="store_true", help="take the likeliest token at each step, draw nothing")
+
+    command = add("caption", caption, "describe motions in a sentence")
+    command.add_argument("motion", nargs="+", help=".npy file of joints (frames, joints, 3) in metres, or of features")
+    command.add_argument("--model", help="folder or Hub id of a motion-to-text model; the shipped one if left out")
+    command.add_argument("--fps", type=float, help="frames a second of the motions, where not the model's own")
+    command.add_argument("--num_beams", type=_count, default=2, help="width of the beam search")
+    command.add_argument("--num_captions", type=_count, default=1, help="captions a motion, at most num_beams")
+
+    command = add("prepare", prepare_folder, "make features and statistics from the joints of a data folder")
+    command.add_argument("data_dir", help="folder in the HumanML3D layout, with new_joints, texts and split files")
+    command.add_argument("--output_dir", help="where to write; the folder itself if left out")
+    command.add_argument("--retarget_to", metavar="CLIP", help="give every clip the bone lengths of this one")
+    command.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    add_skeleton(command)
+
+    command = add("check", check_folder, "say everything that is wrong with a data folder")
+    command.add_argument("data_dir", help="folder in the HumanML3D layout")
+    add_skeleton(command)
+
+    command = add("toy", toy, "make a small data set to try training on")
+    command.add_argument("output_dir", help="folder to make")
+    command.add_argument("--num_clips", type=_count, default=300, help="number of clips")
+    command.add_argument("--seed", type=int, default=0, help="another seed gives other clips")
+
+    command = add("quickstart", run_quickstart, "make, draw and describe a handful of motions")
+    command.add_argument("--output_dir", default="quickstart", help="where to write the motions")
+    command.add_argument("--seed", type=int, default=0, help="another seed gives other motions")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a number above 0")
+    return number
+
+
+def main(command: Sequence[str] | None = None) -> int:
+    """Run a command line; what the user can mend is said in one sentence, with exit status 2."""
+    arguments = build_parser().parse_args(command)
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        return arguments.run(arguments)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"tm2t-hf: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""What `make quickstart` shows: prompts to moving figures and back to sentences, with the checkpoints that ship."""
+
+import html
+import os
+import re
+import shutil
+from os import PathLike
+from pathlib import Path
+
+from tqdm.auto import tqdm
+from transformers import pipeline, set_seed
+
+from .pipelines import shipped_checkpoint
+from .visualization import MOTION_SUFFIXES, save_motion
+
+PROMPTS = (
+    "a person walks forward",
+    "an old person walks forward slowly",
+    "a person runs forward energetically",
+    "a person walks and turns right",
+    "a person waves the left hand",
+    "a tired person raises both hands",
+    "a person throws a combination of kicks",
+    "a person bows politely",
+)
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>tm2t_hf quickstart</title>
+<style>body {{ font: 16px sans-serif; margin: 2em; background: #eee; color: #34383f }}
+figure {{ display: inline-block; margin: .5em; padding: .5em; background: #fff }} img {{ display: block; width: 20em }}
+figcaption {{ width: 20em }} i {{ color: #777 }}</style>
+<h1>A sentence, its motion, and the motion described again</h1>
+{figures}
+</html>
+"""
+FIGURE = '<figure><img src="{file}" alt="{prompt}"><figcaption>{prompt}<br><i>{caption}</i></figcaption></figure>'
+
+
+def quickstart(
+    output_dir: str | PathLike = "quickstart", checkpoint_dir: str | PathLike = ".", seed: int = 0
+) -> list[tuple[str, str, Path]]:
+    """Generate a motion for each prompt, draw it, describe it, and print where to look.
+
+    Args:
+        output_dir: gets a GIF and a `.npy` of joints a prompt, and `index.html`, which shows them all.
+        checkpoint_dir: gets the folders `tm2t-vq`, `tm2t-m2t` and `tm2t-t2m`, those that are not there yet, so that
+            `AutoModel.from_pretrained("tm2t-t2m")` works there.
+        seed: of the samples.
+
+    Returns:
+        (prompt, description of the motion made from it, its GIF) for each prompt.
+
+    Raises:
+        FileNotFoundError: when the installed package holds no checkpoints.
+    """
+    output_dir = Path(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    models = {name: shipped_checkpoint(name) for name in ("tm2t-vq", "tm2t-m2t", "tm2t-t2m")}
+    for name, shipped in models.items():
+        copy_checkpoint(shipped, Path(checkpoint_dir) / name)
+
+    set_seed(seed)
+    animate = pipeline("text-to-motion", model=str(models["tm2t-t2m"]))
+    motions = animate(list(PROMPTS), batch_size=len(PROMPTS), do_sample=True, min_seconds=1)
+    describe = pipeline("motion-to-text", model=str(models["tm2t-m2t"]))
+    captions = [best["generated_text"] for best, *_ in describe([motion["motion"] for motion in motions],
+                                                                batch_size=len(motions))]
+    shown = []
+    for prompt, motion, caption in zip(PROMPTS, tqdm(motions, desc="Drawing", unit="motion"), captions, strict=True):
+        for suffix in MOTION_SUFFIXES:
+            path = output_dir / (re.sub(r"\W+", "-", prompt) + suffix)
+            save_motion(motion["joints"], path, motion["fps"], prompt)
+        shown.append((prompt, caption, path.with_suffix(".gif")))
+
+    figures = [FIGURE.format(file=path.name, prompt=html.escape(prompt), caption=html.escape(caption))
+               for prompt, caption, path in shown]
+    (output_dir / "index.html").write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
+    width = max(map(len, PROMPTS))
+    print(f"\n{'prompt':{width}}   the motion, described again")
+    for prompt, caption, _ in shown:
+        print(f"{prompt:{width}}   {caption}")
+    print(
+        f"\nThe motions are in {output_dir}/: open {output_dir / 'index.html'} in a browser to see them all.\n"
+        f"The models are in tm2t-vq, tm2t-m2t and tm2t-t2m. Your own sentence, and your own motion:\n"
+        f'    tm2t-hf generate "a person waves the left hand" --output wave.gif wave.npy\n'
+        f"    tm2t-hf caption wave.npy"
+    )
+    return shown
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a checkpoint folder unless `target` is there already: it may be a model of the user's own."""
+    if target.exists():
+        print(f"{target} is there already and stays as it is; the motions below are made with the shipped models.")
+        return
+    beside = target.with_name(f".{target.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(source, beside)
+    os.replace(beside, target)
