@@ -1,0 +1,87 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Train motion-to-text, the second stage of TM2T: a transformer from motion tokens to captions.
+
+    accelerate launch examples/train_m2t.py examples/configs/small.json \\
+        --data_dir DATA --vq tm2t-vq --output_dir tm2t-m2t
+
+Motion tokens are computed once with the VQ and cached. The best model by validation loss is written to `output_dir`
+with its processor and card, the VQ inside; `--resume` goes on from `output_dir/last`. Every value of the JSON can be
+given as a flag too, which then wins.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+
+from tm2t_hf import (
+    MotionFeatureExtractor,
+    MotionTokenizer,
+    MotionToTextConfig,
+    MotionToTextModel,
+    MotionVQModel,
+    TM2TProcessor,
+    train_text_tokenizer,
+)
+from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
+from tm2t_hf.model_card import write_model_card
+from tm2t_hf.motion import SKELETONS
+from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+
+
+@dataclass
+class M2TArguments(LoopArguments):
+    vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
+    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
+    num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
+
+
+def main():
+    arguments = parse_arguments(M2TArguments, "m2t")
+    accelerator = start(arguments)
+    skeleton = SKELETONS[arguments.skeleton]
+
+    vq = MotionVQModel.from_pretrained(arguments.vq).to(accelerator.device).eval().requires_grad_(False)
+    feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
+
+    limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
+    with accelerator.main_process_first():
+        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, mirror=arguments.mirror, **limits)
+        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
+        val_set = tokenize_motions(val_set, vq, feature_extractor)
+
+    captions = [caption for captions in train_set["captions"] for caption in captions]
+    processor = TM2TProcessor(
+        feature_extractor=feature_extractor,
+        tokenizer=train_text_tokenizer(captions, arguments.text_vocab_size),
+        motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
+    )
+    config = MotionToTextConfig(vq_config=vq.config, vocab_size=len(processor.tokenizer), **arguments.model_config)
+    model = MotionToTextModel(config)
+    model.vq = vq
+
+    def loader(dataset, random):
+        collator = TranslationCollator(
+            processor.tokenizer, vq.config.codebook_size, "m2t", random=random, seed=arguments.seed
+        )
+        return DataLoader(dataset, batch_size=arguments.batch_size, shuffle=random, collate_fn=collator)
+
+    def losses_of(model, batch):
+        return {"loss": model(**batch).loss}
+
+    def training_losses(model, batch, epoch):
+        yield losses_of(model, batch)
+
+    def save(model, folder: Path, scores: dict):
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        write_model_card(folder, stage="m2t", arguments=arguments, scores=scores)
+
+    train_loader, val_loader = loader(train_set, random=True), loader(val_set, random=False)
+    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, losses_of, save)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Train text-to-motion, the third stage of TM2T: an attentive GRU from captions to motion tokens.
+
+    accelerate launch examples/train_t2m.py examples/configs/small.json \\
+        --data_dir DATA --vq tm2t-vq --m2t tm2t-m2t --output_dir tm2t-t2m
+
+With `--alignment_weight` above 0 the inverse alignment of the paper (section 3.3) joins in from
+`--alignment_start_epoch` on: motion sampled from a caption must translate back into it by the frozen `--m2t`.
+
+The best model by validation loss is written to `output_dir` with its processor and card, the VQ inside; `--resume`
+goes on from `output_dir/last`. Every value of the JSON can be given as a flag too, which then wins.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from tm2t_hf import (
+    MotionFeatureExtractor,
+    MotionTokenizer,
+    MotionToTextModel,
+    MotionVQModel,
+    TextToMotionConfig,
+    TextToMotionModel,
+    TM2TProcessor,
+    inverse_alignment_loss,
+    train_text_tokenizer,
+)
+from tm2t_hf.alignment import teacher_forced_samples
+from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
+from tm2t_hf.model_card import write_model_card
+from tm2t_hf.motion import SKELETONS
+from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+
+
+@dataclass
+class T2MArguments(LoopArguments):
+    vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
+    m2t: str = field(default="", metadata={"help": "Motion-to-text model, from train_m2t.py; its tokenizer is used."})
+    init_from: str = field(default="", metadata={"help": "Text-to-motion model to begin with; new if left out."})
+    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
+    num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
+    teacher_forcing_start: float = field(default=0.9, metadata={"help": "Probability of teacher forcing at first."})
+    teacher_forcing_end: float = field(default=0.1, metadata={"help": "The same after `teacher_forcing_epochs`."})
+    teacher_forcing_epochs: int = field(default=35, metadata={"help": "Epochs over which it falls, linearly."})
+    token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
+    alignment_weight: float = field(default=0.0, metadata={"help": "Weight of the inverse alignment's loss."})
+    alignment_start_epoch: int = field(default=0, metadata={"help": "Epochs without the inverse alignment."})
+    alignment_samples: str = field(
+        default="rollout",
+        metadata={"help": "rollout (the paper) or teacher_forced: samples after real tokens."},
+    )
+    alignment_update: str = field(
+        default="summed",
+        metadata={"help": "summed: one update; separate (the paper): a second one."},
+    )
+    alignment_tau: float = field(default=1.0, metadata={"help": "Temperature of the Gumbel-softmax."})
+    alignment_kl_weight: float = field(default=0.0, metadata={"help": "Weight of the divergence from --init_from."})
+    alignment_append_eom: bool = field(default=True, metadata={"help": "Samples end in <eom>; the paper's do not."})
+    max_tokens: int = field(default=50, metadata={"help": "Longest motion sampled by the inverse alignment."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.alignment_weight and not self.m2t:
+            raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
+        if self.alignment_kl_weight and not self.init_from:
+            raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
+        for name, choices in (("samples", ("rollout", "teacher_forced")), ("update", ("summed", "separate"))):
+            if getattr(self, f"alignment_{name}") not in choices:
+                raise ValueError(f"--alignment_{name} must be one of {', '.join(choices)}.")
+
+    def teacher_forcing(self, epoch: int) -> float:
+        """Probability that a batch is teacher-forced."""
+        share = min(1.0, epoch / max(1, self.teacher_forcing_epochs))
+        return self.teacher_forcing_start + share * (self.teacher_forcing_end - self.teacher_forcing_start)
+
+
+def main():
+    arguments = parse_arguments(T2MArguments, "t2m")
+    accelerator = start(arguments)
+    if arguments.alignment_update == "separate" and accelerator.num_processes > 1:
+        raise ValueError("--alignment_update separate works in one process; use summed in several.")
+    skeleton = SKELETONS[arguments.skeleton]
+
+    vq = MotionVQModel.from_pretrained(arguments.vq).to(accelerator.device).eval().requires_grad_(False)
+    feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
+
+    limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
+    with accelerator.main_process_first():
+        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, mirror=arguments.mirror, **limits)
+        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
+        val_set = tokenize_motions(val_set, vq, feature_extractor)
+
+    m2t = reference = None
+    if arguments.m2t:
+        m2t = MotionToTextModel.from_pretrained(arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
+        tokenizer = TM2TProcessor.from_pretrained(arguments.m2t).tokenizer
+    else:
+        captions = [caption for captions in train_set["captions"] for caption in captions]
+        tokenizer = train_text_tokenizer(captions, arguments.text_vocab_size)
+    processor = TM2TProcessor(
+        feature_extractor=feature_extractor,
+        tokenizer=tokenizer,
+        motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
+    )
+    if arguments.init_from:
+        model = TextToMotionModel.from_pretrained(arguments.init_from)
+        reference = TextToMotionModel.from_pretrained(arguments.init_from).to(accelerator.device).eval()
+        reference.requires_grad_(False)
+    else:
+        text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
+        model = TextToMotionModel(TextToMotionConfig(vq_config=vq.config, **text, **arguments.model_config))
+    model.vq = vq
+
+    def loader(dataset, random):
+        collator = TranslationCollator(tokenizer, vq.config.codebook_size, "t2m", random=random, seed=arguments.seed)
+        return DataLoader(dataset, batch_size=arguments.batch_size, shuffle=random, collate_fn=collator)
+
+    def corrupted(ids):
+        """Some codes replaced by random ones: in generation the model reads its own mistakes too."""
+        replaced = (torch.rand(ids.shape, device=ids.device) < arguments.token_corruption) & (
+            ids < vq.config.codebook_size
+        )
+        return torch.where(replaced, torch.randint_like(ids, vq.config.codebook_size), ids)
+
+    def motion_output(model, batch, teacher_forcing):
+        bare = accelerator.unwrap_model(model)
+        read = bare.prepare_decoder_input_ids_from_labels(batch["labels"])
+        if bare.training and arguments.token_corruption:
+            read = corrupted(read)
+        return model(**batch, decoder_input_ids=read, teacher_forcing=teacher_forcing)
+
+    def alignment_losses(model, batch, logits):
+        bare = accelerator.unwrap_model(model)
+        text = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        options = {"tau": arguments.alignment_tau}
+        if arguments.alignment_samples == "teacher_forced":
+            options = {"samples": teacher_forced_samples(bare, logits, batch["labels"], **options)}
+        else:
+            options["max_tokens"] = arguments.max_tokens
+        # what follows <bos> is what the motion-to-text model has to say
+        labels = batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
+        output = inverse_alignment_loss(
+            bare,
+            m2t,
+            labels,
+            **text,
+            append_eom=arguments.alignment_append_eom,
+            reference=reference if arguments.alignment_kl_weight else None,
+            **options,
+        )
+        losses = {"loss": arguments.alignment_weight * output.loss, "alignment_loss": output.loss.detach()}
+        if output.kl is not None:
+            losses["loss"] = losses["loss"] + arguments.alignment_kl_weight * output.kl
+            losses["alignment_kl"] = output.kl.detach()
+        return losses
+
+    def training_losses(model, batch, epoch):
+        # one coin a batch, as in the original
+        teacher_forcing = torch.rand(()).item() < arguments.teacher_forcing(epoch)
+        output = motion_output(model, batch, teacher_forcing)
+        losses = {"loss": output.loss, "motion_loss": output.loss.detach()}
+        if not arguments.alignment_weight or epoch < arguments.alignment_start_epoch:
+            yield losses
+        elif arguments.alignment_update == "separate":
+            yield losses
+            if arguments.alignment_samples == "teacher_forced":
+                output = motion_output(model, batch, teacher_forcing=True)
+            yield alignment_losses(model, batch, output.logits)
+        else:
+            aligned = alignment_losses(model, batch, output.logits)
+            yield losses | aligned | {"loss": losses["loss"] + aligned["loss"]}
+
+    def validation_losses(model, batch):
+        output = motion_output(model, batch, teacher_forcing=True)
+        losses = {"loss": output.loss, "motion_loss": output.loss}
+        if arguments.alignment_weight:
+            # also before its start, so that the losses of all epochs compare; the same draws each time
+            with torch.random.fork_rng():
+                torch.manual_seed(arguments.seed)
+                aligned = alignment_losses(model, batch, output.logits)
+            losses |= aligned | {"loss": losses["loss"] + aligned["loss"]}
+        return losses
+
+    def save(model, folder: Path, scores: dict):
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        write_model_card(folder, stage="t2m", arguments=arguments, scores=scores)
+
+    train_loader, val_loader = loader(train_set, random=True), loader(val_set, random=False)
+    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Train the motion VQ-VAE, the first stage of TM2T (arXiv 2207.01696, section 3.1).
+
+    tm2t-hf prepare DATA
+    accelerate launch examples/train_vq.py examples/configs/small.json --data_dir DATA --output_dir tm2t-vq
+
+The best model by validation loss is written to `output_dir` with its feature extractor and card; `--resume` goes on
+from `output_dir/last`. Every value of the JSON can be given as a flag too, which then wins.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+
+from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel
+from tm2t_hf.data import VQCollator, load_motion_dataset
+from tm2t_hf.model_card import write_model_card
+from tm2t_hf.motion import SKELETONS
+from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+
+
+@dataclass
+class VQArguments(LoopArguments):
+    window: int = field(default=64, metadata={"help": "Frames of a training window."})
+    feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+
+
+def main():
+    arguments = parse_arguments(VQArguments, "vq")
+    accelerator = start(arguments)
+    skeleton = SKELETONS[arguments.skeleton]
+
+    limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
+    with accelerator.main_process_first():
+        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, mirror=arguments.mirror, **limits)
+        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
+
+    config = MotionVQConfig(feature_size=skeleton.feature_size, fps=skeleton.fps, **arguments.model_config)
+    model = MotionVQModel(config)
+    feature_extractor = MotionFeatureExtractor.from_data_dir(
+        arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+    )
+
+    train_loader = DataLoader(
+        train_set,
+        batch_size=arguments.batch_size,
+        shuffle=True,
+        collate_fn=VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
+    )
+    val_loader = DataLoader(
+        val_set, batch_size=arguments.batch_size, collate_fn=VQCollator(feature_extractor, window=None, random=False)
+    )
+
+    def losses_of(model, batch):
+        output = model(**batch)
+        return {name: value for name, value in output.items() if value.dim() == 0}
+
+    def training_losses(model, batch, epoch):
+        yield losses_of(model, batch)
+
+    def validation_losses(model, batch):
+        losses = losses_of(model, batch)
+        # how far the latents are from the codebook depends on their scale, and says nothing of the motion
+        distance = losses["codebook_loss"] + config.commitment_weight * losses["commitment_loss"]
+        return losses | {"loss": losses["loss"] - distance}
+
+    def save(model, folder: Path, scores: dict):
+        model.save_pretrained(folder)
+        feature_extractor.save_pretrained(folder)
+        write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
+
+    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
+
+
+if __name__ == "__main__":
+    main()

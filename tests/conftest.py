@@ -1,0 +1,120 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Tiny random models, and the folders with reference data where they are at hand."""
+
+import os
+import tempfile
+from pathlib import Path
+
+# before anything of Hugging Face is imported: no network, and none of the user's own cache
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
+
+import numpy as np
+import pytest
+import torch
+
+from tm2t_hf import (
+    HUMANML3D,
+    MotionFeatureExtractor,
+    MotionTokenizer,
+    MotionToTextConfig,
+    MotionToTextModel,
+    MotionVQConfig,
+    MotionVQModel,
+    TextToMotionConfig,
+    TextToMotionModel,
+    TM2TProcessor,
+    train_text_tokenizer,
+)
+
+SHARED = Path(os.environ.get("TM2T_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+CAPTIONS = [
+    "a person walks forward",
+    "someone waves the left hand",
+    "the person kicks with the right leg",
+    "an old man turns left slowly",
+]
+
+
+def shared_folder(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"the reference data {name}/ is not at hand (set TM2T_SHARED to the folder that holds it)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """Tensors computed with the original implementation."""
+    return shared_folder("golden")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real motion capture and captions."""
+    return shared_folder("data")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def vq_config() -> MotionVQConfig:
+    return MotionVQConfig(hidden_size=16, codebook_size=32, num_decoder_blocks=1)
+
+
+@pytest.fixture
+def vq_model(vq_config) -> MotionVQModel:
+    model = MotionVQModel(vq_config).eval()
+    # untrained codes lie so close to zero that all latents would choose the same one
+    torch.nn.init.normal_(model.quantizer.embedding.weight)
+    return model
+
+
+@pytest.fixture
+def text_tokenizer():
+    return train_text_tokenizer(CAPTIONS, vocab_size=300)
+
+
+@pytest.fixture
+def feature_extractor() -> MotionFeatureExtractor:
+    size = HUMANML3D.feature_size
+    return MotionFeatureExtractor(skeleton=HUMANML3D, mean=np.zeros(size), std=np.ones(size))
+
+
+@pytest.fixture
+def processor(feature_extractor, text_tokenizer, vq_config) -> TM2TProcessor:
+    return TM2TProcessor(
+        feature_extractor=feature_extractor,
+        tokenizer=text_tokenizer,
+        motion_tokenizer=MotionTokenizer(codebook_size=vq_config.codebook_size),
+    )
+
+
+@pytest.fixture
+def m2t_model(vq_model, text_tokenizer) -> MotionToTextModel:
+    sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
+    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
+    config = MotionToTextConfig(vq_config=vq_model.config, vocab_size=len(text_tokenizer), d_model=16, **sizes)
+    model = MotionToTextModel(config).eval()
+    model.vq = vq_model
+    return model
+
+
+@pytest.fixture
+def t2m_model(vq_model, text_tokenizer) -> TextToMotionModel:
+    config = TextToMotionConfig(
+        vq_config=vq_model.config,
+        text_vocab_size=len(text_tokenizer),
+        text_embedding_size=12,
+        text_hidden_size=8,
+        motion_hidden_size=16,
+    )
+    model = TextToMotionModel(config).eval()
+    model.vq = vq_model
+    return model

@@ -1,0 +1,69 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""tm2t_hf: text to motion and motion to text with transformers (TM2T, Guo et al., ECCV 2022).
+
+Importing it registers the models with the Auto classes and the tasks "text-to-motion" and "motion-to-text" with
+`pipeline()`.
+"""
+
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForSeq2SeqLM,
+    AutoProcessor,
+    AutoTokenizer,
+)
+
+from .alignment import gumbel_rollout, inverse_alignment_loss
+from .configuration_motion_to_text import MotionToTextConfig
+from .configuration_motion_vq import MotionVQConfig
+from .configuration_text_to_motion import TextToMotionConfig
+from .feature_extraction_motion import MotionFeatureExtractor
+from .modeling_motion_to_text import MotionToTextModel
+from .modeling_motion_vq import MotionVQModel
+from .modeling_text_to_motion import TextToMotionModel
+from .motion import HUMANML3D, KIT, SKELETONS, Skeleton, features_to_joints, joints_to_features
+from .pipelines import MotionToTextPipeline, TextToMotionPipeline, register_pipelines
+from .processing_tm2t import TM2TProcessor
+from .tokenization_motion import MotionTokenizer
+from .tokenization_text import train_text_tokenizer
+
+__version__ = "0.1.0"
+
+for _config, _model in (
+    (MotionVQConfig, MotionVQModel),
+    (MotionToTextConfig, MotionToTextModel),
+    (TextToMotionConfig, TextToMotionModel),
+):
+    AutoConfig.register(_config.model_type, _config)
+    AutoModel.register(_config, _model)
+    AutoFeatureExtractor.register(_config, MotionFeatureExtractor)
+for _config, _model in ((MotionToTextConfig, MotionToTextModel), (TextToMotionConfig, TextToMotionModel)):
+    AutoModelForSeq2SeqLM.register(_config, _model)
+    AutoProcessor.register(_config, TM2TProcessor)
+AutoTokenizer.register(MotionVQConfig, fast_tokenizer_class=MotionTokenizer)
+register_pipelines()
+
+__all__ = [
+    "HUMANML3D",
+    "KIT",
+    "SKELETONS",
+    "MotionFeatureExtractor",
+    "MotionToTextConfig",
+    "MotionToTextModel",
+    "MotionToTextPipeline",
+    "MotionTokenizer",
+    "MotionVQConfig",
+    "MotionVQModel",
+    "Skeleton",
+    "TM2TProcessor",
+    "TextToMotionConfig",
+    "TextToMotionModel",
+    "TextToMotionPipeline",
+    "features_to_joints",
+    "gumbel_rollout",
+    "inverse_alignment_loss",
+    "joints_to_features",
+    "train_text_tokenizer",
+]
