@@ -1,0 +1,37 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help quickstart test lint format clean
+
+help:  ## What can be made
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+quickstart: $(INSTALLED)  ## Motions from sentences and back, with the models that ship: look into quickstart/
+	HF_HUB_OFFLINE=1 $(BIN)/tm2t-hf quickstart
+
+# Many small models: threads of one operation would only wait for each other.
+test: lint  ## Lint, then all tests
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest tests
+
+lint: $(INSTALLED)  ## Look for mistakes and for lines that are not formatted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)  ## Mend what lint finds, as far as ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove .venv and what tools left; models, data and motions stay
+	rm -rf .venv build dist tm2t_hf.egg-info .pytest_cache .ruff_cache .hypothesis
+	find tm2t_hf examples tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first and by its exact version: a range would bring the newest build with gigabytes of CUDA libraries.
+$(INSTALLED): setup.py constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --constraint constraints.txt --editable ".[demo,dev]"
+	touch $@

@@ -1,0 +1,60 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""What tm2t_hf needs to be installed. The floors are what CI's "oldest" job runs with, constraints.txt what we run."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "tm2t_hf/__init__.py").read_text(encoding="utf-8"), re.M)[1]
+
+EXTRAS = {
+    "render": ["pillow>=10.1"],  # GIFs
+    "metrics": ["evaluate>=0.4.3"],  # tm2t_hf.metrics and examples/evaluate_tm2t.py
+}
+EXTRAS["demo"] = EXTRAS["render"]  # tm2t-hf quickstart
+EXTRAS["dev"] = [
+    *EXTRAS["render"],
+    *EXTRAS["metrics"],
+    "hypothesis>=6.100",
+    "pandas>=2.2",
+    "pytest>=8.0",
+    "rouge_score>=0.1.2",
+    "ruff>=0.17",
+    "sacrebleu>=2.4",
+]
+
+setup(
+    name="tm2t_hf",
+    version=VERSION,
+    description="Text to human motion and back (TM2T) with transformers, datasets, accelerate and evaluate",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The tm2t_hf team",
+    license="Apache-2.0",
+    keywords="human motion, motion generation, motion captioning, text-to-motion, motion-to-text, TM2T, HumanML3D",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.10",
+    packages=["tm2t_hf"],
+    package_data={"tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")]},
+    install_requires=[
+        "accelerate>=1.2",
+        "datasets>=4.3",
+        "huggingface_hub>=1.31",
+        "numpy>=1.26",
+        "safetensors>=0.8",
+        "tokenizers>=0.23.1",
+        "torch>=2.6",
+        "tqdm>=4.66",
+        "transformers>=5.20,<6",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["tm2t-hf=tm2t_hf.cli:main"]},
+)
