@@ -1,0 +1,289 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Inverse alignment (TM2T, section 3.3): motion sampled from a text must translate back into that text.
+
+Motion tokens are sampled from a `TextToMotionModel` such that a gradient flows through them, a frozen
+`MotionToTextModel` translates them back, and the negative log-likelihood of the caption is the loss.
+
+The frozen model has seen real motion only, so it can be pleased by motion that nobody else would recognise. Against
+that there are: a source that ends in `<eom>`, as it did in its training (`append_eom`), its dropout as noise
+(`m2t_dropout`), likelier samples (`top_k`), samples that each follow a real motion (`teacher_forced_samples`), and the
+divergence from the model as it was before the alignment, to be added with a weight (`reference`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.utils import ModelOutput
+
+from .configuration_text_to_motion import TextToMotionConfig
+from .modeling_motion_to_text import MotionToTextModel
+from .modeling_text_to_motion import TextEncoderOutput, TextToMotionModel, drawable
+
+
+class MotionSamples(NamedTuple):
+    """Sampled motion tokens.
+
+    Args:
+        probs: (batch, 1 + tokens, K + 3) the one-hot of `<bom>`, then a distribution a token: one-hots (straight
+            through: with the gradient of the relaxed samples), or the relaxed samples themselves.
+        lengths: (batch,) the number of codes in each row; what follows them does not count, but for an `<eom>`.
+        logits: (batch, tokens, K + 3) of the model, before noise and masks.
+        read_ids: (batch, tokens) what the decoder read to give them.
+    """
+
+    probs: Tensor
+    lengths: Tensor
+    logits: Tensor
+    read_ids: Tensor
+
+
+def gumbel_rollout(
+    model: TextToMotionModel,
+    input_ids: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    inputs_embeds: Tensor | None = None,
+    *,
+    encoder_outputs: TextEncoderOutput | None = None,
+    max_tokens: int = 55,
+    tau: float = 1.0,
+    hard: bool = True,
+    top_k: int | None = None,
+    end_rule: Literal["argmax", "sample"] = "argmax",
+    noise: Tensor | None = None,
+) -> MotionSamples:
+    """Sample motion tokens one after the other, by the Gumbel-softmax trick (Jang et al., 2017).
+
+    The decoder reads its own samples, detached: the gradient reaches the model through the logits of each token and,
+    along the recurrent state, through all that went before.
+
+    Args:
+        model: samples in the mode it is in; `eval()` leaves its dropout out (cuDNN has gradients in train mode only).
+        input_ids, attention_mask, inputs_embeds, encoder_outputs: the text, as `TextToMotionModel.forward` takes it.
+        max_tokens: the most codes to draw.
+        tau: temperature of the relaxed samples; which ids are drawn does not depend on it.
+        hard: give one-hots; False gives the relaxed samples.
+        top_k: draw among the k likeliest ids only.
+        end_rule: "argmax", the original's: a row ends where `<eom>` is the likeliest id before the noise, and `<eom>`
+            is never drawn. "sample": `<eom>` is drawn like any other id, as in `generate(do_sample=True)`.
+        noise: (max_tokens, batch, K + 3) Gumbel noise to take rather than to draw.
+
+    Raises:
+        ValueError: for arguments out of range.
+    """
+    if max_tokens < 1 or (top_k is not None and top_k < 1):
+        raise ValueError(f"`max_tokens` and `top_k` must be positive, got {max_tokens} and {top_k}.")
+    if end_rule not in ("argmax", "sample"):
+        raise ValueError(f'`end_rule` must be "argmax" or "sample", got {end_rule!r}.')
+    config = model.config
+    text = model.encoder(input_ids, attention_mask, inputs_embeds) if encoder_outputs is None else encoder_outputs
+    batch, device = len(text.pooler_output), text.pooler_output.device
+    # <pad> is among what the original draws here.
+    never = [config.bos_token_id, config.eos_token_id if end_rule == "argmax" else config.pad_token_id]
+    lengths = torch.full((batch,), max_tokens, device=device)
+    drawn, noises = [], []
+
+    def draw(step: int, logits: Tensor) -> tuple[Tensor, bool]:
+        noises.append(_gumbel(logits) if noise is None else noise[step])
+        drawn.append((drawable(logits, never, top_k) + noises[-1]).argmax(-1))  # (batch,)
+        ends = (logits.argmax(-1) if end_rule == "argmax" else drawn[-1]) == config.eos_token_id
+        lengths[ends & (lengths == max_tokens)] = step
+        return drawn[-1], bool((lengths < max_tokens).all())
+
+    begin = torch.full((batch, 1), config.bos_token_id, device=device)
+    states, _ = model.unroll(begin, model.decoder.start(text), text, max_tokens, draw)
+    logits = model.lm_head(model.decoder.read(states, text))  # (batch, tokens, K + 3)
+    scores = drawable(logits, never, top_k) + torch.stack(noises, dim=1)
+    ids = torch.stack(drawn, dim=1)  # (batch, tokens)
+    probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
+    return MotionSamples(probs, lengths, logits, torch.cat([begin, ids[:, :-1]], dim=1))
+
+
+def teacher_forced_samples(
+    model: TextToMotionModel,
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    tau: float = 1.0,
+    hard: bool = True,
+    top_k: int | None = None,
+    noise: Tensor | None = None,
+) -> MotionSamples:
+    """Sample every motion token after its *real* predecessors, all at once: the samples stay beside a real motion.
+
+    Args:
+        model: made the logits (batch, tokens, K + 3) by teacher forcing; they carry their graph.
+        labels: (batch, tokens) the motion ids that the logits predict, -100 where padded; they give the lengths.
+        tau, hard, top_k: as in `gumbel_rollout`.
+        noise: (batch, tokens, K + 3) Gumbel noise to take rather than to draw.
+    """
+    config = model.config
+    special = [config.bos_token_id, config.eos_token_id, config.pad_token_id]
+    scores = drawable(logits, special, top_k) + (_gumbel(logits) if noise is None else noise)
+    probs = _with_bom(_relaxed(scores, scores.argmax(-1), tau, hard), config)
+    lengths = ((labels >= 0) & (labels < config.codebook_size)).sum(1)
+    return MotionSamples(probs, lengths, logits, model.prepare_decoder_input_ids_from_labels(labels))
+
+
+@dataclass
+class InverseAlignmentOutput(ModelOutput):
+    """What `inverse_alignment_loss` returns.
+
+    Args:
+        loss: negative log-likelihood of the captions, reduced as `config.loss_reduction` of the text-to-motion model
+            says: over the captions' tokens. Its gradient reaches the text-to-motion model.
+        nll: (batch,) that of each caption, summed over its tokens, detached.
+        kl: divergence from the reference, reduced likewise over motion tokens; None without a reference.
+        samples: the `MotionSamples` that were translated back.
+        logits: (batch, caption tokens, text vocabulary) of the motion-to-text model, detached.
+    """
+
+    loss: Tensor | None = None
+    nll: Tensor | None = None
+    kl: Tensor | None = None
+    samples: MotionSamples | None = None
+    logits: Tensor | None = None
+
+
+def inverse_alignment_loss(
+    t2m: TextToMotionModel,
+    m2t: MotionToTextModel,
+    labels: Tensor,
+    input_ids: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    inputs_embeds: Tensor | None = None,
+    *,
+    samples: MotionSamples | None = None,
+    append_eom: bool = True,
+    train_m2t: bool = False,
+    m2t_dropout: bool = False,
+    reference: TextToMotionModel | None = None,
+    **rollout,
+) -> InverseAlignmentOutput:
+    """Negative log-likelihood of the captions given motion that was sampled from them.
+
+    Args:
+        t2m: learns; m2t: translates back. It gets no gradients and runs in eval mode, unless told otherwise.
+        labels: (batch, tokens) the captions as `m2t` takes them for labels: ids of its vocabulary after its `<bos>`,
+            with its `<eos>`; -100 is ignored.
+        input_ids, attention_mask, inputs_embeds: the captions as `t2m` takes them.
+        samples: what to translate back; by default `gumbel_rollout(t2m, text, **rollout)`.
+        append_eom: let the translated motions end in `<eom>` as real ones do; the original leaves it out.
+        train_m2t: let the gradient reach `m2t` too, which then stays in the mode it is in.
+        m2t_dropout: keep the dropout of the frozen `m2t`.
+        reference: a frozen text-to-motion model, such as `t2m` before its alignment, to measure the divergence from
+            on the sampled motions.
+        rollout: further arguments of `gumbel_rollout`.
+
+    Raises:
+        ValueError: if the models have different motion vocabularies.
+    """
+    if t2m.config.vocab_size != m2t.config.motion_vocab_size:
+        raise ValueError(
+            f"The text-to-motion model has a motion vocabulary of {t2m.config.vocab_size} ids, the motion-to-text "
+            f"model one of {m2t.config.motion_vocab_size}: they must be trained with the same VQ model."
+        )
+    if samples is None:
+        samples = gumbel_rollout(t2m, input_ids, attention_mask, inputs_embeds, **rollout)
+    probs, mask = translation_source(samples, t2m.config, append_eom)
+    if train_m2t:
+        logits = m2t(input_probs=probs, attention_mask=mask, labels=labels).logits
+    else:
+        with frozen(m2t, training=m2t_dropout):
+            logits = m2t(input_probs=probs, attention_mask=mask, labels=labels).logits
+    nll = F.cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none")  # (batch, caption tokens)
+    loss = nll.sum()
+    kl = None if reference is None else _divergence(samples, reference, input_ids, attention_mask, inputs_embeds)
+    if t2m.config.loss_reduction == "mean":
+        loss = loss / (labels != -100).sum().clamp(min=1)
+        kl = None if kl is None else kl / _predicting(samples).sum()
+    return InverseAlignmentOutput(loss=loss, nll=nll.detach().sum(1), kl=kl, samples=samples, logits=logits.detach())
+
+
+def translation_source(
+    samples: MotionSamples, config: TextToMotionConfig, append_eom: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Sampled motion tokens as the source of a motion-to-text model.
+
+    Returns:
+        `input_probs` (batch, tokens, K + 3) and their attention mask (batch, tokens): `<bom>`, the codes and, if asked
+        for, `<eom>`: the row's own where it drew one, with its gradient.
+    """
+    probs, end = samples.probs, samples.lengths[:, None] + 1  # (batch, 1): the place behind the codes
+    if append_eom:
+        probs = F.pad(probs, (0, 0, 0, 1))
+        places = torch.arange(probs.shape[1], device=probs.device)
+        lacking = (places == end) & (probs.argmax(-1) != config.eos_token_id)  # (batch, tokens)
+        eom = F.one_hot(end.new_tensor(config.eos_token_id), config.vocab_size).to(probs.dtype)
+        probs = torch.where(lacking.unsqueeze(-1), eom, probs)
+        mask = places <= end
+    else:
+        mask = torch.arange(probs.shape[1], device=probs.device) < end
+    longest = int(mask.sum(1).max())
+    return probs[:, :longest], mask[:, :longest].long()
+
+
+@contextmanager
+def frozen(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
+    """Within, what the model computes gives its parameters no gradients; it is in eval mode, or in train mode."""
+    modes = {module: module.training for module in model.modules()}
+    wanting = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.train(training).requires_grad_(False)
+    try:
+        yield model
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for parameter in wanting:
+            parameter.requires_grad_(True)
+
+
+def _gumbel(like: Tensor) -> Tensor:
+    return -torch.empty_like(like, requires_grad=False).exponential_().log()
+
+
+def _relaxed(scores: Tensor, drawn: Tensor, tau: float, hard: bool) -> Tensor:
+    """Gumbel-softmax of noisy scores (batch, tokens, K + 3), whose drawn ids are given: straight through, or soft."""
+    if tau <= 0:
+        raise ValueError(f"`tau` must be positive, got {tau}.")
+    soft = (scores / tau).softmax(-1)
+    if not hard:
+        return soft
+    # one_hot + (soft - soft), in the order that keeps zeros exactly zero
+    return F.one_hot(drawn, scores.shape[-1]).to(soft.dtype) + (soft - soft.detach())
+
+
+def _with_bom(probs: Tensor, config: TextToMotionConfig) -> Tensor:
+    begin = torch.zeros_like(probs[:, :1])
+    begin[..., config.bos_token_id] = 1
+    return torch.cat([begin, probs], dim=1)
+
+
+def _predicting(samples: MotionSamples) -> Tensor:
+    """(batch, tokens) True where the logits decide a code that counts, or the end."""
+    return torch.arange(samples.logits.shape[1], device=samples.lengths.device) <= samples.lengths[:, None]
+
+
+def _divergence(samples: MotionSamples, reference: TextToMotionModel, *text: Tensor | None) -> Tensor:
+    """KL(model || reference) of the next motion token, summed over the tokens that were sampled."""
+    input_ids, attention_mask, inputs_embeds = text
+    with torch.no_grad():
+        target = reference(input_ids, attention_mask, samples.read_ids, inputs_embeds=inputs_embeds).logits
+    target, own = target.log_softmax(-1), samples.logits.log_softmax(-1)
+    return F.kl_div(target, own, reduction="none", log_target=True).sum(-1)[_predicting(samples)].sum()
+
+
+__all__ = [
+    "InverseAlignmentOutput",
+    "MotionSamples",
+    "frozen",
+    "gumbel_rollout",
+    "inverse_alignment_loss",
+    "teacher_forced_samples",
+    "translation_source",
+]
