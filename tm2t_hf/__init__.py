@@ -16,18 +16,22 @@ from transformers import (
 )
 
 from .alignment import gumbel_rollout, inverse_alignment_loss
+from .configuration_matcher import MotionTextMatcherConfig
 from .configuration_motion_to_text import MotionToTextConfig
 from .configuration_motion_vq import MotionVQConfig
 from .configuration_text_to_motion import TextToMotionConfig
 from .feature_extraction_motion import MotionFeatureExtractor
+from .modeling_matcher import MotionTextMatcher
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_motion_vq import MotionVQModel
 from .modeling_text_to_motion import TextToMotionModel
 from .motion import HUMANML3D, KIT, SKELETONS, Skeleton, features_to_joints, joints_to_features
 from .pipelines import MotionToTextPipeline, TextToMotionPipeline, register_pipelines
+from .processing_matcher import MotionTextMatcherProcessor
 from .processing_tm2t import TM2TProcessor
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import train_text_tokenizer
+from .tokenization_words import WordTokenizer
 
 __version__ = "0.1.0"
 
@@ -35,6 +39,7 @@ for _config, _model in (
     (MotionVQConfig, MotionVQModel),
     (MotionToTextConfig, MotionToTextModel),
     (TextToMotionConfig, TextToMotionModel),
+    (MotionTextMatcherConfig, MotionTextMatcher),
 ):
     AutoConfig.register(_config.model_type, _config)
     AutoModel.register(_config, _model)
@@ -42,7 +47,9 @@ for _config, _model in (
 for _config, _model in ((MotionToTextConfig, MotionToTextModel), (TextToMotionConfig, TextToMotionModel)):
     AutoModelForSeq2SeqLM.register(_config, _model)
     AutoProcessor.register(_config, TM2TProcessor)
+AutoProcessor.register(MotionTextMatcherConfig, MotionTextMatcherProcessor)
 AutoTokenizer.register(MotionVQConfig, fast_tokenizer_class=MotionTokenizer)
+AutoTokenizer.register(MotionTextMatcherConfig, fast_tokenizer_class=WordTokenizer)
 register_pipelines()
 
 __all__ = [
@@ -50,6 +57,9 @@ __all__ = [
     "KIT",
     "SKELETONS",
     "MotionFeatureExtractor",
+    "MotionTextMatcher",
+    "MotionTextMatcherConfig",
+    "MotionTextMatcherProcessor",
     "MotionToTextConfig",
     "MotionToTextModel",
     "MotionToTextPipeline",
@@ -61,6 +71,7 @@ __all__ = [
     "TextToMotionConfig",
     "TextToMotionModel",
     "TextToMotionPipeline",
+    "WordTokenizer",
     "features_to_joints",
     "gumbel_rollout",
     "inverse_alignment_loss",

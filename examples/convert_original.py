@@ -1,0 +1,187 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Convert the checkpoints that the TM2T authors released, for HumanML3D or KIT-ML, into Hugging Face folders.
+
+    python examples/convert_original.py --checkpoints checkpoints/t2m --glove glove --output_dir converted
+
+`--checkpoints` is the unpacked download (github.com/EricGuo5513/TM2T), a folder a network, each with
+`model/finest.tar` and, where it has statistics of its own, `meta/mean.npy` and `meta/std.npy`. Which network a folder
+holds is read off its checkpoint, not its name. `--glove` is the authors' folder of word vectors.
+
+Writes `tm2t-vq`, `tm2t-m2t`, `tm2t-t2m` and `tm2t-matcher` with processor and card, as far as there are checkpoints.
+"""
+
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from transformers import HfArgumentParser
+
+from tm2t_hf import (
+    SKELETONS,
+    MotionFeatureExtractor,
+    MotionTextMatcherProcessor,
+    MotionTokenizer,
+    TM2TProcessor,
+    WordTokenizer,
+)
+from tm2t_hf.conversion import (
+    convert_matcher,
+    convert_motion_to_text,
+    convert_motion_vq,
+    convert_text_to_motion,
+    load_checkpoint,
+    load_vocabulary,
+)
+from tm2t_hf.model_card import CITATION, STAGES
+
+logger = logging.getLogger("convert_original")
+
+# Stage -> a part that only checkpoints of this stage have.
+PARTS = {"vq": "vq_encoder", "m2t": "m2t_transformer", "t2m": "t2m_model", "matcher": "movement_encoder"}
+
+
+@dataclass
+class Arguments:
+    checkpoints: str = field(metadata={"help": "The authors' folder of one data set, such as checkpoints/t2m."})
+    glove: str = field(metadata={"help": "The authors' folder with our_vab_data.npy and our_vab_idx.pkl."})
+    output_dir: str = field(metadata={"help": "The folders tm2t-vq, tm2t-m2t, … are made in here."})
+    vq: str = field(default="", metadata={"help": "Name of the motion VQ's folder, where there are several."})
+    m2t: str = field(default="", metadata={"help": "The same for motion-to-text."})
+    t2m: str = field(default="", metadata={"help": "The same for text-to-motion."})
+    matcher: str = field(default="", metadata={"help": "The same for the evaluator of texts and motions."})
+    num_heads: int = field(default=8, metadata={"help": "Attention heads of motion-to-text; no shape tells them."})
+    train_text_embedding: bool = field(default=False, metadata={"help": "Let later training change word vectors."})
+
+
+def main():
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments = HfArgumentParser(Arguments).parse_args_into_dataclasses()[0]
+    folders = find_checkpoints(arguments)
+    if "vq" not in folders:
+        raise FileNotFoundError(f"{arguments.checkpoints} holds no motion VQ; all models but the matcher need it.")
+    words, vectors = load_vocabulary(arguments.glove)
+    embedding = {"word_vectors": vectors, "train_text_embedding": arguments.train_text_embedding}
+
+    vq = convert_motion_vq(checkpoint_of(folders["vq"]))
+    feature_extractor = feature_extractor_of(vq.config, folders["vq"] / "meta")
+    processor = TM2TProcessor(
+        feature_extractor=feature_extractor,
+        tokenizer=WordTokenizer.from_words(words),
+        motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
+    )
+    save(arguments, "vq", folders["vq"], vq, feature_extractor)
+    if "m2t" in folders:
+        model = convert_motion_to_text(checkpoint_of(folders["m2t"]), arguments.num_heads, vq=vq)
+        if model.config.vocab_size != len(processor.tokenizer):
+            raise ValueError(
+                f"{folders['m2t']} has a vocabulary of {model.config.vocab_size} words, {arguments.glove} one of "
+                f"{len(processor.tokenizer)} (each with the padding): give the folder it was trained with."
+            )
+        save(arguments, "m2t", folders["m2t"], model, processor)
+    if "t2m" in folders:
+        model = convert_text_to_motion(checkpoint_of(folders["t2m"]), vq=vq, **embedding)
+        save(arguments, "t2m", folders["t2m"], model, processor)
+    if "matcher" in folders:
+        model = convert_matcher(checkpoint_of(folders["matcher"]), **embedding)
+        # its statistics lie with the generator that the authors released beside it
+        metas = [folders["matcher"] / "meta", *sorted(Path(arguments.checkpoints).glob("Comp_v6*/meta"))]
+        meta = next((meta for meta in metas if (meta / "mean.npy").is_file()), metas[-1])
+        processor = MotionTextMatcherProcessor(
+            feature_extractor=feature_extractor_of(model.config, meta),
+            tokenizer=WordTokenizer.from_words(words, return_pos_ids=True),
+        )
+        save(arguments, "matcher", folders["matcher"], model, processor)
+
+
+def find_checkpoints(arguments: Arguments) -> dict[str, Path]:
+    """Stage -> folder of its checkpoint, for every stage that has one."""
+    root = Path(arguments.checkpoints)
+    found = {stage: [] for stage in PARTS}
+    for path in sorted(root.glob("*/model/finest.tar")):
+        checkpoint = load_checkpoint(path)
+        for stage, part in PARTS.items():
+            if part in checkpoint:
+                found[stage].append(path.parent.parent)
+    if not any(found.values()):
+        raise FileNotFoundError(f"{root} holds no checkpoint of TM2T: there is no */model/finest.tar with its parts.")
+    chosen = {}
+    for stage, folders in found.items():
+        name = getattr(arguments, stage)
+        if name:
+            folders = [folder for folder in folders if folder.name == name]
+            if not folders:
+                raise FileNotFoundError(f"{root / name} holds no {stage} checkpoint (--{stage}).")
+        if len(folders) > 1:
+            names = ", ".join(folder.name for folder in folders)
+            raise ValueError(f"{root} holds several {stage} checkpoints ({names}): choose one with --{stage}.")
+        if folders:
+            chosen[stage] = folders[0]
+        else:
+            logger.warning("%s holds no %s checkpoint: left out.", root, stage)
+    return chosen
+
+
+def checkpoint_of(folder: Path) -> dict:
+    return load_checkpoint(folder / "model" / "finest.tar")
+
+
+def feature_extractor_of(config, meta: Path) -> MotionFeatureExtractor:
+    """The feature extractor of a motion VQ or a matcher, with the mean and std in a folder `meta`."""
+    skeletons = [skeleton for skeleton in SKELETONS.values() if skeleton.feature_size == config.feature_size]
+    if not skeletons:
+        raise ValueError(f"No known skeleton has the {config.feature_size} features of this checkpoint.")
+    for name in ("mean.npy", "std.npy"):
+        if not (meta / name).is_file():
+            raise FileNotFoundError(f"There is no {meta / name}, which belongs to the checkpoint.")
+    mean, std = (np.load(meta / name, allow_pickle=False) for name in ("mean.npy", "std.npy"))
+    return MotionFeatureExtractor(skeletons[0], mean, std, unit_length=config.unit_length)
+
+
+def save(arguments: Arguments, stage: str, source: Path, model, processor):
+    """Everything a user of the model needs, in `output_dir/tm2t-<stage>`."""
+    target = Path(arguments.output_dir) / f"tm2t-{stage}"
+    beside = target.with_name(f"{target.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    processor.save_pretrained(beside)
+    (beside / "README.md").write_text(card(stage, source, model), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(beside, target)
+    logger.info("%s -> %s (%.1f M parameters)", source, target, model.num_parameters() / 1e6)
+
+
+def card(stage: str, source: Path, model) -> str:
+    """The model card: what it is, how to use it, where it comes from."""
+    about = STAGES[stage]
+    header = {"license": "other", "library_name": "transformers", "pipeline_tag": about.task, "language": "en"}
+    header |= {"tags": ["tm2t", "human-motion", model.config.model_type]}
+    lines = [f"{key}: {json.dumps(value)}" for key, value in header.items() if value]
+    imports = ", ".join(name for name in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline")
+                        if name in about.usage)
+    sections = [
+        "---\n" + "\n".join(lines) + "\n---",
+        f"# {about.title}, by the authors of TM2T",
+        f"{about.summary} These are the weights `{source.parent.name}/{source.name}` that Guo et al. released with "
+        "their code (github.com/EricGuo5513/TM2T), converted for tm2t_hf by `examples/convert_original.py`; the model "
+        "computes what theirs does. Ask them, and the owners of the data, what you may do with them.",
+        "## Use",
+        f"```python\nimport tm2t_hf  # pip install tm2t_hf\nfrom transformers import {imports}\n\n"
+        + about.usage.format(folder=f"tm2t-{stage}") + "\n```",
+        "## Citation",
+        f"```bibtex\n{CITATION}\n```",
+    ]
+    if stage != "vq":
+        sections.insert(-2, (
+            "Captions are read as the original reads them, word by word and lemmatised: as the `lemma/POS` tokens of "
+            "a caption file, or plain with `pip install lemminflect`."
+        ))
+    return "\n\n".join(sections) + "\n"
+
+
+if __name__ == "__main__":
+    main()
