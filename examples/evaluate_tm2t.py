@@ -1,200 +1,474 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Evaluate checkpoints on one split of a data folder: reconstruction, captions, and motions judged by their joints.
+"""Evaluate checkpoints on one split of a data folder, by the protocol that docs/evaluation.md writes down.
 
-    python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --data_dir DATA --output_dir report
+    python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --matcher tm2t-matcher \\
+        --data_dir DATA --split test --protocol tm2t-v1 --output_dir report
 
-Any of the three models may be left out. Writes `report.json` and `report.md`, with the real motions as first row:
+Any of the models may be left out, and with it the rows that need it. Writes `report.json`, `report.md` and pictures:
 
-- motions: error of the VQ reconstruction against the real motions, foot sliding, ground penetration;
-- actions and styles: of the joints, by the judge of `judge.py`, which never saw features, codes or captions; where
+- motions as the matcher sees them: R-precision, FID, MM-Dist, Diversity, MultiModality;
+- motions as people see them: foot sliding, ground penetration, and the errors of the VQ reconstruction;
+- actions and styles of the joints, by the judge of `judge.py`, which never saw features, codes or captions; where
   clip ids name them, as in the Bandai-Namco data;
-- captions: which action and style they name, and BLEU, ROUGE-L, CIDEr, for real motions captioned by motion-to-text
-  and for generated motions captioned back.
+- captions of real motions, by motion-to-text, and of generated ones: BLEU, ROUGE-L, CIDEr, R-precision, and which
+  action and style they name.
 
-Text-to-motion samples the first caption of every clip as the checkpoint's generation config says, `--replications`
-times, and is reported as mean ± half width of the 95 % interval. A generation without a single token has the wrong
-action and style; the report counts these.
+What is drawn (motions, groups, pairs) is drawn `--replications` times and reported as mean ± half width of the 95 %
+interval. The replications of text-to-motion are kept in `output_dir/replications`: a run that was interrupted goes on
+where it stopped, as long as arguments, data, checkpoints and code are the same.
 """
 
-import json
+import hashlib
 import os
 import platform
+import re
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import transformers
+from huggingface_hub import snapshot_download
 from judge import ActionStyleJudge
+from report import draw_pictures, write_report
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import AutoModel, AutoModelForSeq2SeqLM, HfArgumentParser, set_seed
+from transformers import AutoModel, AutoProcessor, HfArgumentParser, PreTrainedConfig, set_seed
 
-from tm2t_hf import MotionFeatureExtractor, TM2TProcessor
+import tm2t_hf
+from tm2t_hf import MotionFeatureExtractor, WordTokenizer
 from tm2t_hf.data import load_motion_dataset
 from tm2t_hf.labels import action_and_style, action_and_style_of_clip
-from tm2t_hf.metrics import caption_scores, codebook_scores, confidence_interval, joint_scores
+from tm2t_hf.metrics import (
+    GROUP_SIZE,
+    bert_score,
+    caption_scores,
+    codebook_scores,
+    confidence_interval,
+    joint_scores,
+    motion_scores,
+    retrieval,
+)
 from tm2t_hf.modeling_motion_vq import codes_to_ids, ids_to_codes
 from tm2t_hf.motion import HUMANML3D, Skeleton
+
+MODEL_TYPES = {
+    "vq": ("tm2t-vq",),
+    "m2t": ("tm2t-m2t",),
+    "t2m": ("tm2t-t2m", "tm2t-t2m-transformer"),
+    "matcher": ("tm2t-matcher",),
+}
+PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128}
+OTHERS = 10  # replications that MultiModality compares each one with
+NOTHING = ("none", "none")  # action and style of a motion without a frame
 
 
 @dataclass
 class Arguments:
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
-    output_dir: str = field(metadata={"help": "Where report.json and report.md are written."})
+    output_dir: str = field(metadata={"help": "Where the report is written and replications are kept."})
     vq: str | None = field(default=None, metadata={"help": "Folder or Hub id of a motion VQ."})
     m2t: str | None = field(default=None, metadata={"help": "Folder or Hub id of a motion-to-text model."})
     t2m: str | None = field(default=None, metadata={"help": "Folder or Hub id of a text-to-motion model."})
+    matcher: str | None = field(default=None, metadata={"help": "Folder or Hub id of a text-motion matcher."})
     split: str = field(default="test", metadata={"help": "Name of the split file."})
-    num_beams: int = field(default=2, metadata={"help": "Beams of motion-to-text, 2 as in the paper."})
-    replications: int = field(default=20, metadata={"help": "How often text-to-motion is sampled."})
-    batch_size: int = field(default=32, metadata={"help": "Clips a batch."})
-    seed: int = field(default=0, metadata={"help": "Replication i is sampled with this seed + i."})
+    protocol: Literal["tm2t-v1"] = field(default="tm2t-v1", metadata={"help": "What docs/evaluation.md writes down."})
+    replications: int = field(default=PROTOCOL["replications"], metadata={"help": "How often everything is drawn."})
+    num_beams: int = field(default=PROTOCOL["num_beams"], metadata={"help": "Beams of motion-to-text."})
+    batch_size: int = field(default=PROTOCOL["batch_size"], metadata={"help": "Clips a batch; samples depend on it."})
+    seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
+    bert_score: str | None = field(
+        default=None, metadata={"help": "Encoder for BERTScore of captions, such as roberta-large; needs bert-score."}
+    )
     device: str = field(default="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def main():
     (args,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
-    if not (args.vq or args.m2t or args.t2m):
-        raise SystemExit("There is nothing to evaluate: give --vq, --m2t or --t2m.")
-    vq = m2t = t2m = None
-    if args.vq:
-        vq = AutoModel.from_pretrained(args.vq).to(args.device).eval()
-        extractor = MotionFeatureExtractor.from_pretrained(args.vq)
-    if args.m2t:
-        m2t = AutoModelForSeq2SeqLM.from_pretrained(args.m2t).to(args.device).eval()
-        m2t_processor = TM2TProcessor.from_pretrained(args.m2t)
-        extractor = m2t_processor.feature_extractor
-    if args.t2m:
-        t2m = AutoModelForSeq2SeqLM.from_pretrained(args.t2m).to(args.device).eval()
-        t2m_processor = TM2TProcessor.from_pretrained(args.t2m)
-        extractor = t2m_processor.feature_extractor
-    if m2t and t2m and not same_codebook(m2t.vq, t2m.vq):
-        raise SystemExit(
-            f"{args.m2t} and {args.t2m} carry different motion VQs: the one cannot read the other's tokens."
-        )
+    checkpoints = {
+        role: load_checkpoint(role, getattr(args, role), args.device) for role in MODEL_TYPES if getattr(args, role)
+    }
+    check_checkpoints(checkpoints, args)
+    vq, m2t, t2m, matcher = (checkpoints.get(role) for role in MODEL_TYPES)
+    data = load_data(args, next(iter(checkpoints.values())).extractor, grouped=matcher is not None)
+    judge = ActionStyleJudge.from_folder() if data.labels else None
+    seeds = [replication_seed(args.seed, replication) for replication in range(args.replications)]
+    report = describe_run(args, checkpoints, data) | {"matcher": {}, "motions": {}, "judge": {}, "captions": {}}
+    rows = {}  # of motions, for the pictures
 
-    skeleton = Skeleton.from_dict(extractor.skeleton)
-    rows = load_motion_dataset(args.data_dir, args.split, skeleton)
-    clip_ids, captions = rows["id"][:], [list(texts) for texts in rows["captions"]]
-    features = [row["features"] for row in rows]
-    joints = extractor.post_process(**extractor(features))
-    labels = labels_of(clip_ids) if skeleton == HUMANML3D else None
-    judge = ActionStyleJudge.from_folder() if labels else None
-    report = {"arguments": asdict(args), "clips": len(clip_ids), "versions": versions(), "motions": {}, "captions": {}}
-    if labels:
-        report["judge"] = {}
+    def look_at(values: list, extractor, references: list | None = None) -> dict[str, np.ndarray]:
+        """What the tables need to know of a motion a clip: values (frames, features), normalised; maybe no frame."""
+        joints = extractor.post_process(values)
+        shown = [motion for motion in joints if len(motion)]
+        seen = {"seconds": np.mean([len(motion) for motion in joints]) / data.skeleton.fps}
+        seen |= {"empty": len(joints) - len(shown)} | joint_scores(shown, data.skeleton, references)
+        if judge:
+            verdicts = iter(judge.judge(shown, args.batch_size))
+            seen["verdicts"] = np.array([next(verdicts) if len(motion) else NOTHING for motion in joints])
+        if matcher:
+            seen["embeddings"] = embed_motions(matcher, [extractor.denormalize(each) for each in values], args)
+        return {name: np.asarray(value) for name, value in seen.items()}
 
-    def add_motions(name, motions, references=None, **scores):
-        """Rows of a list of motions, (0, joints, 3) where there is none; `motions` is a list a replication."""
-        quality, verdict = [], []
-        for replication in motions:
-            shown = [motion for motion in replication if len(motion)]
-            quality.append(joint_scores(shown, skeleton, references))
-            if labels:
-                verdicts = iter(judge.judge(shown, args.batch_size))
-                verdict.append([next(verdicts) if len(motion) else (None, None) for motion in replication])
-        report["motions"][name] = scores | summarize(quality)
-        if labels:
-            report["judge"][name] = summarize([shares(found, labels) for found in verdict])
-            report["judge"][name]["mistakes"] = mistakes(verdict, labels)
+    def add_motions(name: str, replications: list[dict], **scores):
+        """A row in the tables of motions; of what `look_at` saw, once or in every replication."""
+        rows[name] = replications
+        quality = [{key: value for key, value in seen.items() if value.ndim == 0} for seen in replications]
+        report["motions"][name] = summarize(quality) | scores
+        if judge:
+            verdicts = [seen["verdicts"].tolist() for seen in replications]
+            report["judge"][name] = summarize([shares(found, data.labels) for found in verdicts])
+            report["judge"][name]["mistakes"] = mistakes(verdicts, data.labels)
+        if matcher:
+            report["matcher"][name] = summarize(matcher_scores([seen["embeddings"] for seen in replications], name))
 
-    def add_captions(name, predictions):
-        """A row of captions, a list a replication."""
+    def matcher_scores(motions: list[np.ndarray], name: str) -> list[dict[str, float]]:
+        """Of the embeddings (clips, dim) of one row, once or in every replication."""
+        reference = None if name == "real motion" else real
         scores = []
-        for replication in predictions:
-            scores.append(caption_scores(replication, captions))
-            if labels:
-                scores[-1] = shares([action_and_style(caption) for caption in replication], labels) | scores[-1]
+        for replication, seed in enumerate(seeds):
+            own = motions[replication % len(motions)]
+            scores.append(motion_scores(own, texts, reference, seed=seed))
+            others = [motions[(replication + step) % len(motions)] for step in range(1, min(OTHERS + 1, len(motions)))]
+            if others:
+                scores[-1]["multimodality"] = np.linalg.norm(np.array(others) - own, axis=-1).mean()
+        return scores
+
+    def add_captions(name: str, replications: list[list[str]], references: list[list[str]]):
+        """A row in the table of captions, one caption a clip."""
+        scores = []
+        for captions in replications:
+            scores.append(caption_scores(map(words_of, captions), references))
+            if args.bert_score:
+                scores[-1]["bert_score"] = bert_score(captions, references, args.bert_score)
+            if data.labels:
+                scores[-1] |= shares([action_and_style(caption) for caption in captions], data.labels)
         report["captions"][name] = summarize(scores)
 
-    # Real motions, and what one human caption scores against the others of its clip.
-    add_motions("real motion", [joints])
-    if all(len(texts) > 1 for texts in captions):
-        first, others = [texts[0] for texts in captions], [texts[1:] for texts in captions]
-        report["captions"]["first real caption against the others"] = caption_scores(first, others)
+    def add_retrieval(name: str, captions: list[str]):
+        """How well the captions of real motions are found from them."""
+        found = embed_texts(matcher, captions, args)
+        scores = []
+        for seed in seeds:
+            order = np.random.default_rng(seed).permutation(len(found))
+            precision, distance = retrieval(real[order], found[order])
+            scores.append({f"r_precision{k}": value for k, value in enumerate(precision, 1)} | {"mm_dist": distance})
+        report["captions"][name] |= summarize(scores)
+
+    # Real motions.
+    extractor = next(iter(checkpoints.values())).extractor
+    if matcher:
+        texts = embed_texts(matcher, data.prompts(matcher), args)
+        real = embed_motions(matcher, data.features, args)
+    add_motions("real motion", [look_at(normalize(data.features, extractor), extractor)])
 
     # Motion -> codes -> motion.
     if vq:
-        reconstructions, codes = [], []
-        for start in progress(len(rows), args.batch_size, "VQ reconstruction"):
-            batch = extractor(features[start : start + args.batch_size], return_tensors="pt").to(args.device)
-            with torch.no_grad():
-                batch_codes = vq.encode(**batch)  # (batch, tokens)
-                lengths = batch["attention_mask"].sum(-1, keepdim=True) // vq.config.unit_length
-                mask = (torch.arange(batch_codes.shape[1], device=args.device) < lengths).long()
-                decoded = vq.decode(batch_codes, mask)  # (batch, tokens * unit_length, features)
-            frame_mask = mask.repeat_interleave(vq.config.unit_length, 1)
-            reconstructions += extractor.post_process(decoded, frame_mask)
-            codes += [row[kept].cpu() for row, kept in zip(batch_codes, mask.bool(), strict=True)]
-        add_motions("VQ reconstruction", [reconstructions], joints, **codebook_scores(codes, vq.config.codebook_size))
+        codes, values = reconstruct(vq, data.features, args)
+        codebook = codebook_scores(codes, vq.model.config.codebook_size)
+        add_motions("VQ reconstruction", [look_at(values, vq.extractor, data.joints)], **codebook)
 
-    # Motion -> caption.
-    if m2t:
-        written = []
-        for start in progress(len(rows), args.batch_size, "motion to text"):
-            batch = m2t_processor(motion=features[start : start + args.batch_size], return_tensors="pt").to(
-                args.device
-            )
-            ids = m2t.generate(**batch, num_beams=args.num_beams, do_sample=False)
-            written += m2t_processor.batch_decode(ids, skip_special_tokens=True)
-        add_captions("motion to text", [written])
+    # Motion -> caption, and what one human caption scores against the others of its clip.
+    if m2t or matcher:
+        references = data.references(m2t)
+        if min(map(len, references)) > 1:
+            name, others = "first real caption, against the others", [captions[1:] for captions in references]
+            add_captions(name, [[captions[0] for captions in references]], others)
+            if matcher:
+                add_retrieval(name, data.prompts(matcher))
+        if m2t:
+            written = caption_motions(m2t, data.features, args)
+            if min(map(len, references)) > 1:
+                add_captions("motion to text, against the same", [written], others)
+            add_captions("motion to text", [written], references)
+            if matcher:
+                add_retrieval("motion to text", written)
 
     # Caption -> motion, and back to a caption.
     if t2m:
-        generated, captioned_back, empty = [], [], []
-        for replication in range(args.replications):
-            set_seed(args.seed + replication)
-            motions, back = [], []
-            name = f"text to motion {replication + 1}/{args.replications}"
-            for start in progress(len(rows), args.batch_size, name):
-                texts = [texts[0] for texts in captions[start : start + args.batch_size]]
-                ids = t2m.generate(**t2m_processor(text=texts, return_tensors="pt").to(args.device))
-                motions += t2m_processor.post_process(t2m.decode_motion(ids))
-                if m2t:
-                    back += caption_codes(m2t, m2t_processor, ids_to_codes(ids, t2m.config.vq_config), args.num_beams)
-            generated.append(motions)
-            captioned_back.append(back)
-            empty.append({"empty": sum(not len(motion) for motion in motions)})
-        add_motions("text to motion", generated, **summarize(empty))
+
+        def sample(seed: int) -> dict[str, np.ndarray]:
+            set_seed(seed)
+            codes, values = zip(*generate(t2m, data.prompts(t2m), args), strict=True)
+            seen = look_at(list(values), t2m.extractor)
+            if m2t:
+                seen["captions"] = np.array(caption_codes(m2t, codes, args))
+            return seen
+
+        folder = Path(args.output_dir) / "replications"
+        key = run_key(report, args)
+        progress = tqdm(seeds, desc="text to motion, replications")
+        replications = [remember(folder / f"{key}-{seed}.npz", lambda seed=seed: sample(seed)) for seed in progress]
+        add_motions("text to motion", replications)
         if m2t:
-            add_captions("text to motion, captioned back", captioned_back)
-        report["generation_config"] = t2m.generation_config.to_diff_dict()
+            back = [seen["captions"].tolist() for seen in replications]
+            add_captions("text to motion, captioned back", back, references)
+        report["generation_config"] = t2m.model.generation_config.to_diff_dict()
 
     write_report(Path(args.output_dir), report)
-    print((Path(args.output_dir) / "report.md").read_text())
+    draw_pictures(Path(args.output_dir), report, rows, data.labels)
+    print((Path(args.output_dir) / "report.md").read_text(encoding="utf-8"))
 
 
-def same_codebook(vq, other):
-    codebooks = [model.quantizer.embedding.weight for model in (vq, other)]
-    return codebooks[0].shape == codebooks[1].shape and torch.equal(*codebooks)
+# Checkpoints and data.
 
 
-def labels_of(clip_ids):
-    """(action, style) of every clip, or None where the ids do not name them."""
-    try:
-        return [action_and_style_of_clip(clip_id) for clip_id in clip_ids]
-    except ValueError:
-        return None
+@dataclass
+class Checkpoint:
+    name: str
+    digest: str
+    model: Any
+    processor: Any
+
+    @property
+    def extractor(self) -> MotionFeatureExtractor:
+        return getattr(self.processor, "feature_extractor", self.processor)
+
+    @property
+    def knows_lemmas_only(self) -> bool:
+        """Converted from the authors' checkpoints: its vocabulary is that of the `lemma/POS` tokens."""
+        return isinstance(getattr(self.processor, "tokenizer", None), WordTokenizer)
 
 
-def caption_codes(m2t, processor, codes, num_beams):
-    """Captions of a list of code sequences; an empty one for a sequence without codes."""
+def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
+    folder = Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
+    found = PreTrainedConfig.get_config_dict(folder)[0].get("model_type")
+    if found not in MODEL_TYPES[role]:
+        raise SystemExit(f"--{role} {name} is a model of type {found}; {' or '.join(MODEL_TYPES[role])} is needed.")
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("motion_tokenizer/*")]):
+        digest.update(path.name.encode() + path.read_bytes())
+    processor = (MotionFeatureExtractor if role == "vq" else AutoProcessor).from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder).to(device).eval()
+    return Checkpoint(folder.absolute().name if Path(name).is_dir() else name, digest.hexdigest(), model, processor)
+
+
+def check_checkpoints(checkpoints: dict[str, Checkpoint], args: Arguments):
+    if not checkpoints:
+        raise SystemExit("There is nothing to evaluate: give --vq, --m2t, --t2m or --matcher.")
+    first, *others = checkpoints.values()
+    for other in others:
+        if (other.extractor.skeleton, other.extractor.fps) != (first.extractor.skeleton, first.extractor.fps):
+            raise SystemExit(f"{first.name} and {other.name} are models of different skeletons or frame rates.")
+    if "m2t" in checkpoints and "t2m" in checkpoints:
+        books = [checkpoints[role].model.vq.quantizer.embedding.weight for role in ("m2t", "t2m")]
+        if books[0].shape != books[1].shape or not torch.equal(*books):
+            raise SystemExit(
+                f"{args.m2t} and {args.t2m} carry different motion VQs: the one cannot read the other's tokens."
+            )
+
+
+@dataclass
+class Data:
+    """One split; every list has an item a clip."""
+
+    skeleton: Skeleton
+    features: list[np.ndarray]
+    joints: list[np.ndarray]
+    captions: list[list[str]]
+    tokens: list[list[str]]
+    labels: list[tuple[str, str]] | None
+
+    def prompts(self, checkpoint: Checkpoint) -> list[str]:
+        """The first caption of every clip."""
+        return [texts[0] for texts in (self.tokens if checkpoint.knows_lemmas_only else self.captions)]
+
+    def references(self, m2t: Checkpoint | None) -> list[list[str]]:
+        """All captions of every clip, in the words that the motion-to-text model can write."""
+        if m2t and m2t.knows_lemmas_only:
+            return [[" ".join(re.findall(r"(\S+)/[A-Z]+", tokens)) for tokens in texts] for texts in self.tokens]
+        return [list(map(words_of, texts)) for texts in self.captions]
+
+
+def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool) -> Data:
+    skeleton = Skeleton.from_dict(extractor.skeleton)
+    rows = load_motion_dataset(args.data_dir, args.split, skeleton)
+    if grouped and len(rows) < GROUP_SIZE:
+        raise SystemExit(
+            f"The {args.split} split has {len(rows)} clips, and a matcher asks in groups of {GROUP_SIZE}: leave out "
+            "--matcher, or give a larger split."
+        )
+    features = [row["features"] for row in rows]
+    labels = None
+    if skeleton == HUMANML3D:
+        try:
+            labels = [action_and_style_of_clip(clip_id) for clip_id in rows["id"]]
+        except ValueError:  # ids that name no action
+            pass
+    joints = extractor.post_process(normalize(features, extractor))
+    return Data(skeleton, features, joints, rows["captions"][:], rows["tokens"][:], labels)
+
+
+def normalize(features: Sequence[np.ndarray], extractor: MotionFeatureExtractor) -> list[np.ndarray]:
+    return extractor(list(features), padding=False)["motion_values"]
+
+
+def describe_run(args: Arguments, checkpoints: dict[str, Checkpoint], data: Data) -> dict:
+    """What made the report, free of what differs between machines and folders."""
+    contents = hashlib.sha256()
+    for features, captions in zip(data.features, data.captions, strict=True):
+        contents.update(features.tobytes() + repr(captions).encode())
+    return {
+        "protocol": args.protocol,
+        "deviations": {name: getattr(args, name) for name in PROTOCOL if getattr(args, name) != PROTOCOL[name]},
+        "data": {"name": Path(args.data_dir).absolute().name, "split": args.split, "clips": len(data.features)}
+        | {"sha256": contents.hexdigest()},
+        "checkpoints": {role: {"name": each.name, "sha256": each.digest} for role, each in checkpoints.items()},
+        "seed": args.seed,
+        **{name: getattr(args, name) for name in PROTOCOL},
+        "device": torch.device(args.device).type,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tm2t_hf": tm2t_hf.__version__,
+        },
+    }
+
+
+def replication_seed(seed: int, replication: int) -> int:
+    """Far apart for any two pairs: seed 1 must not begin with the second replication of seed 0."""
+    return int(np.random.SeedSequence((seed, replication)).generate_state(1)[0])
+
+
+def run_key(description: dict, args: Arguments) -> str:
+    """Names everything that a replication depends on but its seed."""
+    key = hashlib.sha256()
+    for name in ("protocol", "data", "checkpoints", "num_beams", "batch_size", "device", "versions"):
+        key.update(repr(description[name]).encode())
+    for folder in (Path(tm2t_hf.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            key.update(path.read_bytes())
+    return key.hexdigest()[:16]
+
+
+def remember(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What was computed before, from its file, or computed now and written there."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f"{path.name}.part")
+        with beside.open("wb") as file:
+            np.savez(file, **compute())
+        os.replace(beside, path)
+    with np.load(path, allow_pickle=False) as saved:
+        return dict(saved)
+
+
+# What the models do. All batches are of similar lengths, which saves most of the padding.
+
+
+def by_length(items: Sequence, compute: Callable[[list], Sequence], name: str, batch_size: int) -> list:
+    """`compute` gives a result for each item of a batch; all results, in the order of the items."""
+    order = sorted(range(len(items)), key=lambda i: len(items[i]))
+    results = [None] * len(items)
+    for start in tqdm(range(0, len(order), batch_size), desc=name, leave=False):
+        chosen = order[start : start + batch_size]
+        for i, result in zip(chosen, compute([items[i] for i in chosen]), strict=True):
+            results[i] = result
+    return results
+
+
+@torch.no_grad()
+def embed_texts(matcher: Checkpoint, captions: list[str], args: Arguments) -> np.ndarray:
+    """(captions, dim)"""
+
+    def compute(batch):
+        inputs = matcher.processor(text=batch, return_tensors="pt").to(args.device)
+        return matcher.model.get_text_embeddings(**inputs).cpu().numpy()
+
+    return np.array(by_length(captions, compute, "texts to the matcher", args.batch_size))
+
+
+@torch.no_grad()
+def embed_motions(matcher: Checkpoint, features: Sequence, args: Arguments) -> np.ndarray:
+    """(motions, dim) of features in the units of the data, cut to whole movements."""
+    extractor, unit_length = matcher.extractor, matcher.model.config.unit_length
+    # a motion that ends before its first movement does stands still for the rest of it, in the mean pose
+    still = np.tile(np.asarray(extractor.mean, np.float32), (unit_length, 1))
+    whole = []
+    for motion in features:
+        motion = np.asarray(torch.as_tensor(motion).cpu())
+        cut = motion[: len(motion) // unit_length * unit_length]
+        whole.append(cut if len(cut) else np.concatenate([motion, still])[:unit_length])
+
+    def compute(batch):
+        inputs = extractor(batch, return_tensors="pt").to(args.device)
+        return matcher.model.get_motion_embeddings(**inputs).cpu().numpy()
+
+    return np.array(by_length(whole, compute, "motions to the matcher", args.batch_size))
+
+
+@torch.no_grad()
+def reconstruct(vq: Checkpoint, features: Sequence[np.ndarray], args: Arguments) -> tuple[list, list]:
+    """Codes (tokens,) and normalised values (frames, features) of every motion."""
+    unit_length = vq.model.config.unit_length
+
+    def compute(batch):
+        inputs = vq.extractor(batch, return_tensors="pt").to(args.device)
+        codes = vq.model.encode(**inputs)  # (batch, tokens)
+        lengths = [len(motion) // unit_length for motion in batch]
+        mask = (torch.arange(codes.shape[1]) < torch.tensor(lengths)[:, None]).long().to(args.device)
+        values = vq.model.decode(codes, mask)  # (batch, tokens * unit_length, features)
+        cut = zip(codes.cpu(), values.cpu(), lengths, strict=True)
+        return [(own[:length], motion[: length * unit_length]) for own, motion, length in cut]
+
+    codes, values = zip(*by_length(features, compute, "VQ reconstruction", args.batch_size), strict=True)
+    return list(codes), list(values)
+
+
+def caption_motions(m2t: Checkpoint, features: Sequence[np.ndarray], args: Arguments) -> list[str]:
+    def compute(batch):
+        inputs = m2t.processor(motion=batch, return_tensors="pt").to(args.device)
+        ids = m2t.model.generate(**inputs, num_beams=args.num_beams, do_sample=False)
+        return m2t.processor.batch_decode(ids, skip_special_tokens=True)
+
+    return by_length(features, compute, "motion to text", args.batch_size)
+
+
+def caption_codes(m2t: Checkpoint, codes: Sequence[torch.Tensor], args: Arguments) -> list[str]:
+    """Captions of code sequences; nothing for a sequence without codes."""
+
+    def compute(batch):
+        lengths = torch.tensor([len(sequence) for sequence in batch])
+        padded = pad_sequence(list(batch), batch_first=True).to(args.device)  # (batch, tokens)
+        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long().to(args.device)
+        ids, mask = codes_to_ids(padded, mask, m2t.model.config.vq_config)
+        written = m2t.model.generate(input_ids=ids, attention_mask=mask, num_beams=args.num_beams, do_sample=False)
+        return m2t.processor.batch_decode(written, skip_special_tokens=True)
+
     there = [i for i, sequence in enumerate(codes) if len(sequence)]
     captions = [""] * len(codes)
-    if there:
-        padded = torch.nn.utils.rnn.pad_sequence([codes[i] for i in there], batch_first=True)  # (batch, tokens)
-        lengths = torch.tensor([len(codes[i]) for i in there], device=padded.device)
-        mask = (torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]).long()
-        ids, mask = codes_to_ids(padded, mask, m2t.config.vq_config)
-        written = m2t.generate(input_ids=ids, attention_mask=mask, num_beams=num_beams, do_sample=False)
-        for i, caption in zip(there, processor.batch_decode(written, skip_special_tokens=True), strict=True):
-            captions[i] = caption
+    written = by_length([codes[i] for i in there], compute, "captioned back", args.batch_size)
+    for i, caption in zip(there, written, strict=True):
+        captions[i] = caption
     return captions
 
 
-def shares(found, labels):
+def generate(t2m: Checkpoint, captions: list[str], args: Arguments) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Codes (tokens,) and normalised values (frames, features) of a motion a caption; both may be empty."""
+
+    def compute(batch):
+        inputs = t2m.processor(text=batch, return_tensors="pt").to(args.device)
+        ids = t2m.model.generate(**inputs)
+        codes = ids_to_codes(ids, t2m.model.config.vq_config)
+        values = t2m.model.decode_motion(ids)
+        return [(own.cpu(), motion.cpu()) for own, motion in zip(codes, values, strict=True)]
+
+    return by_length(captions, compute, "captions to motions", args.batch_size)
+
+
+# Scores.
+
+
+def words_of(caption: str) -> str:
+    """What captions are compared in: words of letters, digits and apostrophes, in lower case."""
+    return " ".join(re.findall(r"[^\W_]+(?:'[^\W_]+)*", caption.lower()))
+
+
+def shares(found: Sequence, labels: Sequence[tuple[str, str]]) -> dict[str, float]:
     """Share of right actions, of right styles, and of both at once."""
     right = np.array(
         [[pair[0] == wanted[0], pair[1] == wanted[1]] for pair, wanted in zip(found, labels, strict=True)]
@@ -202,7 +476,7 @@ def shares(found, labels):
     return {"action": right[:, 0].mean(), "style": right[:, 1].mean(), "both": right.all(1).mean()}
 
 
-def mistakes(replications, labels):
+def mistakes(replications: Sequence, labels: Sequence[tuple[str, str]]) -> dict[str, int]:
     """`{"walk -> run": how often}`, the most frequent first, for actions and for styles."""
     counts = Counter()
     for verdicts in replications:
@@ -211,84 +485,12 @@ def mistakes(replications, labels):
     return dict(counts.most_common())
 
 
-def summarize(replications):
+def summarize(replications: list[dict[str, float]]) -> dict[str, float | list[float]]:
     """Scores of one replication as they are; of several as [mean, half width of the 95 % interval]."""
     if len(replications) == 1:
         return {name: float(value) for name, value in replications[0].items()}
     means, widths = confidence_interval([list(scores.values()) for scores in replications])
     return {name: [float(m), float(w)] for name, m, w in zip(replications[0], means, widths, strict=True)}
-
-
-def progress(clips, batch_size, name):
-    return tqdm(range(0, clips, batch_size), desc=name)
-
-
-def versions():
-    return {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__}
-
-
-TABLES = {  # group -> title and columns: name in the report, heading, decimals, factor
-    "motions": (
-        "Motions",
-        [
-            ("root_relative_error", "joint error, root-relative (mm)", 1, 1),
-            ("global_error", "joint error, global (mm)", 1, 1),
-            ("acceleration_error", "acceleration error (m/s²)", 2, 1),
-            ("foot_sliding", "foot sliding (m/s)", 3, 1),
-            ("ground_penetration", "ground penetration (mm)", 1, 1),
-            ("codebook_used", "codebook used (%)", 1, 100),
-            ("codebook_perplexity", "perplexity", 0, 1),
-            ("empty", "empty generations", 1, 1),
-        ],
-    ),
-    "judge": (
-        "Actions and styles, judged on joints",
-        [("action", "right action (%)", 1, 100), ("style", "right style (%)", 1, 100), ("both", "both (%)", 1, 100)],
-    ),
-    "captions": (
-        "Captions",
-        [
-            ("action", "right action (%)", 1, 100),
-            ("style", "right style (%)", 1, 100),
-            ("both", "both (%)", 1, 100),
-            ("bleu1", "BLEU-1", 1, 100),
-            ("bleu4", "BLEU-4", 1, 100),
-            ("rougeL", "ROUGE-L", 1, 100),
-            ("cider", "CIDEr", 2, 1),
-        ],
-    ),
-}
-
-
-def write_report(folder, report):
-    """`report.json`, and `report.md` with a table a group; a column that no row has is left out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    arguments = report["arguments"]
-    lines = [f"# {report['clips']} clips of {Path(arguments['data_dir']).name}, {arguments['split']} split", ""]
-    lines += [f"- {name}: `{arguments[name]}`" for name in ("vq", "m2t", "t2m") if arguments[name]]
-    if arguments["t2m"]:
-        lines += [f"- {arguments['replications']} replications, seed {arguments['seed']}"]
-    for group, (title, columns) in TABLES.items():
-        rows = report.get(group)
-        if not rows:
-            continue
-        columns = [column for column in columns if any(column[0] in scores for scores in rows.values())]
-        lines += ["", f"## {title}", "", "| | " + " | ".join(heading for _, heading, _, _ in columns) + " |"]
-        lines += ["|---|" + "--:|" * len(columns)]
-        for name, scores in rows.items():
-            cells = [show(scores.get(key), decimals, factor) for key, _, decimals, factor in columns]
-            lines += [f"| {name} | " + " | ".join(cells) + " |"]
-    for name, text in (("report.json", json.dumps(report, indent=1)), ("report.md", "\n".join(lines))):
-        (folder / f"{name}.part").write_text(text + "\n")
-        os.replace(folder / f"{name}.part", folder / name)
-
-
-def show(value, decimals, factor):
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return " ± ".join(f"{part * factor:.{decimals}f}" for part in value)
-    return f"{value * factor:.{decimals}f}"
 
 
 if __name__ == "__main__":

@@ -27,13 +27,14 @@ from tm2t_hf import (
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
 from tm2t_hf.model_card import write_model_card
 from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start
 
 
 @dataclass
 class M2TArguments(LoopArguments):
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
+    num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
     num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
 
 
@@ -42,7 +43,7 @@ def main():
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]
 
-    vq = MotionVQModel.from_pretrained(arguments.vq).to(accelerator.device).eval().requires_grad_(False)
+    vq = load_trained(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
 
     limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
@@ -61,6 +62,7 @@ def main():
     config = MotionToTextConfig(vq_config=vq.config, vocab_size=len(processor.tokenizer), **arguments.model_config)
     model = MotionToTextModel(config)
     model.vq = vq
+    model.generation_config.num_beams = arguments.num_beams
 
     def loader(dataset, random):
         collator = TranslationCollator(

@@ -12,6 +12,7 @@ The best model by validation loss is written to `output_dir` with its processor 
 goes on from `output_dir/last`. Every value of the JSON can be given as a flag too, which then wins.
 """
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from tm2t_hf.alignment import teacher_forced_samples
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
 from tm2t_hf.model_card import write_model_card
 from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+from tm2t_hf.training import LoopArguments, check_same_codes, fit, load_trained, parse_arguments, start
 
 
 @dataclass
@@ -58,8 +59,14 @@ class T2MArguments(LoopArguments):
         metadata={"help": "summed: one update; separate (the paper): a second one."},
     )
     alignment_tau: float = field(default=1.0, metadata={"help": "Temperature of the Gumbel-softmax."})
+    alignment_end_rule: str = field(
+        default="sample",
+        metadata={"help": "sample: <eom> is drawn; argmax (the paper): where it is likeliest."},
+    )
     alignment_kl_weight: float = field(default=0.0, metadata={"help": "Weight of the divergence from --init_from."})
     alignment_append_eom: bool = field(default=True, metadata={"help": "Samples end in <eom>; the paper's do not."})
+    sample_top_k: int = field(default=100, metadata={"help": "Saved with the model: generate() samples among these."})
+    sample_temperature: float = field(default=1.0, metadata={"help": "Saved with the model, for generate()."})
     max_tokens: int = field(default=50, metadata={"help": "Longest motion sampled by the inverse alignment."})
 
     def __post_init__(self):
@@ -68,7 +75,11 @@ class T2MArguments(LoopArguments):
             raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
         if self.alignment_kl_weight and not self.init_from:
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
-        for name, choices in (("samples", ("rollout", "teacher_forced")), ("update", ("summed", "separate"))):
+        for name, choices in (
+            ("samples", ("rollout", "teacher_forced")),
+            ("update", ("summed", "separate")),
+            ("end_rule", ("sample", "argmax")),
+        ):
             if getattr(self, f"alignment_{name}") not in choices:
                 raise ValueError(f"--alignment_{name} must be one of {', '.join(choices)}.")
 
@@ -85,7 +96,7 @@ def main():
         raise ValueError("--alignment_update separate works in one process; use summed in several.")
     skeleton = SKELETONS[arguments.skeleton]
 
-    vq = MotionVQModel.from_pretrained(arguments.vq).to(accelerator.device).eval().requires_grad_(False)
+    vq = load_trained(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
 
     limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
@@ -97,8 +108,11 @@ def main():
 
     m2t = reference = None
     if arguments.m2t:
-        m2t = MotionToTextModel.from_pretrained(arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
+        m2t = load_trained(MotionToTextModel, arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
+        check_same_codes(vq, m2t, arguments.m2t)
         tokenizer = TM2TProcessor.from_pretrained(arguments.m2t).tokenizer
+    elif arguments.init_from:
+        tokenizer = TM2TProcessor.from_pretrained(arguments.init_from).tokenizer
     else:
         captions = [caption for captions in train_set["captions"] for caption in captions]
         tokenizer = train_text_tokenizer(captions, arguments.text_vocab_size)
@@ -108,13 +122,17 @@ def main():
         motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
     )
     if arguments.init_from:
-        model = TextToMotionModel.from_pretrained(arguments.init_from)
-        reference = TextToMotionModel.from_pretrained(arguments.init_from).to(accelerator.device).eval()
-        reference.requires_grad_(False)
+        model = load_trained(TextToMotionModel, arguments.init_from)
+        check_same_codes(vq, model, arguments.init_from)
+        if TM2TProcessor.from_pretrained(arguments.init_from).tokenizer.get_vocab() != tokenizer.get_vocab():
+            raise ValueError(f"{arguments.init_from} has another text vocabulary; give the --m2t it was trained with.")
+        reference = copy.deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     else:
         text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
         model = TextToMotionModel(TextToMotionConfig(vq_config=vq.config, **text, **arguments.model_config))
     model.vq = vq
+    sampling = {"top_k": arguments.sample_top_k, "temperature": arguments.sample_temperature}
+    model.generation_config.update(do_sample=True, **sampling)
 
     def loader(dataset, random):
         collator = TranslationCollator(tokenizer, vq.config.codebook_size, "t2m", random=random, seed=arguments.seed)
@@ -141,7 +159,7 @@ def main():
         if arguments.alignment_samples == "teacher_forced":
             options = {"samples": teacher_forced_samples(bare, logits, batch["labels"], **options)}
         else:
-            options["max_tokens"] = arguments.max_tokens
+            options |= {"max_tokens": arguments.max_tokens, "end_rule": arguments.alignment_end_rule}
         # what follows <bos> is what the motion-to-text model has to say
         labels = batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
         output = inverse_alignment_loss(

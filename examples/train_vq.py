@@ -18,11 +18,12 @@ from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel
 from tm2t_hf.data import VQCollator, load_motion_dataset
 from tm2t_hf.model_card import write_model_card
 from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start
 
 
 @dataclass
 class VQArguments(LoopArguments):
+    init_from: str = field(default="", metadata={"help": "Motion VQ to begin with; new if left out."})
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
 
@@ -37,8 +38,12 @@ def main():
         train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, mirror=arguments.mirror, **limits)
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
 
-    config = MotionVQConfig(feature_size=skeleton.feature_size, fps=skeleton.fps, **arguments.model_config)
-    model = MotionVQModel(config)
+    if arguments.init_from:
+        model = load_trained(MotionVQModel, arguments.init_from, **arguments.model_config)
+    else:
+        data = {"feature_size": skeleton.feature_size, "fps": skeleton.fps}
+        model = MotionVQModel(MotionVQConfig(**data, **arguments.model_config))
+    config = model.config
     feature_extractor = MotionFeatureExtractor.from_data_dir(
         arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )

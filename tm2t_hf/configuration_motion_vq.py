@@ -25,7 +25,7 @@ class MotionVQConfig(PreTrainedConfig):
             of use are restarted at latents of the batch).
         commitment_weight: beta of the paper.
         ema_decay: decay of the moving averages.
-        reset_threshold: codes chosen less often than this per batch, on moving average, are restarted.
+        reset_threshold: codes chosen less often, on moving average, than this share of an even use are restarted.
         position_loss_weight: weight of an additional L1 on the joint positions alone; 0 is the paper.
         drift_loss_weight: weight of an L1 on the root's velocities summed over time, which is what makes a decoded
             figure drift from its path; 0 is the paper.
@@ -43,18 +43,21 @@ class MotionVQConfig(PreTrainedConfig):
     num_decoder_blocks: int = 3
     dilation_growth_rate: int = 1
     codebook_update: str = "ema_reset"
-    commitment_weight: float = 1.0
+    commitment_weight: float | int = 1.0
     ema_decay: float = 0.99
-    reset_threshold: float = 0.5
-    position_loss_weight: float = 0.0
-    drift_loss_weight: float = 0.0
-    fps: float = 20.0
+    reset_threshold: float | int = 0.1
+    position_loss_weight: float | int = 0.0
+    drift_loss_weight: float | int = 0.0
+    fps: float | int = 20.0
 
     def validate_architecture(self):
         """Checks that hold across fields."""
         for name in ("feature_size", "hidden_size", "codebook_size", "dilation_growth_rate", "fps"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` must be positive; got {getattr(self, name)}.")
+        for name in ("num_encoder_blocks", "num_decoder_blocks"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative; got {getattr(self, name)}.")
         if self.unit_length < 2 or self.unit_length & (self.unit_length - 1):
             raise ValueError(f"`unit_length` must be a power of two from 2 on; got {self.unit_length}.")
         if not 0 <= self.contact_size < self.feature_size:

@@ -110,8 +110,9 @@ class MotionVQDecoder(nn.Module):
 class MotionVQQuantizer(nn.Module):
     """The nearest codebook vector of each latent (equation 1 of the paper), and the learning of the codebook.
 
-    The moving averages `code_uses` (tokens a batch that chose each code) and `code_sums` (the sum of their latents)
-    are needed only to go on training: `save_pretrained` leaves them out, and they restart from the codebook.
+    The moving averages `code_uses` (how many tokens of a batch chose each code) and `code_sums` (the sum of their
+    latents), both relative to an even use of all codes, are needed only to go on training: `save_pretrained` leaves
+    them out, and they restart from the codebook.
     """
 
     def __init__(self, config: MotionVQConfig):
@@ -119,15 +120,16 @@ class MotionVQQuantizer(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.codebook_size, config.hidden_size)
         if config.codebook_update != "gradient":
-            self.embedding.weight.requires_grad_(False)
             self.register_buffer("code_uses", torch.zeros(config.codebook_size))
             self.register_buffer("code_sums", torch.zeros(config.codebook_size, config.hidden_size))
 
     def nearest(self, latents: Tensor) -> Tensor:
         """(..., hidden) -> (...) int64."""
-        codebook = self.embedding.weight
-        # |z|^2 is the same for every code
-        distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
+        # in full precision also under autocast: bf16 would choose other codes than `encode` without it
+        with torch.autocast(latents.device.type, enabled=False):
+            latents, codebook = latents.float(), self.embedding.weight.float()
+            # |z|^2 is the same for every code
+            distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
         return distances.argmin(-1)
 
     def forward(self, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -139,7 +141,7 @@ class MotionVQQuantizer(nn.Module):
         Returns:
             codes, quantized (straight-through), codebook loss, commitment loss, perplexity.
         """
-        latents = latents.float()  # under autocast the codebook stays in full precision
+        latents = latents.to(self.embedding.weight.dtype)  # autocast makes them less precise than the codebook
         codes = self.nearest(latents.detach())
         chosen, kept = codes[mask], latents[mask]  # (kept tokens,), (kept tokens, hidden)
         vectors = self.embedding(codes)
@@ -148,7 +150,9 @@ class MotionVQQuantizer(nn.Module):
             codebook_loss = F.mse_loss(vectors[mask], kept.detach())
         else:
             codebook_loss = commitment_loss.new_zeros(())
-        uses = _sum_over_processes(torch.bincount(chosen, minlength=self.config.codebook_size).float())
+        uses = torch.bincount(chosen, minlength=self.config.codebook_size).float()
+        if self.training:  # in eval mode one process may call the model alone
+            uses = _sum_over_processes(uses)
         share = uses / uses.sum()
         perplexity = torch.exp(-(share * torch.log(share + 1e-10)).sum())
         quantized = latents + (vectors - latents).detach()
@@ -161,16 +165,16 @@ class MotionVQQuantizer(nn.Module):
         config = self.config
         sums = torch.zeros_like(self.code_sums).index_add_(0, codes, latents)
         sums = _sum_over_processes(sums)
-        self.code_uses.lerp_(uses, 1 - config.ema_decay)
-        self.code_sums.lerp_(sums, 1 - config.ema_decay)
+        even_use = uses.sum() / config.codebook_size
+        self.code_uses.lerp_(uses / even_use, 1 - config.ema_decay)
+        self.code_sums.lerp_(sums / even_use, 1 - config.ema_decay)
         if config.codebook_update == "ema_reset":
             dead = self.code_uses < config.reset_threshold
             draws = torch.randint(len(latents), (config.codebook_size,), device=latents.device)
             restarts = _from_first_process(latents[draws])
-            # twice the threshold: a restarted code has some batches to find its use
-            restart_uses = 2 * config.reset_threshold
-            self.code_uses.masked_fill_(dead, restart_uses)
-            self.code_sums.copy_(torch.where(dead[:, None], restarts * restart_uses, self.code_sums))
+            # a restarted code counts as evenly used, which leaves it some batches to find its use
+            self.code_uses.masked_fill_(dead, 1.0)
+            self.code_sums.copy_(torch.where(dead[:, None], restarts, self.code_sums))
         alive = self.code_uses > 1e-5
         means = self.code_sums / self.code_uses.clamp(min=1e-5)[:, None]
         self.embedding.weight.copy_(torch.where(alive[:, None], means, self.embedding.weight))
@@ -198,10 +202,12 @@ def initialize_motion_vq(module: nn.Module):
         loaded = getattr(module.embedding.weight, "_is_hf_initialized", False)
         init.uniform_(module.embedding.weight, -bound, bound)
         if module.config.codebook_update != "gradient":
+            # here and not where it is made, because `from_pretrained` makes every loaded parameter a trainable one
+            module.embedding.weight.requires_grad_(False)
             # a new codebook with "ema_reset" counts as out of use, so that the first batch places it;
-            # a loaded one (or "ema") starts as if each code had been chosen at its own place
+            # a loaded one (or "ema") starts as if all codes had been chosen evenly, each at its own place
             placed_by_batch = module.config.codebook_update == "ema_reset" and not loaded
-            uses = 0.0 if placed_by_batch else max(1.0, 2 * module.config.reset_threshold)
+            uses = 0.0 if placed_by_batch else 1.0
             init.constant_(module.code_uses, uses)
             init.copy_(module.code_sums, module.embedding.weight * uses)
 
@@ -223,7 +229,7 @@ class MotionVQModel(MotionVQPreTrainedModel):
 
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """
-        Codes of a batch of motions; frames beyond the last whole token are not seen.
+        Codes of a batch of motions; frames beyond the last whole token have no code of their own.
 
         Args:
             motion_values: `(batch, frames, features)`, normalised.
@@ -248,7 +254,14 @@ class MotionVQModel(MotionVQPreTrainedModel):
 
         Returns:
             `(batch, tokens * unit_length, features)`, normalised; zeros where padded.
+
+        Raises:
+            ValueError: for another shape, no token at all, or ids outside the codebook.
         """
+        if codes.dim() != 2 or codes.shape[1] == 0:
+            raise ValueError(
+                f"`codes` must have the shape (batch, tokens) with at least one token; got {tuple(codes.shape)}."
+            )
         if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.config.codebook_size:
             raise ValueError(
                 f"`codes` must lie between 0 and {self.config.codebook_size - 1}; special ids such as <bom> "

@@ -19,6 +19,8 @@ Every function here takes numpy arrays or torch tensors and returns the kind it 
 """
 
 import functools
+import inspect
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -78,6 +80,20 @@ class Skeleton:
         ends = [joint for chain in self.chains for joint in chain[1:]]
         if sorted(ends) != list(range(1, joints)):
             raise ValueError(f"skeleton {self.name}: `chains` must reach every joint but the root exactly once.")
+        reached = {0}
+        for chain in self.chains:
+            if chain[0] not in reached:
+                raise ValueError(f"skeleton {self.name}: the chain {chain} must start on an earlier one.")
+            reached.update(chain)
+        if not all(math.isclose(math.hypot(*direction), 1, abs_tol=1e-4) for direction in self.directions[1:]):
+            raise ValueError(f"skeleton {self.name}: every one of `directions` but the root's must have the length 1.")
+        mirrored = [joint for pair in self.mirror_pairs for joint in pair]
+        named = [*self.face_joints, *self.left_foot, *self.right_foot, *self.leg_joints, *mirrored]
+        if not all(0 <= joint < joints for joint in named) or len(set(mirrored)) < len(mirrored):
+            raise ValueError(
+                f"skeleton {self.name}: face, foot, leg and mirrored joints must be indices below {joints}, and none "
+                "may be in two of `mirror_pairs`."
+            )
 
     @property
     def num_joints(self) -> int:
@@ -173,14 +189,18 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (HUMANML3D, KIT)}
 
 def _keeps_kind(function):
     """Lets a function of tensors take numpy arrays and return numpy arrays for them, in the type of the first one."""
+    signature = inspect.signature(function)
+    first = next(iter(signature.parameters))
 
     @functools.wraps(function)
-    def wrapper(values, *args, **kwargs):
-        if isinstance(values, Tensor):
-            return function(values, *args, **kwargs)
-        values = np.asarray(values)
+    def wrapper(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        if isinstance(bound.arguments[first], Tensor):
+            return function(*bound.args, **bound.kwargs)
+        values = np.asarray(bound.arguments[first])
         dtype = values.dtype if values.dtype.kind == "f" else np.dtype("float32")
-        return function(torch.from_numpy(values.astype(dtype)), *args, **kwargs).numpy()
+        bound.arguments[first] = torch.from_numpy(values.astype(dtype))
+        return function(*bound.args, **bound.kwargs).numpy()
 
     return wrapper
 
@@ -280,7 +300,9 @@ def retarget(joints: Tensor, skeleton: Skeleton, offsets) -> Tensor:
     """
     _check_joints(joints, skeleton)
     dtype, joints = joints.dtype, joints.double()
-    offsets = torch.as_tensor(np.asarray(offsets), dtype=joints.dtype)
+    offsets = torch.as_tensor(offsets, dtype=joints.dtype, device=joints.device)
+    if offsets.shape != joints.shape[1:]:
+        raise ValueError(f"`offsets` must have the shape {tuple(joints.shape[1:])}; got {tuple(offsets.shape)}.")
     legs = list(skeleton.leg_joints)
     source = _bone_lengths(joints[0], skeleton)[legs].sum()
     if source < 1e-6:
@@ -295,13 +317,14 @@ def retarget(joints: Tensor, skeleton: Skeleton, offsets) -> Tensor:
 def bone_offsets(joints: Tensor, skeleton: Skeleton) -> Tensor:
     """`(joints, 3)` bone vectors in the rest pose, of the lengths in the first frame of `(frames, joints, 3)`."""
     _check_joints(joints, skeleton)
-    directions = torch.tensor(skeleton.directions, dtype=joints.dtype)
+    directions = joints.new_tensor(skeleton.directions)
     return directions * _bone_lengths(joints[0], skeleton).unsqueeze(-1)
 
 
 @_keeps_kind
 def mirror_joints(joints: Tensor, skeleton: Skeleton) -> Tensor:
     """The motion seen in a mirror: x changes sign, left and right joints change places. `(..., joints, 3)`."""
+    _check_shape(joints, skeleton)
     return joints[..., skeleton.mirrored_joints, :] * joints.new_tensor([-1, 1, 1])
 
 
@@ -315,7 +338,7 @@ def resample(motion: Tensor, source_fps: float, target_fps: float) -> Tensor:
         raise ValueError(f"Frame rates must be positive; got {source_fps} and {target_fps}.")
     # the last instant stays inside the motion; the tolerance keeps it there when rounding says 0.9999 frames
     count = int((len(motion) - 1) * target_fps / source_fps + 1e-6) + 1
-    instants = torch.arange(count, dtype=torch.float64) * (source_fps / target_fps)
+    instants = torch.arange(count, dtype=torch.float64, device=motion.device) * (source_fps / target_fps)
     before = instants.floor().long().clamp(max=len(motion) - 1)
     after = (before + 1).clamp(max=len(motion) - 1)
     weight = (instants - before).to(motion.dtype).reshape(-1, *[1] * (motion.dim() - 1))
@@ -333,11 +356,21 @@ def feature_statistics(features, skeleton: Skeleton) -> tuple[np.ndarray, np.nda
 
     Returns:
         mean and std, float32 `(features,)`.
+
+    Raises:
+        ValueError: for another feature size, or when there is not one frame.
     """
     count, total, squares = 0, 0.0, 0.0
     shift = None
     for clip in features:
         clip = np.asarray(clip, dtype=np.float64)
+        if clip.ndim != 2 or clip.shape[1] != skeleton.feature_size:
+            raise ValueError(
+                f"Features of the {skeleton.name} skeleton have the shape (frames, {skeleton.feature_size}); "
+                f"got {clip.shape}."
+            )
+        if len(clip) == 0:
+            continue
         # sums of squares of values far from zero lose digits: everything is taken relative to the first clip
         shift = clip.mean(axis=0) if shift is None else shift
         count += len(clip)
@@ -399,12 +432,18 @@ def facing_rotation(joints: Tensor, skeleton: Skeleton, smooth: bool) -> Tensor:
     return facing
 
 
-def _check_joints(joints: Tensor, skeleton: Skeleton):
-    if joints.dim() != 3 or joints.shape[1:] != (skeleton.num_joints, 3):
+def _check_shape(joints: Tensor, skeleton: Skeleton):
+    if joints.shape[-2:] != (skeleton.num_joints, 3):
         raise ValueError(
             f"Joints of the {skeleton.name} skeleton have the shape (frames, {skeleton.num_joints}, 3); "
             f"got {tuple(joints.shape)}."
         )
+
+
+def _check_joints(joints: Tensor, skeleton: Skeleton):
+    _check_shape(joints, skeleton)
+    if joints.dim() != 3 or len(joints) == 0:
+        raise ValueError(f"One motion with at least one frame is needed: joints {tuple(joints.shape)} is not that.")
     if not torch.isfinite(joints).all():
         raise ValueError("The joints hold NaN or infinite values; mend or leave out those frames.")
 
@@ -432,7 +471,7 @@ def _bone_rotations(joints: Tensor, skeleton: Skeleton, facing: Tensor) -> Tenso
     original, which `_forward_kinematics` inverts.
     """
     bones = joints[:, 1:] - joints[:, list(skeleton.parents[1:])]
-    directions = torch.tensor(skeleton.directions[1:], dtype=joints.dtype)
+    directions = joints.new_tensor(skeleton.directions[1:])
     absolute = torch.cat([facing[:, None], quaternion_between(directions, bones)], dim=1)  # (frames, joints, 4)
     before = absolute[:, _bones_before(skeleton)]
     return torch.cat([facing[:, None], multiply_quaternions(invert_quaternion(before), absolute[:, 1:])], dim=1)
@@ -477,6 +516,7 @@ def _root_path(features: Tensor, num_joints: int) -> tuple[Tensor, Tensor]:
 def _smooth(values: Tensor, sigma: float) -> Tensor:
     """Gaussian over time with the ends held, cut at four standard deviations. (frames, channels)."""
     radius = int(4 * sigma + 0.5)
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=values.dtype) / sigma).square())
+    instants = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
+    kernel = torch.exp(-0.5 * (instants / sigma).square())
     padded = torch.cat([values[:1].expand(radius, -1), values, values[-1:].expand(radius, -1)])
     return torch.nn.functional.conv1d(padded.t().unsqueeze(1), (kernel / kernel.sum()).reshape(1, 1, -1))[:, 0].t()

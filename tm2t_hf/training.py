@@ -10,13 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import HfArgumentParser, get_scheduler
+from transformers import HfArgumentParser, PreTrainedConfig, PreTrainedModel, get_scheduler
+from transformers.utils.logging import disable_progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class LoopArguments:
 
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
     output_dir: str = field(metadata={"help": "Best model here, last one and the state to resume from in `last/`."})
-    skeleton: str = field(default="humanml3d", metadata={"help": "humanml3d (22 joints) or kit (21 joints)."})
+    skeleton: Literal["humanml3d", "kit"] = field(default="humanml3d", metadata={"help": "22 joints or 21 joints."})
     mirror: bool = field(default=False, metadata={"help": "Also train on every clip mirrored left to right."})
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
@@ -39,7 +41,7 @@ class LoopArguments:
     warmup_steps: int = field(default=0, metadata={"help": "Updates over which the learning rate rises from 0."})
     max_grad_norm: float = field(default=0.5, metadata={"help": "Gradients are clipped at this norm; 0: never."})
     model_config: str = field(default="{}", metadata={"help": "JSON of the model's configuration fields."})
-    mixed_precision: str = field(default="no", metadata={"help": "no, bf16 or fp16."})
+    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Of the arithmetic."})
     validate_every: int = field(default=1, metadata={"help": "Epochs from one validation and checkpoint to the next."})
     licence: str = field(default="other", metadata={"help": "Licence of the weights, for the model card."})
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
@@ -47,7 +49,7 @@ class LoopArguments:
 
     def __post_init__(self):
         if isinstance(self.model_config, str):
-            self.model_config = json.loads(self.model_config)
+            self.model_config = _parse_json(self.model_config, "--model_config")
 
 
 def parse_arguments(arguments_class: type, section: str):
@@ -58,18 +60,29 @@ def parse_arguments(arguments_class: type, section: str):
     `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {…}}`.
 
     Raises:
-        SystemExit: for unknown flags or keys, as argparse does.
+        SystemExit: for values of the wrong type and for what is required and missing, as argparse does.
+        ValueError: for unknown flags or keys, and for what is not JSON.
     """
     command = sys.argv[1:]
     if command and command[0].endswith(".json"):
-        content = json.loads(Path(command[0]).read_text(encoding="utf-8"))
+        content = _parse_json(Path(command[0]).read_text(encoding="utf-8"), command[0])
         values = {key: value for key, value in content.items() if not isinstance(value, dict)}
         values.update(content.get(section, {}))
-        flags = []
-        for key, value in values.items():
-            flags += [f"--{key}", json.dumps(value) if isinstance(value, dict) else str(value)]
+        flags = [f"--{key}={json.dumps(value) if isinstance(value, dict) else value}" for key, value in values.items()]
         command = flags + command[1:]
-    return HfArgumentParser(arguments_class).parse_args_into_dataclasses(args=command)[0]
+    # a key that is nearly right is wrong, too
+    parser = HfArgumentParser(arguments_class, allow_abbrev=False)
+    return parser.parse_args_into_dataclasses(args=command)[0]
+
+
+def _parse_json(text: str, source: str) -> dict:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{source} is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise ValueError(f'{source} must be a JSON object, such as {{"hidden_size": 192}}; got {text}.')
+    return value
 
 
 def start(arguments: LoopArguments) -> Accelerator:
@@ -83,8 +96,44 @@ def start(arguments: LoopArguments) -> Accelerator:
     level = logging.INFO if accelerator.is_local_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # of every checkpoint: a line a file, a warning of tied weights, and a bar
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
+    disable_progress_bar()
     set_seed(arguments.seed)
     return accelerator
+
+
+def load_trained(model_class: type[PreTrainedModel], name: str, **model_config) -> PreTrainedModel:
+    """
+    A model that has been trained before, with some fields of its configuration changed.
+
+    Raises:
+        FileNotFoundError: when there is no such model.
+        ValueError: when it is a model of another type; `from_pretrained` would go on with random weights.
+    """
+    try:
+        found = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
+    except OSError as error:
+        raise FileNotFoundError(
+            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
+        ) from error
+    needed = model_class.config_class.model_type
+    if found != needed:
+        raise ValueError(f"{name} is a model of type {found}, but one of type {needed} is needed in its place.")
+    return model_class.from_pretrained(name, **model_config)
+
+
+def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str):
+    """Raises ValueError when the translation model `name` was trained on codes that are not those of `vq`."""
+    same = model.config.codebook_size == vq.config.codebook_size
+    if same and model.vq is not None:
+        codebook, other = (each.quantizer.embedding.weight.cpu() for each in (vq, model.vq))
+        same = torch.equal(codebook, other)
+    if not same:
+        raise ValueError(
+            f"{name} was trained on the {model.config.codebook_size} codes of another motion VQ than the one given by "
+            f"--vq, which has {vq.config.codebook_size}; give the VQ that it was trained with."
+        )
 
 
 class LoopState:
@@ -193,7 +242,8 @@ def mean_losses(accelerator: Accelerator, model, loader, compute: Callable) -> d
         count += size
     model.train(was_training)
     names = sorted(totals)
-    sums = torch.tensor([totals[name] for name in names] + [count], dtype=torch.float64, device=accelerator.device)
+    # float32: not every device has float64
+    sums = torch.tensor([totals[name] for name in names] + [count], dtype=torch.float32, device=accelerator.device)
     sums = accelerator.reduce(sums, reduction="sum").tolist()
     return {name: value / sums[-1] for name, value in zip(names, sums, strict=False)}
 
@@ -207,7 +257,7 @@ class RunningMeans:
     def add(self, losses: dict[str, torch.Tensor]):
         for name, value in losses.items():
             if value is not None:
-                self.sums[name] = self.sums.get(name, 0.0) + float(value)
+                self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
                 self.counts[name] = self.counts.get(name, 0) + 1
 
     def values(self) -> dict[str, float]:
@@ -220,23 +270,27 @@ def _formatted(values: dict[str, float]) -> str:
 
 def _save_checkpoint(accelerator: Accelerator, model, output_dir: Path, scores: dict, save: Callable, is_best: bool):
     """`last/` with the training state, and the model itself in `output_dir` when it is the best so far."""
+    # written beside, in folders that have the model's name already, since the model card says it
+    name = output_dir.resolve().name
+    best, last = (output_dir / f"{kind}.writing" / name for kind in ("best", "last"))
+    if accelerator.is_main_process:  # what an interrupted run has left
+        shutil.rmtree(best.parent, ignore_errors=True)
+        shutil.rmtree(last.parent, ignore_errors=True)
     accelerator.wait_for_everyone()
-    beside = output_dir / "last.writing"
-    accelerator.save_state(beside / "state")
+    accelerator.save_state(last / "state")
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         bare = accelerator.unwrap_model(model)
-        save(bare, beside, scores)
-        shutil.rmtree(output_dir / "last", ignore_errors=True)
-        os.replace(beside, output_dir / "last")
-        if is_best:
-            best = output_dir / "best.writing"
-            shutil.rmtree(best, ignore_errors=True)
+        if is_best:  # first, because the state in `last/` counts on it
             save(bare, best, scores)
             for file in sorted(best.iterdir()):
                 target = output_dir / file.name
                 if target.is_dir():
                     shutil.rmtree(target)
                 os.replace(file, target)
-            best.rmdir()
+            shutil.rmtree(best.parent)
+        save(bare, last, scores)
+        shutil.rmtree(output_dir / "last", ignore_errors=True)
+        os.replace(last, output_dir / "last")
+        last.parent.rmdir()
     accelerator.wait_for_everyone()

@@ -1,0 +1,204 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""How `evaluate_tm2t.py` writes down what it found: `report.json`, `report.md`, and three pictures (matplotlib).
+
+| picture | what it shows |
+|---|---|
+| `intervals.png` | a panel a score: every row's mean and 95 % interval |
+| `map.png` | the matcher's embeddings of real and of made motions, on the two main axes of the real ones |
+| `actions.png` | which action the judge saw for each action that was asked for |
+"""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+ACTION_AND_STYLE = [
+    ("action", "right action (%)", 1, 100),
+    ("style", "right style (%)", 1, 100),
+    ("both", "both (%)", 1, 100),
+]
+R_PRECISION = [(f"r_precision{k}", f"R-precision {k}", 3, 1) for k in (1, 2, 3)]
+TABLES = {  # group -> title and columns: name in the report, heading, decimals, factor
+    "matcher": (
+        "Motions, as the matcher sees them",
+        [
+            *R_PRECISION,
+            ("fid", "FID", 3, 1),
+            ("mm_dist", "MM-Dist", 3, 1),
+            ("diversity", "Diversity", 3, 1),
+            ("multimodality", "MultiModality", 3, 1),
+        ],
+    ),
+    "judge": ("Actions and styles, judged on joints", ACTION_AND_STYLE),
+    "motions": (
+        "Motions, as people see them",
+        [
+            ("root_relative_error", "joint error, root-relative (mm)", 1, 1),
+            ("global_error", "joint error, global (mm)", 1, 1),
+            ("acceleration_error", "acceleration error (m/s²)", 2, 1),
+            ("foot_sliding", "foot sliding (m/s)", 3, 1),
+            ("ground_penetration", "ground penetration (mm)", 1, 1),
+            ("seconds", "mean length (s)", 2, 1),
+            ("empty", "empty motions", 1, 1),
+            ("codebook_used", "codebook used (%)", 1, 100),
+            ("codebook_perplexity", "perplexity", 0, 1),
+        ],
+    ),
+    "captions": (
+        "Captions",
+        [
+            *ACTION_AND_STYLE,
+            ("bleu1", "BLEU-1", 1, 100),
+            ("bleu4", "BLEU-4", 1, 100),
+            ("rougeL", "ROUGE-L", 1, 100),
+            ("cider", "CIDEr", 2, 1),
+            ("bert_score", "BERTScore", 1, 100),
+            *R_PRECISION,
+            ("mm_dist", "MM-Dist", 3, 1),
+        ],
+    ),
+}
+COLOURS = {"real motion": "#555555", "VQ reconstruction": "#d98c1f", "text to motion": "#2a6fbb"}
+
+
+def write_report(folder: Path, report: dict):
+    """`report.json`, and `report.md` with a table a group; a column that no row has is left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"report.json": json.dumps(report, indent=1), "report.md": "\n".join(markdown(report))}
+    for name, text in files.items():
+        (folder / f"{name}.part").write_text(text + "\n", encoding="utf-8")
+        os.replace(folder / f"{name}.part", folder / name)
+
+
+def markdown(report: dict) -> list[str]:
+    data = report["data"]
+    but = ", ".join(f"{name} {value}" for name, value in report["deviations"].items())
+    lines = [
+        f"# {data['clips']} clips of {data['name']}, {data['split']} split",
+        "",
+        f"- protocol {report['protocol']}{f', but for {but}' if but else ''}; seed {report['seed']}, "
+        f"{report['replications']} replications, mean ± half width of the 95 % interval",
+        f"- data: sha256 {data['sha256'][:12]}",
+        *(f"- {role}: {each['name']}, sha256 {each['sha256'][:12]}" for role, each in report["checkpoints"].items()),
+    ]
+    for group, (title, columns) in TABLES.items():
+        rows = report[group]
+        if not rows:
+            continue
+        columns = [column for column in columns if any(column[0] in scores for scores in rows.values())]
+        lines += ["", f"## {title}", "", "| | " + " | ".join(heading for _, heading, _, _ in columns) + " |"]
+        lines += ["|---|" + "--:|" * len(columns)]
+        for name, scores in rows.items():
+            cells = [show(scores.get(key), decimals, factor) for key, _, decimals, factor in columns]
+            lines += [f"| {name} | " + " | ".join(cells) + " |"]
+    return lines
+
+
+def show(value: float | list[float] | None, decimals: int, factor: float) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " ± ".join(f"{part * factor:.{decimals}f}" for part in value)
+    return f"{value * factor:.{decimals}f}"
+
+
+def draw_pictures(folder: Path, report: dict, rows: dict[str, list[dict]], labels: list | None):
+    """The pictures whose numbers are at hand; none, and a warning, without matplotlib.
+
+    Args:
+        report: as written.
+        rows: row of motions -> what was seen of it, a dict a replication, with `embeddings` (clips, dim) and
+            `verdicts` (clips, 2).
+        labels: (action, style) of every clip.
+    """
+    try:
+        from matplotlib.figure import Figure  # without pyplot no window system is asked for
+    except ImportError:
+        logger.warning("The pictures are left out, because there is no matplotlib: `pip install tm2t_hf[render]`.")
+        return
+    pictures = {}
+    if report["matcher"] or report["judge"]:
+        pictures["intervals.png"] = draw_intervals(Figure(layout="constrained"), report)
+    if report["matcher"] and len(rows) > 1:
+        embeddings = {name: replications[0]["embeddings"] for name, replications in rows.items()}
+        pictures["map.png"] = draw_map(Figure(layout="constrained"), embeddings)
+    if labels:
+        name, replications = list(rows.items())[-1]
+        seen = [verdict[0] for replication in replications for verdict in replication["verdicts"].tolist()]
+        wanted = [action for action, _ in labels] * len(replications)
+        pictures["actions.png"] = draw_confusion(Figure(layout="constrained"), wanted, seen, name)
+    for name, figure in pictures.items():
+        figure.savefig(folder / f"{name}.part", format="png", dpi=130)
+        os.replace(folder / f"{name}.part", folder / name)
+
+
+def draw_intervals(figure, report: dict):
+    panels = []
+    for group in ("matcher", "judge"):
+        for key, heading, _, factor in TABLES[group][1]:
+            rows = {name: scores[key] for name, scores in report[group].items() if key in scores}
+            if rows:
+                panels.append((heading, {name: np.array(value) * factor for name, value in rows.items()}))
+    columns = min(5, len(panels))
+    lines = -(-len(panels) // columns)
+    figure.set_size_inches(2.6 * columns, 1.9 * lines)
+    for number, (heading, rows) in enumerate(panels, 1):
+        axes = figure.add_subplot(lines, columns, number)
+        for place, (name, value) in enumerate(rows.items()):
+            mean, width = value if value.ndim else (value, 0)
+            axes.errorbar(place, mean, width, fmt="o", color=COLOURS[name], capsize=4)
+            axes.annotate(f"{mean:.4g}", (place, mean), (7, 0), textcoords="offset points", fontsize=7, va="center")
+        axes.set_title(heading, fontsize=9)
+        axes.set_xticks(range(len(rows)), [name.replace(" ", "\n", 1) for name in rows], fontsize=7)
+        axes.set_xlim(-0.5, len(rows) - 0.2)
+        axes.margins(y=0.2)
+        axes.tick_params(axis="y", labelsize=7)
+        axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def draw_map(figure, embeddings: dict[str, np.ndarray]):
+    """A panel for each row over the real motions, all on the two main axes of the real ones."""
+    real_name, *others = embeddings
+    real = embeddings[real_name].astype(np.float64)
+    _, scales, axes_of_real = np.linalg.svd(real - real.mean(0), full_matrices=False)
+    share = (scales[:2] ** 2).sum() / (scales**2).sum()
+    places = {name: (values - real.mean(0)) @ axes_of_real[:2].T for name, values in embeddings.items()}
+    figure.set_size_inches(4.5 * len(others), 4.5)
+    first = None
+    for number, name in enumerate(others, 1):
+        axes = first = figure.add_subplot(1, len(others), number, sharex=first, sharey=first)
+        for row, marker in ((real_name, "o"), (name, "x")):
+            axes.scatter(*places[row].T, s=16, alpha=0.6, marker=marker, color=COLOURS[row], label=row, linewidths=0.9)
+        axes.set_aspect("equal")
+        axes.legend(fontsize=8)
+    figure.suptitle(f"Matcher embeddings on two axes with {share:.0%} of the real motions' variance", fontsize=10)
+    return figure
+
+
+def draw_confusion(figure, wanted: list[str], seen: list[str], name: str):
+    actions = sorted(set(wanted))
+    columns = actions + sorted(set(seen) - set(wanted))
+    counts = np.zeros((len(actions), len(columns)))
+    for action, verdict in zip(wanted, seen, strict=True):
+        counts[actions.index(action), columns.index(verdict)] += 1
+    percent = 100 * counts / counts.sum(1, keepdims=True)
+    figure.set_size_inches(0.42 * len(columns) + 2.5, 0.36 * len(actions) + 2.2)
+    axes = figure.add_subplot()
+    axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (row, column), value in np.ndenumerate(percent):
+        if value >= 0.5:
+            colour = "white" if value > 60 else "black"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(range(len(actions)), actions, fontsize=8)
+    axes.set_xlabel("seen by the judge")
+    axes.set_ylabel("asked for")
+    axes.set_title(f"{name}: actions in percent", fontsize=10)
+    return figure
