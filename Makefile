@@ -33,5 +33,5 @@ clean:  ## Remove .venv and what tools left; models, data and motions stay
 $(INSTALLED): setup.py constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --constraint constraints.txt --editable ".[demo,dev]"
+	$(BIN)/pip install --constraint constraints.txt --editable ".[dev]"
 	touch $@

@@ -11,14 +11,15 @@ HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "tm2t_hf/__init__.py").read_text(encoding="utf-8"), re.M)[1]
 
 EXTRAS = {
-    "render": ["pillow>=10.1"],  # GIFs
+    "demo": ["pillow>=10.1"],  # tm2t-hf quickstart
+    "render": ["matplotlib>=3.8", "pillow>=10.1"],  # GIFs of motions, pictures of evaluations
     "metrics": ["evaluate>=0.4.3"],  # tm2t_hf.metrics and examples/evaluate_tm2t.py
 }
-EXTRAS["demo"] = EXTRAS["render"]  # tm2t-hf quickstart
 EXTRAS["dev"] = [
     *EXTRAS["render"],
     *EXTRAS["metrics"],
     "hypothesis>=6.100",
+    "lemminflect>=0.2.3",
     "pandas>=2.2",
     "pytest>=8.0",
     "rouge_score>=0.1.2",

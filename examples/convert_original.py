@@ -161,8 +161,9 @@ def card(stage: str, source: Path, model) -> str:
     header = {"license": "other", "library_name": "transformers", "pipeline_tag": about.task, "language": "en"}
     header |= {"tags": ["tm2t", "human-motion", model.config.model_type]}
     lines = [f"{key}: {json.dumps(value)}" for key, value in header.items() if value]
-    imports = ", ".join(name for name in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline")
-                        if name in about.usage)
+    imports = ", ".join(
+        name for name in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline") if name in about.usage
+    )
     sections = [
         "---\n" + "\n".join(lines) + "\n---",
         f"# {about.title}, by the authors of TM2T",
@@ -171,15 +172,19 @@ def card(stage: str, source: Path, model) -> str:
         "computes what theirs does. Ask them, and the owners of the data, what you may do with them.",
         "## Use",
         f"```python\nimport tm2t_hf  # pip install tm2t_hf\nfrom transformers import {imports}\n\n"
-        + about.usage.format(folder=f"tm2t-{stage}") + "\n```",
+        + about.usage.format(folder=f"tm2t-{stage}")
+        + "\n```",
         "## Citation",
         f"```bibtex\n{CITATION}\n```",
     ]
     if stage != "vq":
-        sections.insert(-2, (
-            "Captions are read as the original reads them, word by word and lemmatised: as the `lemma/POS` tokens of "
-            "a caption file, or plain with `pip install lemminflect`."
-        ))
+        sections.insert(
+            -2,
+            (
+                "Captions are read as the original reads them, word by word and lemmatised: as the `lemma/POS` tokens of "
+                "a caption file, or plain with `pip install lemminflect`."
+            ),
+        )
     return "\n\n".join(sections) + "\n"
 
 

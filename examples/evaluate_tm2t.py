@@ -162,8 +162,9 @@ def main():
     extractor = next(iter(checkpoints.values())).extractor
     if matcher:
         texts = embed_texts(matcher, data.prompts(matcher), args)
-        real = embed_motions(matcher, data.features, args)
-    add_motions("real motion", [look_at(normalize(data.features, extractor), extractor)])
+    seen = look_at(normalize(data.features, extractor), extractor)
+    real = seen.get("embeddings")
+    add_motions("real motion", [seen])
 
     # Motion -> codes -> motion.
     if vq:
@@ -373,10 +374,12 @@ def by_length(items: Sequence, compute: Callable[[list], Sequence], name: str, b
 
 @torch.no_grad()
 def embed_texts(matcher: Checkpoint, captions: list[str], args: Arguments) -> np.ndarray:
-    """(captions, dim)"""
+    """(captions, dim); a generated caption may have no word."""
 
     def compute(batch):
-        inputs = matcher.processor(text=batch, return_tensors="pt").to(args.device)
+        inputs = matcher.processor.tokenizer(batch, padding=True, return_token_type_ids=False, return_tensors="pt").to(
+            args.device
+        )
         return matcher.model.get_text_embeddings(**inputs).cpu().numpy()
 
     return np.array(by_length(captions, compute, "texts to the matcher", args.batch_size))

@@ -13,6 +13,7 @@ given as a flag too, which then wins.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch.utils.data import DataLoader
 
 from tm2t_hf import (
@@ -34,8 +35,25 @@ from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, 
 class M2TArguments(LoopArguments):
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
+    codebook_embeddings: bool = field(
+        default=False, metadata={"help": "Begin with the VQ's codebook as motion embedding: similar codes are near."}
+    )
+    token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
+    corruption_neighbours: int = field(default=8, metadata={"help": "Each by one of this many most similar."})
     num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
     num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
+
+
+@torch.no_grad()
+def embed_codebook(model: MotionToTextModel):
+    """Puts the principal components of the codebook into the motion embedding, at the scale that this had."""
+    codebook = model.vq.quantizer.embedding.weight.float()  # (codes, hidden)
+    codebook = codebook - codebook.mean(0)
+    components = torch.linalg.svd(codebook, full_matrices=False).Vh[: model.config.d_model]
+    projected = codebook @ components.t()  # (codes, at most d_model)
+    embedding = model.get_encoder().embed_tokens.weight
+    scale = embedding[: len(projected)].norm() / projected.norm()
+    embedding[: len(projected), : projected.shape[1]] = projected * scale
 
 
 def main():
@@ -62,6 +80,8 @@ def main():
     config = MotionToTextConfig(vq_config=vq.config, vocab_size=len(processor.tokenizer), **arguments.model_config)
     model = MotionToTextModel(config)
     model.vq = vq
+    if arguments.codebook_embeddings:
+        embed_codebook(model)
     model.generation_config.num_beams = arguments.num_beams
 
     def loader(dataset, random):
@@ -73,8 +93,18 @@ def main():
     def losses_of(model, batch):
         return {"loss": model(**batch).loss}
 
+    codebook = vq.quantizer.embedding.weight
+    similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbours + 1, largest=False).indices[:, 1:]
+
+    def corrupted(ids):
+        """Some codes replaced by similar ones, as another performance of the same movement would have them."""
+        chosen = torch.rand(ids.shape, device=ids.device) < arguments.token_corruption
+        codes = ids.clamp(max=len(similar) - 1)
+        draws = torch.randint_like(ids, similar.shape[1])  # (batch, tokens)
+        return torch.where(chosen & (ids < len(similar)), similar[codes, draws], ids)
+
     def training_losses(model, batch, epoch):
-        yield losses_of(model, batch)
+        yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"])})
 
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)

@@ -101,8 +101,13 @@ def test_quickstart(shipped, capsys, monkeypatch):
     (shipped / "tm2t-vq" / "config.json").write_text("the user's own")
     assert main(["quickstart"]) == 0
     files = sorted(path.name for path in (shipped / "quickstart").iterdir())
-    assert files == ["a-person-waves.gif", "a-person-waves.npy", "index.html", "someone-walks-fast-.gif",
-                     "someone-walks-fast-.npy"]
+    assert files == [
+        "a-person-waves.gif",
+        "a-person-waves.npy",
+        "index.html",
+        "someone-walks-fast-.gif",
+        "someone-walks-fast-.npy",
+    ]
     assert "someone walks &lt;fast&gt;" in (shipped / "quickstart" / "index.html").read_text()
     for name in ("tm2t-m2t", "tm2t-t2m"):
         assert AutoModel.from_pretrained(name).config.model_type == name

@@ -2,7 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """Conversion of the authors' checkpoints: the original's numbers, all sizes, bad files, the script from end to end."""
 
+import os
 import pickle
+import subprocess
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -18,6 +20,8 @@ from tm2t_hf import (
     MotionFeatureExtractor,
     MotionTextMatcher,
     MotionTextMatcherConfig,
+    MotionToTextConfig,
+    MotionToTextModel,
     MotionVQConfig,
     MotionVQModel,
     TextToMotionConfig,
@@ -26,12 +30,14 @@ from tm2t_hf import (
 from tm2t_hf.conversion import (
     MIX_HALVES,
     MIX_WEIGHT,
+    POSITION_TABLES,
     convert_matcher,
     convert_motion_vq,
     convert_text_to_motion,
     load_checkpoint,
     load_vocabulary,
     matcher_names,
+    motion_to_text_names,
     motion_vq_names,
     text_to_motion_names,
 )
@@ -553,3 +559,44 @@ def test_script_says_what_is_missing(monkeypatch, released):
         run(monkeypatch, released)
     with pytest.raises(FileNotFoundError, match="holds no checkpoint of TM2T"):
         run(monkeypatch, released / "Comp_v6_KLD01")
+
+
+# ---- full size ------------------------------------------------------------------------------------------------------
+
+FULL_SIZE = """
+import pathlib, re, sys, time
+import tm2t_hf.conversion as conversion
+path, converter = sys.argv[1:]
+memory = lambda name: 1024 * int(re.search(name + r":\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])
+pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak of the imports is none of ours
+before, start = memory("VmRSS"), time.perf_counter()
+model = getattr(conversion, converter)(conversion.load_checkpoint(path))
+total = sum(parameter.double().sum().item() for parameter in model.parameters())  # everything is really read
+print(time.perf_counter() - start, memory("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif("TM2T_FULL_SIZE" not in os.environ, reason="takes a minute and 170 MB: set TM2T_FULL_SIZE=1")
+@pytest.mark.parametrize("converter", ["convert_motion_vq", "convert_motion_to_text", "convert_text_to_motion"])
+def test_full_size_models_convert_in_seconds_and_little_memory(tmp_path, converter):
+    if converter == "convert_motion_vq":
+        model, names = MotionVQModel(MotionVQConfig()), motion_vq_names(2, 1, 3)
+    elif converter == "convert_motion_to_text":
+        config = MotionToTextConfig(vocab_size=4200, max_position_embeddings=100)
+        model, names = MotionToTextModel(config), motion_to_text_names({"encoder": 4, "decoder": 4})
+    else:
+        model = TextToMotionModel(TextToMotionConfig(text_vocab_size=None))
+        names = text_to_motion_names(1, late=False)
+    checkpoint = original_checkpoint(model, names)
+    if converter == "convert_motion_to_text":
+        tables = dict.fromkeys(POSITION_TABLES, torch.zeros(100, 512))
+        checkpoint["m2t_transformer"] |= {name.partition(".")[2]: table for name, table in tables.items()}
+    if converter == "convert_text_to_motion":
+        checkpoint["t2m_model"][MIX_NAME] = torch.cat([model.state_dict()[name] for name in MIX_HALVES], dim=1)
+    torch.save(checkpoint, tmp_path / "finest.tar")
+    size = (tmp_path / "finest.tar").stat().st_size
+    command = [sys.executable, "-c", FULL_SIZE, str(tmp_path / "finest.tar"), converter]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds, memory = map(float, output.split()[-2:])
+    print(f"{converter}: {size / 1e6:.0f} MB, {seconds:.1f} s, peak {memory / 1e6:.0f} MB")
+    assert memory < 2 * size and seconds < 30

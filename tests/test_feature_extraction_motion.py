@@ -44,8 +44,18 @@ def test_joints_features_tensors_lists_and_files_are_one_motion(extractor, featu
     np.save(tmp_path / "joints.npy", joints)
     np.save(tmp_path / "features.npy", features)
     expected = (features - np.float32(extractor.mean)) / np.float32(extractor.std)
-    forms = (joints, features, torch.tensor(features), features.tolist(), tmp_path / "joints.npy",
-             str(tmp_path / "features.npy"), [joints], features[None], joints[None], list(features))
+    forms = (
+        joints,
+        features,
+        torch.tensor(features),
+        features.tolist(),
+        tmp_path / "joints.npy",
+        str(tmp_path / "features.npy"),
+        [joints],
+        features[None],
+        joints[None],
+        list(features),
+    )
     for motion in forms:
         batch = extractor(motion)
         assert batch["motion_values"][0].dtype == np.float32
@@ -112,8 +122,9 @@ def test_another_frame_rate_is_resampled(extractor, fps):
 
 def test_offsets_give_every_joint_motion_one_body(extractor):
     joints = make_joints()
-    small = MotionFeatureExtractor(extractor.skeleton, extractor.mean, extractor.std,
-                                   offsets=bone_offsets(joints * 0.5, HUMANML3D))
+    small = MotionFeatureExtractor(
+        extractor.skeleton, extractor.mean, extractor.std, offsets=bone_offsets(joints * 0.5, HUMANML3D)
+    )
     (restored,) = small.post_process(small(joints, return_tensors="pt")["motion_values"])
     length = np.linalg.norm(restored[:, 4] - restored[:, 1], axis=-1)
     expected = np.linalg.norm(joints[0, 4] - joints[0, 1]) / 2

@@ -20,8 +20,16 @@ class Arguments:
     skeleton: str = "humanml3d"
 
 
-COMMAND = ["/somewhere/repo/examples/train_vq.py", "examples/configs/small.json", "--data_dir",
-           "/somewhere/data/bandai_namco", "--output_dir", "tm2t-vq", "--model_config", '{"hidden_size": 16}']
+COMMAND = [
+    "/somewhere/repo/examples/train_vq.py",
+    "examples/configs/small.json",
+    "--data_dir",
+    "/somewhere/data/bandai_namco",
+    "--output_dir",
+    "tm2t-vq",
+    "--model_config",
+    '{"hidden_size": 16}',
+]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -37,7 +45,7 @@ def test_the_card_states_what_there_is(stage, vq_model, tmp_path):
     assert "| `codebook_size` | 32 |" in card.text
     assert "| reconstruction_loss | 0.1235 |" in card.text and "| perplexity | 33 |" in card.text
     assert "accelerate launch examples/train_vq.py examples/configs/small.json --data_dir bandai_namco" in card.text
-    assert '\'{"hidden_size": 16}\'' in card.text
+    assert "'{\"hidden_size\": 16}'" in card.text
     assert "/somewhere" not in card.content
     (code,) = re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL)
     ast.parse(code)

@@ -111,7 +111,7 @@ def test_neither_batch_nor_padding_changes_an_embedding(counts, extra, padded_fr
     batch = tiny_batch(word_counts, frame_counts, seed)
     if pos_size:
         batch["pos_ids"] = batch["input_ids"] % pos_size
-    wider = {name: F.pad(value, (0, 0, 0, extra)[2 * (value.dim() == 2):]) for name, value in batch.items()}
+    wider = {name: F.pad(value, (0, 0, 0, extra)[2 * (value.dim() == 2) :]) for name, value in batch.items()}
     wider["motion_values"] = wider["motion_values"].double()
     together = model(**wider)
     for row, (words, frames) in enumerate(counts):

@@ -20,11 +20,13 @@ def discriminator(golden_dir) -> MotionVQDiscriminator:
     weights = load_file(golden_dir / "vq_small.weights.safetensors")
     prefix = "discriminator."
     model = MotionVQDiscriminator(263, hidden_size=64, num_layers=2)
-    model.load_state_dict({
-        discriminator_name(name.removeprefix(prefix)): tensor
-        for name, tensor in weights.items()
-        if name.startswith(prefix)
-    })
+    model.load_state_dict(
+        {
+            discriminator_name(name.removeprefix(prefix)): tensor
+            for name, tensor in weights.items()
+            if name.startswith(prefix)
+        }
+    )
     return model
 
 

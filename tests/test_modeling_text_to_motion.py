@@ -83,9 +83,7 @@ def test_folded_attention_is_attention():
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]).bool()
     got = attention.attend(states, TextEncoderOutput(**attention.project(words, mask)))
     scores = attention.query(states) @ attention.key(words).transpose(1, 2) / math.sqrt(8)
-    expected = attention.output(
-        scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1) @ attention.value(words)
-    )
+    expected = attention.output(scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1) @ attention.value(words))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -378,7 +376,7 @@ def test_argmax_rule_is_the_original_distribution(seed, top_k, temperature):
     processors = model._get_logits_processor(config, input_ids_seq_length=1)
     probs = processors(torch.full((4, 1), BOM), logits.clone()).softmax(-1)
     expected, ends = original_rule(logits, top_k)
-    expected = expected**(1 / temperature)
+    expected = expected ** (1 / temperature)
     expected = expected / expected.sum(-1, keepdim=True)
     assert ends[0] and not ends[1]
     for row, should, end in zip(probs, expected, ends, strict=True):

@@ -199,9 +199,7 @@ def test_the_shortest_clips(frames):
 def test_features_do_not_depend_on_place_and_heading():
     joints = wandering(HUMANML3D, 40)
     moved = turned(joints, 2.0) + [3.0, 0.7, -5.0]
-    np.testing.assert_allclose(
-        joints_to_features(moved, HUMANML3D), joints_to_features(joints, HUMANML3D), atol=1e-6
-    )
+    np.testing.assert_allclose(joints_to_features(moved, HUMANML3D), joints_to_features(joints, HUMANML3D), atol=1e-6)
 
 
 def test_columns_of_a_walk_straight_ahead():
@@ -310,9 +308,7 @@ def test_a_walk_to_the_left_is_mirrored_into_one_to_the_right():
     joints = np.repeat(standing(HUMANML3D)[None], 30, axis=0) + np.linspace([0, 0, 0], [1.45, 0, 0], 30)[:, None]
     velocity = joints_to_features(joints, HUMANML3D)[:, 1]
     np.testing.assert_allclose(velocity, 0.05, atol=1e-9)
-    np.testing.assert_allclose(
-        joints_to_features(mirror_joints(joints, HUMANML3D), HUMANML3D)[:, 1], -0.05, atol=1e-9
-    )
+    np.testing.assert_allclose(joints_to_features(mirror_joints(joints, HUMANML3D), HUMANML3D)[:, 1], -0.05, atol=1e-9)
 
 
 # --------------------------------------------------------------------------------------------- retarget and resample
@@ -345,6 +341,7 @@ def test_retarget_to_its_own_body_changes_nothing(golden):
 
 
 @given(st.integers(1, 50), st.floats(5, 120), st.floats(5, 120))
+@settings(deadline=None)
 def test_resample_keeps_a_steady_motion(frames, source_fps, target_fps):
     seconds = np.arange(frames) / source_fps
     motion = seconds[:, None, None] * np.array([[1.0, -2.0, 0.5]])

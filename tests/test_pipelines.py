@@ -147,8 +147,12 @@ def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
 @pytest.mark.parametrize(
     ("task", "folder", "message"),
     [
-        ("text-to-motion", "tm2t-m2t", r"needs a checkpoint of type tm2t-t2m .* is of type tm2t-m2t; use it with "
-                                       r"pipeline\('motion-to-text'\)"),
+        (
+            "text-to-motion",
+            "tm2t-m2t",
+            r"needs a checkpoint of type tm2t-t2m .* is of type tm2t-m2t; use it with "
+            r"pipeline\('motion-to-text'\)",
+        ),
         ("motion-to-text", "tm2t-t2m", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-t2m"),
         ("motion-to-text", "tm2t-vq", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-vq."),
     ],

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
@@ -31,6 +31,7 @@ def quaternions(seed: int, *shape: int) -> torch.Tensor:
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_inverse_undoes_the_rotation(seed):
     quaternion, vectors = quaternions(seed, 5), draws(seed + 1, 5, 3)
     torch.testing.assert_close(rotate(invert_quaternion(quaternion), rotate(quaternion, vectors)), vectors)
@@ -39,6 +40,7 @@ def test_inverse_undoes_the_rotation(seed):
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_a_product_rotates_by_its_right_factor_first(seed):
     left, right, vectors = quaternions(seed, 5), quaternions(seed + 1, 5), draws(seed + 2, 5, 3)
     one_by_one = rotate(left, rotate(right, vectors))
@@ -49,6 +51,7 @@ def test_a_product_rotates_by_its_right_factor_first(seed):
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_a_rotation_keeps_lengths_angles_and_handedness(seed):
     quaternion, left, right = quaternions(seed, 5), draws(seed + 1, 5, 3), draws(seed + 2, 5, 3)
     rotated_left, rotated_right = rotate(quaternion, left), rotate(quaternion, right)
@@ -77,6 +80,7 @@ def test_leading_dimensions_broadcast():
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_6d_round_trip(seed):
     matrix = quaternion_to_matrix(quaternions(seed, 5))
     rotation_6d = matrix_to_6d(matrix)
@@ -85,6 +89,7 @@ def test_6d_round_trip(seed):
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_any_six_numbers_become_a_rotation_that_keeps_the_first_column(seed):
     rotation_6d = draws(seed, 5, 6)
     matrix = matrix_from_6d(rotation_6d)
@@ -95,6 +100,7 @@ def test_any_six_numbers_become_a_rotation_that_keeps_the_first_column(seed):
 
 
 @given(seeds)
+@settings(deadline=None)
 def test_quaternion_between_takes_one_direction_to_the_other_the_shortest_way(seed):
     source, target = draws(seed, 5, 3), draws(seed + 1, 5, 3)
     quaternion = quaternion_between(source, target)
@@ -125,6 +131,7 @@ def test_the_opposite_of_a_heading_is_a_half_turn_about_the_vertical():
 
 
 @given(seeds, st.floats(-12, 0), st.sampled_from([torch.float32, torch.float64]))
+@settings(deadline=None)
 def test_nearly_opposite_directions_lose_little(seed, exponent, dtype):
     source = normalize(draws(seed, 5, 3), dim=-1)
     target = normalize(-source + 10**exponent * draws(seed + 1, 5, 3), dim=-1)

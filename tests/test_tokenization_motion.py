@@ -18,7 +18,11 @@ def test_the_ids_are_those_of_the_models():
     assert len(TOKENIZER) == CODEBOOK_SIZE + 3
     assert (TOKENIZER.bos_token_id, TOKENIZER.eos_token_id, TOKENIZER.pad_token_id) == (32, 33, 34)
     assert TOKENIZER.convert_ids_to_tokens([0, 31, 32, 33, 34]) == [
-        "<motion_0>", "<motion_31>", "<bom>", "<eom>", "<pad>"
+        "<motion_0>",
+        "<motion_31>",
+        "<bom>",
+        "<eom>",
+        "<pad>",
     ]
 
 

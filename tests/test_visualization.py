@@ -19,9 +19,19 @@ Image = pytest.importorskip("PIL.Image")
 def stand(frames=3, travel=0.0):
     """A person of 1.7 m who stands with the arms hanging, facing +z, and is moved along +z over the frames."""
     names = {
-        "pelvis": (0, 0.95), "left_hip": (0.1, 0.9), "left_knee": (0.1, 0.5), "left_ankle": (0.1, 0.1),
-        "left_toe": (0.1, 0.0), "spine1": (0, 1.05), "spine2": (0, 1.15), "spine3": (0, 1.25), "neck": (0, 1.45),
-        "head": (0, 1.55), "left_collar": (0.08, 1.4), "left_shoulder": (0.18, 1.4), "left_elbow": (0.22, 1.1),
+        "pelvis": (0, 0.95),
+        "left_hip": (0.1, 0.9),
+        "left_knee": (0.1, 0.5),
+        "left_ankle": (0.1, 0.1),
+        "left_toe": (0.1, 0.0),
+        "spine1": (0, 1.05),
+        "spine2": (0, 1.15),
+        "spine3": (0, 1.25),
+        "neck": (0, 1.45),
+        "head": (0, 1.55),
+        "left_collar": (0.08, 1.4),
+        "left_shoulder": (0.18, 1.4),
+        "left_elbow": (0.22, 1.1),
         "left_wrist": (0.24, 0.85),
     }
     pose = np.zeros((22, 3))

@@ -31,7 +31,9 @@ def generate(arguments: argparse.Namespace) -> int:
     names = ("min_seconds", "max_seconds", "top_k", "temperature")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     motions = animate(
-        [arguments.text] * arguments.num_samples, batch_size=arguments.num_samples, do_sample=not arguments.greedy,
+        [arguments.text] * arguments.num_samples,
+        batch_size=arguments.num_samples,
+        do_sample=not arguments.greedy,
         **options,
     )
     if not all(len(motion["joints"]) for motion in motions):
@@ -58,7 +60,10 @@ def caption(arguments: argparse.Namespace) -> int:
 
 def prepare_folder(arguments: argparse.Namespace) -> int:
     folder = prepare(
-        arguments.data_dir, arguments.output_dir, SKELETONS[arguments.skeleton], arguments.retarget_to,
+        arguments.data_dir,
+        arguments.output_dir,
+        SKELETONS[arguments.skeleton],
+        arguments.retarget_to,
         overwrite=arguments.overwrite,
     )
     print(f"{folder} is ready for training.")
@@ -99,8 +104,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("generate", generate, "make a motion from a sentence")
     command.add_argument("text", help="what the figure shall do")
-    command.add_argument("--output", nargs="+", default=["motion.gif"], metavar="FILE",
-                         help="files to write: .gif, and .npy for the joints (frames, joints, 3) in metres")
+    command.add_argument(
+        "--output",
+        nargs="+",
+        default=["motion.gif"],
+        metavar="FILE",
+        help="files to write: .gif, and .npy for the joints (frames, joints, 3) in metres",
+    )
     command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
     command.add_argument("--num_samples", type=_count, default=1, help="motions to make; their files are numbered")
     command.add_argument("--seed", type=int, default=0, help="another seed gives another motion")

@@ -60,8 +60,10 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         self.fps = float(skeleton.fps if fps is None else fps)
         self.unit_length = unit_length
         if offsets is not None and np.shape(offsets) != (skeleton.num_joints, 3):
-            raise ValueError(f"offsets has shape {np.shape(offsets)}, but skeleton {skeleton.name} takes "
-                             f"({skeleton.num_joints}, 3) bone vectors.")
+            raise ValueError(
+                f"offsets has shape {np.shape(offsets)}, but skeleton {skeleton.name} takes "
+                f"({skeleton.num_joints}, 3) bone vectors."
+            )
         self.offsets = None if offsets is None else np.asarray(offsets, dtype=np.float64).tolist()
         # What the base class stores under these names follows from the arguments above; a saved copy of it is ignored.
         kwargs.update(feature_size=skeleton.feature_size, sampling_rate=self.fps, padding_value=0.0)
@@ -84,8 +86,10 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             FileNotFoundError: when the folder has no such file.
             ValueError: when they do not fit the skeleton.
         """
-        mean, std = (_load_npy(Path(data_dir) / name, hint=f"; make it with `tm2t-hf prepare {data_dir}`")
-                     for name in ("Mean.npy", "Std.npy"))
+        mean, std = (
+            _load_npy(Path(data_dir) / name, hint=f"; make it with `tm2t-hf prepare {data_dir}`")
+            for name in ("Mean.npy", "Std.npy")
+        )
         _check_statistics(mean, std, skeleton)
         return cls(skeleton, mean, bias_std(std, skeleton, feat_bias), **kwargs)
 
@@ -122,8 +126,12 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         features = [self._features(motion, name, fps) for name, motion in self._named_motions(motions)]
         values = [((clip - self.mean) / self.std).astype(np.float32) for clip in features]
         return self.pad(
-            {"motion_values": values}, padding=padding, max_length=max_length, truncation=truncation,
-            pad_to_multiple_of=pad_to_multiple_of, return_tensors=return_tensors,
+            {"motion_values": values},
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_tensors=return_tensors,
         )
 
     def denormalize(self, motion_values):
@@ -152,8 +160,10 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         for index, values in enumerate(motion_values):
             values = torch.as_tensor(values).detach().cpu().float()
             if values.shape[-1] != self.feature_size:
-                raise ValueError(f"motion_values has {values.shape[-1]} features a frame, but this extractor has "
-                                 f"{self.feature_size}; use the processor saved with the model.")
+                raise ValueError(
+                    f"motion_values has {values.shape[-1]} features a frame, but this extractor has "
+                    f"{self.feature_size}; use the processor saved with the model."
+                )
             if attention_mask is not None:
                 values = values[torch.as_tensor(attention_mask[index]).bool().cpu()]
             if len(values) == 0:  # a model may end a motion at once
@@ -175,8 +185,10 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             if isinstance(motions[0], (list, tuple)):
                 motions = _as_numbers(motions, "motion")
             else:
-                return [(fspath(motion) if isinstance(motion, (str, PathLike)) else f"motion[{index}]", motion)
-                        for index, motion in enumerate(motions)]
+                return [
+                    (fspath(motion) if isinstance(motion, (str, PathLike)) else f"motion[{index}]", motion)
+                    for index, motion in enumerate(motions)
+                ]
         # Joints (frames, joints, 3) and features (frames, features) are one motion; an axis more makes a batch.
         shape = np.shape(motions)
         if len(shape) == 4 or len(shape) == 3 and shape[-1] == self.feature_size:
@@ -195,12 +207,16 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             )
         finite = np.isfinite(motion).all(axis=tuple(range(1, motion.ndim)))  # (frames,)
         if not finite.all():
-            raise ValueError(f"{name} holds NaN or infinite values, first in frame {int(finite.argmin())}; "
-                             "repair or cut those frames.")
+            raise ValueError(
+                f"{name} holds NaN or infinite values, first in frame {int(finite.argmin())}; "
+                "repair or cut those frames."
+            )
         if is_joints:
             if len(motion) and np.ptp(motion[..., 1], axis=1).max() > TALLEST_METRES:
-                raise ValueError(f"{name} shows a figure over {TALLEST_METRES:.0f} m tall; joints are in metres, so "
-                                 "divide centimetres by 100 and millimetres by 1000.")
+                raise ValueError(
+                    f"{name} shows a figure over {TALLEST_METRES:.0f} m tall; joints are in metres, so "
+                    "divide centimetres by 100 and millimetres by 1000."
+                )
             motion = motion / skeleton.metres_per_unit
             if self.offsets is not None and len(motion):
                 motion = retarget(motion, skeleton, self.offsets)
@@ -213,19 +229,24 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             is_joints = True
         if len(motion) < shortest:
             at_fps = "" if fps in (None, self.fps) else f" at {self.fps:g} fps"
-            raise ValueError(f"{name} has {len(motion)} frames{at_fps}, which is shorter than one motion token; "
-                             f"pass {shortest} frames or more.")
+            raise ValueError(
+                f"{name} has {len(motion)} frames{at_fps}, which is shorter than one motion token; "
+                f"pass {shortest} frames or more."
+            )
         return joints_to_features(motion, skeleton) if is_joints else motion
 
 
 def _check_statistics(mean, std, skeleton: Skeleton) -> None:
     for name, values in (("mean", mean), ("std", std)):
         if np.shape(values) != (skeleton.feature_size,):
-            raise ValueError(f"{name} has shape {np.shape(values)}, but skeleton {skeleton.name} has "
-                             f"{skeleton.feature_size} features; pass the statistics of a data set of this skeleton.")
+            raise ValueError(
+                f"{name} has shape {np.shape(values)}, but skeleton {skeleton.name} has "
+                f"{skeleton.feature_size} features; pass the statistics of a data set of this skeleton."
+            )
         if not np.isfinite(values).all() or name == "std" and not (np.asarray(values) > 0).all():
-            raise ValueError(f"{name} holds NaN, infinite values or a deviation of 0; make it again with "
-                             "`tm2t-hf prepare`.")
+            raise ValueError(
+                f"{name} holds NaN, infinite values or a deviation of 0; make it again with `tm2t-hf prepare`."
+            )
 
 
 def _as_numbers(motion, name: str) -> np.ndarray:
@@ -237,8 +258,10 @@ def _as_numbers(motion, name: str) -> np.ndarray:
     except ValueError:
         array = None  # nested lists of uneven lengths
     if array is None or array.dtype.kind not in "fiu":
-        raise ValueError(f"{name} is not an array of numbers; pass joints (frames, joints, 3) in metres or features "
-                         "(frames, features).")
+        raise ValueError(
+            f"{name} is not an array of numbers; pass joints (frames, joints, 3) in metres or features "
+            "(frames, features)."
+        )
     return array.astype(np.float64)
 
 
@@ -249,8 +272,9 @@ def _load_npy(path: Path, hint: str = "") -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is not a .npy file of numbers; save the joints or features with "
-                         "numpy.save(path, array).") from error
+        raise ValueError(
+            f"{path} is not a .npy file of numbers; save the joints or features with numpy.save(path, array)."
+        ) from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is an archive of arrays (.npz); save one array with numpy.save(path, array).")
     return _as_numbers(array, str(path))

@@ -54,8 +54,7 @@ STAGES = {
         "Text-motion matcher",
         None,
         "It embeds sentences and motions in one space; text-to-motion models are evaluated with it.",
-        'matcher = AutoModel.from_pretrained("{folder}")\n'
-        'processor = AutoProcessor.from_pretrained("{folder}")',
+        'matcher = AutoModel.from_pretrained("{folder}")\nprocessor = AutoProcessor.from_pretrained("{folder}")',
     ),
 }
 
@@ -115,8 +114,12 @@ def _card(folder: Path, stage: _Stage, arguments: dict, scores: Mapping[str, flo
         "tags:",
         *(f"- {tag}" for tag in tags),
     ]
-    imports = {"pipeline": "pipeline(", "AutoModel": "AutoModel.", "AutoProcessor": "AutoProcessor.",
-               "AutoFeatureExtractor": "AutoFeatureExtractor."}
+    imports = {
+        "pipeline": "pipeline(",
+        "AutoModel": "AutoModel.",
+        "AutoProcessor": "AutoProcessor.",
+        "AutoFeatureExtractor": "AutoFeatureExtractor.",
+    }
     used = sorted(name for name, sign in imports.items() if sign in stage.usage)
     name = folder.resolve().name
     sections = [
@@ -126,7 +129,8 @@ def _card(folder: Path, stage: _Stage, arguments: dict, scores: Mapping[str, flo
         "arXiv 2207.01696) to transformers.",
         "## Use",
         f"```python\nimport tm2t_hf  # pip install tm2t_hf\nfrom transformers import {', '.join(used)}\n\n"
-        + stage.usage.format(folder=name) + "\n```",
+        + stage.usage.format(folder=name)
+        + "\n```",
         "## Training",
         f"Data: the training split of `{data_set}`, skeleton `{arguments['skeleton']}`. "
         f"Licence of these weights: **{licence}**.",
@@ -150,7 +154,7 @@ def _card(folder: Path, stage: _Stage, arguments: dict, scores: Mapping[str, flo
 def _short(part: str) -> str:
     """A path -> its name, but for the repository's own `examples/...`: nobody else has the folders of this machine."""
     if "examples/" in part:
-        return part[part.index("examples/"):]
+        return part[part.index("examples/") :]
     return Path(part).name if os.sep in part and not part.startswith("{") else part
 
 
@@ -161,8 +165,11 @@ def _sizes(folder: Path, config: dict) -> list[tuple[str, str]]:
     megabytes = (folder / "model.safetensors").stat().st_size / 1e6
     rows = [("weights", f"{count:,}"), ("model.safetensors", f"{megabytes:.1f} MB")]
     for prefix, fields in (("", config), ("vq_config.", config.get("vq_config") or {})):
-        rows += [(f"`{prefix}{key}`", str(value)) for key, value in fields.items()
-                 if isinstance(value, int) and not isinstance(value, bool) and not key.endswith("_token_id")]
+        rows += [
+            (f"`{prefix}{key}`", str(value))
+            for key, value in fields.items()
+            if isinstance(value, int) and not isinstance(value, bool) and not key.endswith("_token_id")
+        ]
     return rows
 
 

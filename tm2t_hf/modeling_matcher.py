@@ -126,9 +126,7 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
                 table = self.embed_tokens._parameters.pop("weight").detach()
                 self.embed_tokens.register_buffer("weight", table)
         self.pos_projection = nn.Linear(config.pos_size, config.text_embedding_size) if config.pos_size else None
-        self.text_encoder = SequenceEncoder(
-            config.text_embedding_size, config.text_hidden_size, config.embedding_size
-        )
+        self.text_encoder = SequenceEncoder(config.text_embedding_size, config.text_hidden_size, config.embedding_size)
         self.movement_encoder = MovementEncoder(config)
         self.motion_encoder = SequenceEncoder(config.movement_size, config.motion_hidden_size, config.embedding_size)
         self.post_init()

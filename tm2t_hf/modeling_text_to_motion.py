@@ -129,9 +129,7 @@ class TextEncoder(nn.Module):
             backward = backward.gather(1, mirrored.unsqueeze(-1).expand_as(backward))
             words = torch.cat([forward, backward], dim=-1)
         projected = self.attention.project(words, mask if self.config.mask_padding else None)
-        return TextEncoderOutput(
-            last_hidden_state=words, pooler_output=last.transpose(0, 1).flatten(1), **projected
-        )
+        return TextEncoderOutput(last_hidden_state=words, pooler_output=last.transpose(0, 1).flatten(1), **projected)
 
     @staticmethod
     def _lengths(attention_mask: Tensor | None, inputs_embeds: Tensor) -> Tensor:

@@ -38,8 +38,10 @@ class _MotionPipeline(Pipeline):
                 f"{self.model.name_or_path or 'the model'} is of type {model_type}{hint}."
             )
         if self.processor is None:
-            raise ValueError("A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
-                             "(<the model's folder>) too.")
+            raise ValueError(
+                "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
+                "(<the model's folder>) too."
+            )
 
     def _sanitize_parameters(self, generate_kwargs=None, **kwargs):
         """Arguments of preprocess, forward and postprocess; what `generate()` does not know, it refuses."""
@@ -170,8 +172,9 @@ def shipped_checkpoint(name: str) -> Path:
     """
     folder = CHECKPOINTS / name
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"This installation has no checkpoint {folder}; name a model of your own, or install "
-                                "tm2t_hf again.")
+        raise FileNotFoundError(
+            f"This installation has no checkpoint {folder}; name a model of your own, or install tm2t_hf again."
+        )
     return folder
 
 

@@ -27,7 +27,14 @@ class TM2TProcessor(ProcessorMixin):
         super().__init__(feature_extractor, tokenizer, motion_tokenizer)
 
     def __call__(
-        self, text=None, motion=None, text_target=None, padding=True, truncation=False, max_length=None, fps=None,
+        self,
+        text=None,
+        motion=None,
+        text_target=None,
+        padding=True,
+        truncation=False,
+        max_length=None,
+        fps=None,
         return_tensors=None,
     ) -> BatchFeature:
         """Prepare captions and motions for a model.
@@ -53,8 +60,12 @@ class TM2TProcessor(ProcessorMixin):
         def tokenize(captions, argument):
             captions = check_captions(captions, argument)
             encoded = self.tokenizer(
-                captions, padding=padding, truncation=truncation, max_length=max_length,
-                return_attention_mask=True, return_token_type_ids=False,
+                captions,
+                padding=padding,
+                truncation=truncation,
+                max_length=max_length,
+                return_attention_mask=True,
+                return_token_type_ids=False,
             )
             return dict(encoded)
 

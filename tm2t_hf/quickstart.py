@@ -65,8 +65,10 @@ def quickstart(
     animate = pipeline("text-to-motion", model=str(models["tm2t-t2m"]))
     motions = animate(list(PROMPTS), batch_size=len(PROMPTS), do_sample=True, min_seconds=1)
     describe = pipeline("motion-to-text", model=str(models["tm2t-m2t"]))
-    captions = [best["generated_text"] for best, *_ in describe([motion["motion"] for motion in motions],
-                                                                batch_size=len(motions))]
+    captions = [
+        best["generated_text"]
+        for best, *_ in describe([motion["motion"] for motion in motions], batch_size=len(motions))
+    ]
     shown = []
     for prompt, motion, caption in zip(PROMPTS, tqdm(motions, desc="Drawing", unit="motion"), captions, strict=True):
         for suffix in MOTION_SUFFIXES:
@@ -74,8 +76,10 @@ def quickstart(
             save_motion(motion["joints"], path, motion["fps"], prompt)
         shown.append((prompt, caption, path.with_suffix(".gif")))
 
-    figures = [FIGURE.format(file=path.name, prompt=html.escape(prompt), caption=html.escape(caption))
-               for prompt, caption, path in shown]
+    figures = [
+        FIGURE.format(file=path.name, prompt=html.escape(prompt), caption=html.escape(caption))
+        for prompt, caption, path in shown
+    ]
     (output_dir / "index.html").write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
     width = max(map(len, PROMPTS))
     print(f"\n{'prompt':{width}}   the motion, described again")

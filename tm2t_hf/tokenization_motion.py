@@ -38,8 +38,10 @@ class MotionTokenizer(PreTrainedTokenizerFast):
         codes = [int(code) for code in codes]
         for code in codes:
             if not 0 <= code < self.codebook_size:
-                raise ValueError(f"codes holds {code}, but the codebook has codes 0 to {self.codebook_size - 1}; "
-                                 "use the tokenizer saved with the motion VQ that made them.")
+                raise ValueError(
+                    f"codes holds {code}, but the codebook has codes 0 to {self.codebook_size - 1}; "
+                    "use the tokenizer saved with the motion VQ that made them."
+                )
         return [self.bos_token_id, *codes, self.eos_token_id]
 
     def ids_to_codes(self, ids: Sequence[int]) -> list[int]:
@@ -59,7 +61,9 @@ class MotionTokenizer(PreTrainedTokenizerFast):
         for word in text.split():
             index = vocabulary.get(word)
             if index is None:
-                raise ValueError(f"text holds {word!r}, which is no motion token of this codebook; the words are "
-                                 f"<motion_0> to <motion_{self.codebook_size - 1}>, {', '.join(SPECIAL_TOKENS)}.")
+                raise ValueError(
+                    f"text holds {word!r}, which is no motion token of this codebook; the words are "
+                    f"<motion_0> to <motion_{self.codebook_size - 1}>, {', '.join(SPECIAL_TOKENS)}."
+                )
             ids.append(index)
         return self.ids_to_codes(ids)

@@ -28,14 +28,21 @@ def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> Pre
     captions = check_captions(captions, "captions")
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     if vocab_size < len(SPECIAL_TOKENS) + len(alphabet):
-        raise ValueError(f"vocab_size={vocab_size} leaves no room for {len(SPECIAL_TOKENS)} special tokens and "
-                         f"{len(alphabet)} bytes; pass {len(SPECIAL_TOKENS) + len(alphabet)} or more.")
+        raise ValueError(
+            f"vocab_size={vocab_size} leaves no room for {len(SPECIAL_TOKENS)} special tokens and "
+            f"{len(alphabet)} bytes; pass {len(SPECIAL_TOKENS) + len(alphabet)} or more."
+        )
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([
-        normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "),
-        normalizers.Replace(Regex(r"[\s.!?]+$"), ""), normalizers.Strip(),
-    ])
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Replace(Regex(r"[\s.!?]+$"), ""),
+            normalizers.Strip(),
+        ]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -47,8 +54,13 @@ def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> Pre
     )
     pad, bos, eos, unk = SPECIAL_TOKENS
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=pad, bos_token=bos, eos_token=eos, unk_token=unk,
-        clean_up_tokenization_spaces=False, padding_side="right",
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        bos_token=bos,
+        eos_token=eos,
+        unk_token=unk,
+        clean_up_tokenization_spaces=False,
+        padding_side="right",
         model_input_names=["input_ids", "attention_mask"],
     )
 

@@ -100,8 +100,9 @@ def _open_forms(word: str) -> dict[str, str]:
     found = getAllLemmas(word)
     if not found:
         found = {"ADV": (word,)} if word.endswith("ly") else getAllLemmasOOV(word, "NOUN")
-    # of "s" alone nothing is left
-    return {tag: lemmas[0] or word for tag, lemmas in found.items() if tag in ("NOUN", "VERB", "ADJ", "ADV")}
+    # of "s" alone nothing would be left
+    forms = {tag: lemmas[0] or word for tag, lemmas in found.items() if tag in ("NOUN", "VERB", "ADJ", "ADV")}
+    return forms or {"NOUN": word}
 
 
 def _tag(word: str, forms: dict[str, str], before: str | None, after: dict[str, str]) -> str:

@@ -68,7 +68,11 @@ def save_gif(
     path = Path(path)
     beside = path.with_name(f".{path.name}.part")
     frames[0].save(
-        beside, format="GIF", save_all=True, append_images=frames[1:], loop=0,
+        beside,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        loop=0,
         duration=[int(10 * hundredths) for hundredths in np.diff(ends)],
     )
     os.replace(beside, path)
@@ -311,8 +315,10 @@ def _smooth(path: np.ndarray, width: int) -> np.ndarray:
 def _check(joints, skeleton: Skeleton) -> np.ndarray:
     joints = np.asarray(joints, dtype=np.float64)
     if joints.ndim != 3 or joints.shape[1:] != (skeleton.num_joints, 3):
-        raise ValueError(f"joints has shape {joints.shape}; the skeleton {skeleton.name} is drawn from "
-                         f"(frames, {skeleton.num_joints}, 3) in metres.")
+        raise ValueError(
+            f"joints has shape {joints.shape}; the skeleton {skeleton.name} is drawn from "
+            f"(frames, {skeleton.num_joints}, 3) in metres."
+        )
     if len(joints) == 0:
         raise ValueError("joints has 0 frames, so there is nothing to draw; pass a motion that is not empty.")
     if not np.isfinite(joints).all():
