@@ -34,7 +34,7 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 from judge import ActionStyleJudge
-from report import draw_pictures, write_report
+from report import draw_pictures, write_into, write_report
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoProcessor, HfArgumentParser, PreTrainedConfig, set_seed
@@ -84,6 +84,9 @@ class Arguments:
     bert_score: str | None = field(
         default=None, metadata={"help": "Encoder for BERTScore of captions, such as roberta-large; needs bert-score."}
     )
+    write_into: list[str] = field(
+        default_factory=list, metadata={"help": "Pages, such as model cards, that also get the tables."}
+    )
     device: str = field(default="cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -93,6 +96,9 @@ def main():
         role: load_checkpoint(role, getattr(args, role), args.device) for role in MODEL_TYPES if getattr(args, role)
     }
     check_checkpoints(checkpoints, args)
+    for page in args.write_into:
+        if not Path(page).is_file():
+            raise SystemExit(f"--write_into {page}: there is no such page.")
     vq, m2t, t2m, matcher = (checkpoints.get(role) for role in MODEL_TYPES)
     data = load_data(args, next(iter(checkpoints.values())).extractor, grouped=matcher is not None)
     judge = ActionStyleJudge.from_folder() if data.labels else None
@@ -210,6 +216,8 @@ def main():
         report["generation_config"] = t2m.model.generation_config.to_diff_dict()
 
     write_report(Path(args.output_dir), report)
+    for page in args.write_into:
+        write_into(Path(page), report)
     draw_pictures(Path(args.output_dir), report, rows, data.labels)
     print((Path(args.output_dir) / "report.md").read_text(encoding="utf-8"))
 

@@ -67,20 +67,38 @@ TABLES = {  # group -> title and columns: name in the report, heading, decimals,
 COLOURS = {"real motion": "#555555", "VQ reconstruction": "#d98c1f", "text to motion": "#2a6fbb"}
 
 
+BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
+
+
 def write_report(folder: Path, report: dict):
-    """`report.json`, and `report.md` with a table a group; a column that no row has is left out."""
+    """`report.json` and `report.md`."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"report.json": json.dumps(report, indent=1), "report.md": "\n".join(markdown(report))}
-    for name, text in files.items():
-        (folder / f"{name}.part").write_text(text + "\n", encoding="utf-8")
-        os.replace(folder / f"{name}.part", folder / name)
+    write(folder / "report.json", json.dumps(report, indent=1) + "\n")
+    write(folder / "report.md", markdown(report, "#"))
 
 
-def markdown(report: dict) -> list[str]:
+def write_into(path: Path, report: dict):
+    """The tables in a model card or another page: between the two marks there, or in a section of their own."""
+    page = path.read_text(encoding="utf-8")
+    if BEGIN not in page:
+        page = f"{page.rstrip()}\n\n## Evaluation\n\n{BEGIN}\n{END}\n"
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    write(path, f"{before}{BEGIN}\n{markdown(report, '###')}{END}{after}")
+
+
+def write(path: Path, text: str):
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def markdown(report: dict, heading: str) -> str:
+    """A table a group; a column that no row has is left out."""
     data = report["data"]
     but = ", ".join(f"{name} {value}" for name, value in report["deviations"].items())
     lines = [
-        f"# {data['clips']} clips of {data['name']}, {data['split']} split",
+        f"{heading} {data['clips']} clips of {data['name']}, {data['split']} split",
         "",
         f"- protocol {report['protocol']}{f', but for {but}' if but else ''}; seed {report['seed']}, "
         f"{report['replications']} replications, mean ± half width of the 95 % interval",
@@ -92,12 +110,12 @@ def markdown(report: dict) -> list[str]:
         if not rows:
             continue
         columns = [column for column in columns if any(column[0] in scores for scores in rows.values())]
-        lines += ["", f"## {title}", "", "| | " + " | ".join(heading for _, heading, _, _ in columns) + " |"]
+        lines += ["", f"{heading}# {title}", "", "| | " + " | ".join(name for _, name, _, _ in columns) + " |"]
         lines += ["|---|" + "--:|" * len(columns)]
         for name, scores in rows.items():
             cells = [show(scores.get(key), decimals, factor) for key, _, decimals, factor in columns]
             lines += [f"| {name} | " + " | ".join(cells) + " |"]
-    return lines
+    return "\n".join(lines) + "\n"
 
 
 def show(value: float | list[float] | None, decimals: int, factor: float) -> str:
@@ -197,8 +215,9 @@ def draw_confusion(figure, wanted: list[str], seen: list[str], name: str):
             colour = "white" if value > 60 else "black"
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(actions)), actions, fontsize=8)
+    named = [f"{action} ({count:.0f})" for action, count in zip(actions, counts.sum(1), strict=True)]
+    axes.set_yticks(range(len(actions)), named, fontsize=8)
     axes.set_xlabel("seen by the judge")
-    axes.set_ylabel("asked for")
+    axes.set_ylabel("asked for (motions)")
     axes.set_title(f"{name}: actions in percent", fontsize=10)
     return figure

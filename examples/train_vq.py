@@ -12,11 +12,13 @@ from `output_dir/last`. Every value of the JSON can be given as a flag too, whic
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch.utils.data import DataLoader
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel
 from tm2t_hf.data import VQCollator, load_motion_dataset
 from tm2t_hf.model_card import write_model_card
+from tm2t_hf.modeling_motion_discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
 from tm2t_hf.motion import SKELETONS
 from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start
 
@@ -26,6 +28,8 @@ class VQArguments(LoopArguments):
     init_from: str = field(default="", metadata={"help": "Motion VQ to begin with; new if left out."})
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+    adversarial_weight: float = field(default=0.0, metadata={"help": "Weight of the adversarial loss; released: 0.5."})
+    adversarial_start_epoch: int = field(default=10, metadata={"help": "Epochs without the adversarial loss."})
 
 
 def main():
@@ -35,7 +39,8 @@ def main():
 
     limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, mirror=arguments.mirror, **limits)
+        variants = {"mirror": arguments.mirror, "speeds": arguments.speeds}
+        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **variants, **limits)
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
 
     if arguments.init_from:
@@ -58,15 +63,35 @@ def main():
         val_set, batch_size=arguments.batch_size, collate_fn=VQCollator(feature_extractor, window=None, random=False)
     )
 
-    def losses_of(model, batch):
-        output = model(**batch)
+    if arguments.adversarial_weight:
+        if accelerator.num_processes > 1:
+            raise ValueError("--adversarial_weight works in one process.")
+        discriminator = MotionVQDiscriminator(config.feature_size, config.hidden_size // 2).to(accelerator.device)
+        discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), lr=arguments.learning_rate)
+        accelerator.register_for_checkpointing(discriminator, discriminator_optimizer)
+
+    def losses_of(output):
         return {name: value for name, value in output.items() if value.dim() == 0}
 
+    def adversarial_losses(real, fake):
+        """The discriminator moves first, as in the original."""
+        judged = discriminator_loss(discriminator(real), discriminator(fake.detach()))
+        discriminator_optimizer.zero_grad()
+        judged.backward()
+        discriminator_optimizer.step()
+        return {"adversarial_loss": generator_loss(discriminator(fake)), "discriminator_loss": judged.detach()}
+
     def training_losses(model, batch, epoch):
-        yield losses_of(model, batch)
+        output = model(**batch)
+        losses = losses_of(output)
+        if arguments.adversarial_weight and epoch >= arguments.adversarial_start_epoch:
+            fake = output.reconstruction
+            losses |= adversarial_losses(batch["motion_values"][:, : fake.shape[1]], fake)
+            losses["loss"] = losses["loss"] + arguments.adversarial_weight * losses["adversarial_loss"]
+        yield losses
 
     def validation_losses(model, batch):
-        losses = losses_of(model, batch)
+        losses = losses_of(model(**batch))
         # how far the latents are from the codebook depends on their scale, and says nothing of the motion
         distance = losses["codebook_loss"] + config.commitment_weight * losses["commitment_loss"]
         return losses | {"loss": losses["loss"] - distance}

@@ -21,11 +21,11 @@ from tm2t_hf.data import (
     load_motion_dataset,
     load_statistics,
     mirror_caption,
-    mirror_motion,
     read_captions,
     read_split,
     row_generator,
     tokenize_motions,
+    varied_motion,
 )
 from tm2t_hf.modeling_motion_vq import MotionVQModel
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints, joints_to_features, mirror_joints
@@ -185,7 +185,7 @@ def test_mirror_caption_twice_gives_it_back(caption):
 
 def test_mirror_motion_is_the_motion_of_the_mirrored_joints():
     features = real_motion("wave-left")
-    mirrored = mirror_motion(features, HUMANML3D)
+    mirrored = varied_motion(features, HUMANML3D, mirror=True)
     joints = features_to_joints(features, HUMANML3D.num_joints)
     wanted = mirror_joints(joints, HUMANML3D)[:-1]
     # The mirrored features stand at the origin again, so compare what does not depend on the place.
@@ -193,7 +193,7 @@ def test_mirror_motion_is_the_motion_of_the_mirrored_joints():
     np.testing.assert_allclose(found - found[:, :1], wanted - wanted[:, :1], atol=1e-5)
     left, right = (HUMANML3D.joint_names.index(f"{side}_wrist") for side in ("left", "right"))
     assert found[:, right, 1].max() > 1.5 > 1.1 > found[:, left, 1].max()
-    twice = mirror_motion(mirrored, HUMANML3D)
+    twice = varied_motion(mirrored, HUMANML3D, mirror=True)
     np.testing.assert_allclose(twice, features[: len(twice)], atol=2e-4)
 
 
@@ -207,7 +207,7 @@ def test_mirrored_rows_only_where_asked(tmp_path):
     np.testing.assert_array_equal(dataset[0]["features"], features)
     assert dataset[2]["captions"] == ["waves the right hand"]
     assert dataset[2]["tokens"] == ["wave/VERB right/ADJ"]
-    np.testing.assert_array_equal(dataset[2]["features"], mirror_motion(features, HUMANML3D))
+    np.testing.assert_array_equal(dataset[2]["features"], varied_motion(features, HUMANML3D, mirror=True))
     assert dataset[3]["features"].shape == (29, 263)
 
 
@@ -464,3 +464,20 @@ def test_real_folder(data_dir, tmp_path):
     dataset = load_motion_dataset(folder, "test")
     assert len(dataset) == 258
     assert {len(captions) for captions in dataset["captions"]} == {3}
+
+
+def test_speeds_add_rows_of_other_lengths(folder):
+    (plain, *_), varied = (
+        load_motion_dataset(folder, "train", min_frames=4),
+        load_motion_dataset(folder, "train", min_frames=4, speeds=(1.0, 0.5)),
+    )
+    slow = varied[len(varied) // 2]
+    assert varied[0]["id"] == plain["id"] and slow["id"] == f"{plain['id']}*0.5"
+    assert slow["captions"] == plain["captions"]
+    joints, slow_joints = (features_to_joints(row["features"], 22) for row in (plain, slow))
+    # half as fast: every second frame is one of the motion as recorded
+    assert len(slow_joints) == 2 * (len(joints) - 1)
+    heights, slow_heights = joints[:-1, 0, 1], slow_joints[0::2, 0, 1]
+    np.testing.assert_allclose(slow_heights - slow_heights[0], heights - heights[0], atol=1e-4)
+    with pytest.raises(ValueError, match="speeds must be above 0"):
+        load_motion_dataset(folder, "train", speeds=(0.0,))

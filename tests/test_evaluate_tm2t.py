@@ -375,12 +375,27 @@ def test_pictures_show_what_was_given(evaluate, tmp_path, monkeypatch, caplog):
     assert not list(tmp_path.glob("*.png")) and "there is no matplotlib" in caplog.text
 
 
+def test_tables_are_written_into_pages(evaluate, tmp_path):
+    card, page = tmp_path / "README.md", tmp_path / "page.md"
+    card.write_text("# Card\n")
+    page.write_text(f"before\n{report_script.BEGIN}\nold\n{report_script.END}\nafter\n")
+    with pytest.raises(SystemExit, match="none.md: there is no such page"):
+        evaluate("vq", write_into=tmp_path / "none.md")
+    for _ in range(2):  # the second run replaces what the first one wrote
+        evaluate("vq", write_into=card)
+    evaluate("vq", write_into=page)
+    tables = (tmp_path / "report.md").read_text().replace("## ", "#### ").replace("# 5 clips", "### 5 clips")
+    inside = f"{report_script.BEGIN}\n{tables}{report_script.END}\n"
+    assert card.read_text() == f"# Card\n\n## Evaluation\n\n{inside}"
+    assert page.read_text() == f"before\n{inside}after\n"
+
+
 def test_confusion_counts_what_was_asked_for():
     from matplotlib.figure import Figure
 
     figure = report_script.draw_confusion(Figure(), ["bow", "bow", "walk", "run"], ["bow", "none", "run", "run"], "x")
     (axes,) = figure.axes
-    np.testing.assert_array_equal(axes.images[0].get_array(), [[50, 0, 50], [0, 100, 0], [0, 100, 0]])
+    np.testing.assert_array_equal(axes.images[0].get_array(), [[50, 0, 0, 50], [0, 100, 0, 0], [0, 100, 0, 0]])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["bow", "run", "walk", "none"]
 
 

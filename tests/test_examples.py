@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from tm2t_hf import MotionToTextConfig, MotionVQConfig, MotionVQModel, TextToMotionConfig
+from tm2t_hf.motion import SKELETONS
 from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import parse_arguments
 
@@ -219,17 +220,22 @@ def test_t2m_without_alignment(run, folder):
 
 @pytest.mark.parametrize("config", sorted((EXAMPLES / "configs").glob("*.json")), ids=lambda path: path.name)
 def test_the_configurations_that_ship(config, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["train.py", str(config), "--data_dir", "data", "--output_dir", "out"])
-
     def arguments(section: str):
+        flags = {"data_dir": "data", "output_dir": "out"} | ({"m2t": "tm2t-m2t"} if section == "t2m" else {})
+        command = ["train.py", str(config), *(f"--{name}={value}" for name, value in flags.items())]
+        monkeypatch.setattr(sys, "argv", command)
         script = runpy.run_path(str(EXAMPLES / f"train_{section}.py"))
         return parse_arguments(script[f"{section.upper()}Arguments"], section)
 
-    vq = MotionVQConfig(**arguments("vq").model_config)
-    assert arguments("vq").window % vq.unit_length == 0
-    MotionToTextConfig(vq_config=vq, **arguments("m2t").model_config)
-    if arguments("t2m").alignment_weight == 0:
-        TextToMotionConfig(vq_config=vq, **arguments("t2m").model_config)
+    stages = {section: arguments(section) for section in ("vq", "m2t", "t2m")}
+    skeleton = SKELETONS[stages["vq"].skeleton]
+    vq = MotionVQConfig(feature_size=skeleton.feature_size, fps=skeleton.fps, **stages["vq"].model_config)
+    assert stages["vq"].window % vq.unit_length == 0
+    m2t = MotionToTextConfig(vq_config=vq, **stages["m2t"].model_config)
+    assert m2t.max_position_embeddings >= stages["m2t"].max_frames // vq.unit_length + 2
+    TextToMotionConfig(vq_config=vq, **stages["t2m"].model_config)
+    for arguments in stages.values():
+        assert arguments.skeleton == skeleton.name
 
 
 # --------------------------------------------------------------------------------------------------------- bad input

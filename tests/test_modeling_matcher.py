@@ -14,6 +14,7 @@ from transformers import AutoFeatureExtractor, AutoModel, AutoProcessor
 
 from tm2t_hf import MotionTextMatcher, MotionTextMatcherConfig, MotionTextMatcherProcessor
 from tm2t_hf.conversion import convert_matcher
+from tm2t_hf.metrics import frechet_distance, retrieval
 
 FEATURES, WORDS, CLASSES = 23, 30, 5
 
@@ -92,6 +93,17 @@ def test_golden_embeddings_do_not_need_the_batch(golden):
         alone = model.get_motion_embeddings(inputs["motion_values"][row : row + 1, :length])
         expected = io["motion_embedding"][io["align_idx"].tolist().index(row)]
         torch.testing.assert_close(alone[0], expected, atol=1e-5, rtol=0)
+
+
+def test_golden_scores_of_embeddings(golden_dir):
+    """What the original computes with its embeddings, by our functions."""
+    io = load_file(golden_dir / "evaluator_small.io.safetensors")
+    texts, motions = io["rp_emb1"], io["rp_emb2"]
+    torch.testing.assert_close(torch.cdist(texts, motions), io["rp_dist"], atol=1e-5, rtol=0)
+    precision, distance = retrieval(texts, motions, group_size=len(texts))
+    assert [round(share * len(texts)) for share in precision] == io["rp_top3_counts"].tolist()
+    assert distance * len(texts) == pytest.approx(io["matching_score_sum"].item(), abs=1e-5)
+    assert frechet_distance(io["fid_actA"], io["fid_actB"]) == pytest.approx(io["fid"].item(), abs=1e-5)
 
 
 # ---- invariances ----------------------------------------------------------------------------------------------------

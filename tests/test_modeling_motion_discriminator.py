@@ -2,13 +2,20 @@
 # Licensed under the Apache License, Version 2.0.
 """The discriminator of the motion VQ: the original's numbers, and its training steps with and without it."""
 
+import json
+import runpy
+import sys
+from pathlib import Path
+
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from tm2t_hf import MotionVQModel
 from tm2t_hf.conversion import convert_motion_vq, motion_vq_names
 from tm2t_hf.modeling_motion_discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
+from tm2t_hf.toy import make_toy_dataset
 
 DISCRIMINATOR_NAMES = {
     "main.0": "convs.0", "main.1": "norms.0", "main.3": "convs.1", "main.4": "norms.1", "out_net": "output"
@@ -121,3 +128,30 @@ def test_it_learns_to_tell_motions_apart():
         loss.backward()
         optimizer.step()
     assert model(real).mean() > 0.5 and model(fake).mean() < -0.5
+
+
+def test_training_script_plays_and_resumes_the_game(tmp_path, monkeypatch):
+    """`--adversarial_weight` changes the weights from its start on, and a resumed run ends where a whole one does."""
+    make_toy_dataset(tmp_path / "toy", num_clips=10)
+    sizes = {"hidden_size": 8, "codebook_size": 8, "num_decoder_blocks": 1}
+    flags = {"data_dir": "toy", "epochs": 2, "batch_size": 4, "min_frames": 20, "window": 32}
+    flags |= {"adversarial_weight": 0.5, "adversarial_start_epoch": 1, "model_config": json.dumps(sizes)}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+
+    def weights(**more) -> torch.Tensor:
+        command = [part for name, value in (flags | more).items() for part in (f"--{name}", str(value))]
+        monkeypatch.setattr(sys, "argv", ["train_vq.py", *command])
+        AcceleratorState._reset_state(True)
+        try:
+            runpy.run_path(str(Path(__file__).parents[1] / "examples" / "train_vq.py"), run_name="__main__")
+        finally:
+            AcceleratorState._reset_state(True)
+        state = load_file(tmp_path / more["output_dir"] / "last" / "model.safetensors")
+        return torch.cat([tensor.flatten() for _, tensor in sorted(state.items())])
+
+    calm = weights(output_dir="calm", adversarial_start_epoch=2)  # never
+    whole = weights(output_dir="whole")
+    assert not torch.allclose(calm, whole, atol=1e-6)
+    weights(output_dir="parts", epochs=1)
+    assert torch.equal(weights(output_dir="parts", resume=True), whole)

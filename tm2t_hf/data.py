@@ -16,6 +16,7 @@ import logging
 import math
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ import torch
 from datasets import Array2D, Dataset, Features, List, Value
 from datasets.exceptions import DatasetGenerationError
 
-from .motion import HUMANML3D, Skeleton, features_to_joints, joints_to_features, mirror_joints
+from .motion import HUMANML3D, Skeleton, features_to_joints, joints_to_features, mirror_joints, resample
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def load_statistics(data_dir: str | Path, skeleton: Skeleton = HUMANML3D) -> tup
 
 
 class _Row(NamedTuple):
-    """What one row of the dataset is made of: frames start:end of a feature file, possibly mirrored."""
+    """What one row of the dataset is made of: frames start:end of a feature file, mirrored or at another speed."""
 
     id: str
     path: str
@@ -166,6 +167,7 @@ class _Row(NamedTuple):
     mirrored: bool
     captions: list[str]
     tokens: list[str]
+    speed: float = 1.0
 
 
 def load_motion_dataset(
@@ -175,6 +177,7 @@ def load_motion_dataset(
     min_frames: int = 20,
     max_frames: int = 199,
     mirror: bool = False,
+    speeds: Sequence[float] = (1.0,),
 ) -> Dataset:
     """Load one split of a folder in the HumanML3D layout.
 
@@ -190,11 +193,13 @@ def load_motion_dataset(
             40 to 199 for HumanML3D and 24 to 199 for KIT-ML.
         mirror: also add every row mirrored left to right, motion and words, with the id prefixed by "M". For training
             splits only. Clips whose mirror image is already in the split (as in HumanML3D) are not mirrored again.
+        speeds: every row at each of these speeds, with the id followed by `*<speed>` where it is not 1. For training
+            splits only: slightly slower and faster performances are other token sequences of the same movement.
 
     Returns:
         Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
-        feature_size) float32, not normalised, one frame shorter where mirrored, `captions` (list of str) and `tokens`
-        (the caption's `lemma/POS` string, list of str). `features` comes as a numpy array.
+        feature_size) float32, not normalised, a frame shorter where mirrored or of another speed, `captions` (list of
+        str) and `tokens` (the caption's `lemma/POS` string, list of str). `features` comes as a numpy array.
 
     Raises:
         FileNotFoundError: the split file, a feature file or a text file is missing.
@@ -217,6 +222,13 @@ def load_motion_dataset(
     if mirror:
         known = set(clips)
         rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.id, known)]
+    if not all(speed > 0 for speed in speeds):
+        raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
+    rows = [
+        row if speed == 1 else row._replace(id=f"{row.id}*{speed:g}", speed=float(speed))
+        for speed in speeds
+        for row in rows
+    ]
     logger.info(
         "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
         data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
@@ -302,18 +314,20 @@ def _generate_rows(rows: _Opaque, skeleton: _Opaque):
         features = np.load(row.path, allow_pickle=False)[row.start : row.end].astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError(f"{row.path} holds NaN or infinite features.")
-        if row.mirrored:
-            features = mirror_motion(features, skeleton.value)
+        if row.mirrored or row.speed != 1:
+            features = varied_motion(features, skeleton.value, row.mirrored, row.speed)
         yield {"id": row.id, "features": features, "captions": row.captions, "tokens": row.tokens}
 
 
-def mirror_motion(features: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """Mirror unnormalised features (frames, feature_size) left to right; the result is one frame shorter.
+def varied_motion(features: np.ndarray, skeleton: Skeleton, mirror: bool = False, speed: float = 1.0) -> np.ndarray:
+    """Unnormalised features (frames, feature_size) mirrored left to right, or at another speed (2 is twice as fast).
 
-    Goes through the joints, so that rotations, velocities and contacts are those of the mirrored motion.
+    Goes through the joints, so that rotations, velocities and contacts are those of the varied motion, which is one
+    frame shorter than it would be.
     """
     joints = features_to_joints(features, skeleton.num_joints)
-    return joints_to_features(mirror_joints(joints, skeleton), skeleton).astype(np.float32)
+    joints = mirror_joints(joints, skeleton) if mirror else joints
+    return joints_to_features(resample(joints, speed, 1.0), skeleton).astype(np.float32)
 
 
 # --------------------------------------------------------------------------------------------------------------- crops

@@ -31,6 +31,9 @@ class LoopArguments:
     output_dir: str = field(metadata={"help": "Best model here, last one and the state to resume from in `last/`."})
     skeleton: Literal["humanml3d", "kit"] = field(default="humanml3d", metadata={"help": "22 joints or 21 joints."})
     mirror: bool = field(default=False, metadata={"help": "Also train on every clip mirrored left to right."})
+    speeds: list[float] = field(
+        default_factory=lambda: [1.0], metadata={"help": "Train on every clip at each of these speeds."}
+    )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
@@ -68,7 +71,12 @@ def parse_arguments(arguments_class: type, section: str):
         content = _parse_json(Path(command[0]).read_text(encoding="utf-8"), command[0])
         values = {key: value for key, value in content.items() if not isinstance(value, dict)}
         values.update(content.get(section, {}))
-        flags = [f"--{key}={json.dumps(value) if isinstance(value, dict) else value}" for key, value in values.items()]
+        flags = []
+        for key, value in values.items():
+            if isinstance(value, list):
+                flags += [f"--{key}", *map(str, value)]
+            else:
+                flags.append(f"--{key}={json.dumps(value) if isinstance(value, dict) else value}")
         command = flags + command[1:]
     # a key that is nearly right is wrong, too
     parser = HfArgumentParser(arguments_class, allow_abbrev=False)
