@@ -181,8 +181,8 @@ def card(stage: str, source: Path, model) -> str:
         sections.insert(
             -2,
             (
-                "Captions are read as the original reads them, word by word and lemmatised: as the `lemma/POS` tokens of "
-                "a caption file, or plain with `pip install lemminflect`."
+                "Captions are read as the original reads them, word by word and lemmatised: as the `lemma/POS` tokens "
+                "of a caption file, or plain with `pip install lemminflect`."
             ),
         )
     return "\n\n".join(sections) + "\n"

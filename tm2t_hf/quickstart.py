@@ -22,7 +22,7 @@ PROMPTS = (
     "a person walks and turns right",
     "a person waves the left hand",
     "a tired person raises both hands",
-    "a person throws a combination of kicks",
+    "a woman waves both hands in the air",
     "a person bows politely",
 )
 
