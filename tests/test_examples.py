@@ -218,6 +218,17 @@ def test_t2m_without_alignment(run, folder):
         run("train_t2m.py", "--m2t", "tm2t-m2t", "--init_from", "begun")
 
 
+def test_motion_embeddings_from_the_codebook(m2t_model):
+    """As wide as the codebook vectors here, so that all distances between codes are kept, but for one scale."""
+    embedding, codebook = m2t_model.get_encoder().embed_tokens.weight, m2t_model.vq.quantizer.embedding.weight
+    before = embedding.detach().clone()
+    runpy.run_path(str(EXAMPLES / "train_m2t.py"))["embed_codebook"](m2t_model)
+    ratios = torch.pdist(embedding[:32].detach()) / torch.pdist(codebook)
+    torch.testing.assert_close(ratios, ratios[:1].expand_as(ratios), rtol=1e-4, atol=0)
+    torch.testing.assert_close(embedding[:32].norm(), before[:32].norm())
+    assert torch.equal(embedding[32:], before[32:])  # <bom>, <eom> and <pad>
+
+
 @pytest.mark.parametrize("config", sorted((EXAMPLES / "configs").glob("*.json")), ids=lambda path: path.name)
 def test_the_configurations_that_ship(config, monkeypatch):
     def arguments(section: str):

@@ -83,6 +83,12 @@ def test_values_of_the_file_its_section_and_flags(parse):
     assert (arguments.seed, arguments.epochs, arguments.mirror, arguments.model_config) == (3, 2, False, {})
 
 
+def test_lists(parse):
+    assert parse().speeds == [1.0]
+    assert parse(json_file={"vq": {"speeds": [1.0, 0.9], "epochs": 2}}).speeds == [1.0, 0.9]
+    assert parse("--speeds", "1.1", "1", json_file={"speeds": [1.0, 0.9]}).speeds == [1.1, 1.0]
+
+
 def test_a_file_may_hold_everything_required(parse):
     arguments = parse(json_file={"data_dir": "a b", "vq": {"output_dir": "c"}}, required=())
     assert (arguments.data_dir, arguments.output_dir) == ("a b", "c")
@@ -336,11 +342,11 @@ def test_a_save_that_is_cut_off_leaves_the_earlier_one_whole(tmp_path, kind):
     validation = [4.0, 3.0, 2.0, 1.0]
     straight = Run(tmp_path / "straight", validation=validation).fit()
     with pytest.raises(Interrupted):
-        Run(tmp_path / "parts", validation=validation, interrupt_saving=(2, kind)).fit()
+        Run(tmp_path / "parts", validation=validation, interrupt_saving=(4, kind)).fit()
     best, last = kept(tmp_path / "parts")[1]["epoch"], kept(tmp_path / "parts" / "last")[1]["epoch"]
-    assert (best, last) == ((2, 1) if kind == "last" else (1, 1))
+    assert (best, last) == ((4, 3) if kind == "last" else (3, 3))
     (tmp_path / "parts" / f"{kind}.writing" / "parts" / "rubbish").touch()
-    resumed = Run(tmp_path / "parts", validation=validation[1:], resume=True).fit()
+    resumed = Run(tmp_path / "parts", validation=validation[3:], resume=True).fit()
     assert_equal(resumed.model.state_dict(), straight.model.state_dict())
     for part in (".", "last"):
         assert_equal(kept(straight.folder / part)[0], kept(resumed.folder / part)[0])

@@ -79,7 +79,7 @@ def write_model_card(
         folder: a folder with `config.json` and `model.safetensors`, whose sizes the card states.
         stage: "vq", "m2t", "t2m" or "matcher".
         arguments: the training script's arguments, a dataclass with at least `data_dir`, `licence` (an identifier of
-            the Hub, such as "cc-by-nc-4.0") and `skeleton`.
+            the Hub, such as "cc-by-nc-4.0") and `skeleton`; the card calls the model by the name of its `output_dir`.
         scores: name -> value, the table of the card.
         command: the training command, script first; that of this process by default. Folders in it are shortened to
             their names.
@@ -121,7 +121,8 @@ def _card(folder: Path, stage: _Stage, arguments: dict, scores: Mapping[str, flo
         "AutoFeatureExtractor": "AutoFeatureExtractor.",
     }
     used = sorted(name for name, sign in imports.items() if sign in stage.usage)
-    name = folder.resolve().name
+    # training writes into a folder beside the one that the model moves into
+    name = Path(arguments.get("output_dir") or folder).resolve().name
     sections = [
         "---\n" + "\n".join(header) + "\n---",
         f"# {stage.title}: {name}",
