@@ -238,7 +238,7 @@ def test_source_ends_each_row_in_eom(t2m, text):
 
 
 def test_a_drawn_eom_keeps_its_gradient(t2m, text):
-    t2m.lm_head.register_forward_hook(lambda module, args, out: out + 2 * F.one_hot(torch.tensor(EOM), 15))
+    t2m.lm_head.register_forward_hook(lambda module, args, out: out + 4 * F.one_hot(torch.tensor(EOM), 15))
     torch.manual_seed(0)
     samples = gumbel_rollout(t2m, **text, max_tokens=8, end_rule="sample")
     assert (samples.lengths < 8).any()

@@ -202,7 +202,8 @@ def motion_scores(
 ) -> dict[str, float]:
     """The scores of Guo et al. (CVPR 2022) over one replication of an evaluation.
 
-    The cases are shuffled by the seed and cut to whole groups; FID and Diversity see the same cases as R-precision.
+    For R-precision and MM-Dist the cases are shuffled by the seed, and those that fill no group are left out; FID and
+    Diversity see all cases.
 
     Args:
         motions: (cases, dim) embeddings of the evaluated motions.
@@ -216,14 +217,11 @@ def motion_scores(
         inputs were given.
 
     Raises:
-        ValueError: where shapes disagree, values are not finite, or there are fewer cases than one group.
+        ValueError: where shapes disagree, values are not finite, or texts and motions are fewer than one group.
     """
     motions = _embeddings(motions, "motions")
     rng = np.random.default_rng(seed)
-    cases = len(motions) // group_size * group_size
-    if not cases:
-        raise ValueError(f"{len(motions)} motions make no group of {group_size}.")
-    order = rng.permutation(len(motions))[:cases]
+    order = rng.permutation(len(motions))
     scores = {}
     if texts is not None:
         texts = _embeddings(texts, "texts")
@@ -233,8 +231,8 @@ def motion_scores(
     if real is not None:
         real = _embeddings(real, "real")
         _check_pairs(real, motions, "real", "motions")
-        scores["fid"] = frechet_distance(real[order], motions[order])
-    scores["diversity"] = diversity(motions[order], rng, min(diversity_pairs, cases))
+        scores["fid"] = frechet_distance(real, motions)
+    scores["diversity"] = diversity(motions, rng, min(diversity_pairs, len(motions)))
     if repeats is not None:
         scores["multimodality"] = multimodality(repeats, rng)
     return scores

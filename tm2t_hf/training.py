@@ -103,7 +103,8 @@ def start(arguments: LoopArguments) -> Accelerator:
     )
     level = logging.INFO if accelerator.is_local_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "accelerate"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # of every checkpoint: a line a file, a warning of tied weights, and a bar
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     disable_progress_bar()
