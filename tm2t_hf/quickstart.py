@@ -55,11 +55,11 @@ def quickstart(
     Raises:
         FileNotFoundError: when the installed package holds no checkpoints.
     """
-    output_dir = Path(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
     models = {name: shipped_checkpoint(name) for name in ("tm2t-vq", "tm2t-m2t", "tm2t-t2m")}
     for name, shipped in models.items():
         copy_checkpoint(shipped, Path(checkpoint_dir) / name)
+    output_dir = Path(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
 
     set_seed(seed)
     animate = pipeline("text-to-motion", model=str(models["tm2t-t2m"]))
