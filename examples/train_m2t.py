@@ -40,6 +40,9 @@ class M2TArguments(LoopArguments):
     )
     token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
     corruption_neighbours: int = field(default=8, metadata={"help": "Each by one of this many most similar."})
+    shortest_crop: float = field(
+        default=1.0, metadata={"help": "Every second clip is cropped to a random part of at least this share of it."}
+    )
     num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
     num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
 
@@ -66,7 +69,7 @@ def main():
 
     limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        variants = {"mirror": arguments.mirror, "speeds": arguments.speeds}
+        variants = {"mirror": arguments.mirror, "speeds": arguments.speeds, "repeats": arguments.repeats}
         train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **variants, **limits)
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
@@ -87,7 +90,12 @@ def main():
 
     def loader(dataset, random):
         collator = TranslationCollator(
-            processor.tokenizer, vq.config.codebook_size, "m2t", random=random, seed=arguments.seed
+            processor.tokenizer,
+            vq.config.codebook_size,
+            "m2t",
+            random=random,
+            shortest_crop=arguments.shortest_crop,
+            seed=arguments.seed,
         )
         return DataLoader(dataset, batch_size=arguments.batch_size, shuffle=random, collate_fn=collator)
 

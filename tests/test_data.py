@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """The HumanML3D layout as a dataset: rows, sub-clips, mirroring, caches, crops, tokens, collators, and bad folders."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import datasets
@@ -466,6 +467,25 @@ def test_real_folder(data_dir, tmp_path):
     assert {len(captions) for captions in dataset["captions"]} == {3}
 
 
+def test_random_crops_of_translations():
+    tokenizer = train_text_tokenizer(["a person walks"], 300)
+    codes = list(range(20))
+    rows = [{"id": str(i), "captions": ["a person walks"], "tokens": [""], "codes": [codes]} for i in range(400)]
+    collator = TranslationCollator(tokenizer, codebook_size=20, direction="m2t", shortest_crop=0.5)
+    batch = collator(rows)
+    crops = [
+        ids[mask == 1][1:-1].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+    ]
+    assert all(crop == codes[crop[0] : crop[-1] + 1] for crop in crops), "stretches in their order"
+    lengths = np.array([len(crop) for crop in crops])
+    assert lengths.min() == 10 and 0.4 < np.mean(lengths >= 19) < 0.7
+    assert {crop[0] for crop in crops if len(crop) <= 12} >= set(range(9)), "from anywhere"
+    whole = TranslationCollator(tokenizer, codebook_size=20, direction="m2t", shortest_crop=0.5, random=False)(rows)
+    assert whole["attention_mask"].sum(1).unique().tolist() == [22]
+    with pytest.raises(ValueError, match="shortest_crop is 0, but has to be above 0 and at most 1"):
+        TranslationCollator(tokenizer, codebook_size=20, direction="m2t", shortest_crop=0)
+
+
 def test_speeds_add_rows_of_other_lengths(folder):
     (plain, *_), varied = (
         load_motion_dataset(folder, "train", min_frames=4),
@@ -481,3 +501,29 @@ def test_speeds_add_rows_of_other_lengths(folder):
     np.testing.assert_allclose(slow_heights - slow_heights[0], heights - heights[0], atol=1e-4)
     with pytest.raises(ValueError, match="speeds must be above 0"):
         load_motion_dataset(folder, "train", speeds=(0.0,))
+
+
+def test_repeats_count_clips_more_often(folder):
+    plain = load_motion_dataset(folder, "train", min_frames=4, mirror=True)
+    first = plain[0]["id"]
+    more = load_motion_dataset(folder, "train", min_frames=4, mirror=True, repeats={first: 3, "*": 2})
+    counts = Counter(row_id.split("#")[0] for row_id in more["id"])
+    assert counts == {row_id: 3 if row_id in (first, f"M{first}") else 2 for row_id in plain["id"]}
+    assert len(set(more["id"])) == len(more), "one id a row, for draws of its own"
+    again = more[more["id"].index(f"M{first}#3")]
+    mirrored = plain[plain["id"].index(f"M{first}")]
+    np.testing.assert_array_equal(again["features"], mirrored["features"])
+    assert again["captions"] == mirrored["captions"]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "message"),
+    [
+        ({"*": 0}, "repeats must give whole numbers from 1 on"),
+        ({"*": 1.5}, "repeats must give whole numbers from 1 on"),
+        ({"*": 2, "nobody_*": 2}, r"repeats names nobody_\*, which no clip's name matches"),
+    ],
+)
+def test_repeats_that_cannot_be_meant(folder, repeats, message):
+    with pytest.raises(ValueError, match=message):
+        load_motion_dataset(folder, "train", min_frames=4, repeats=repeats)

@@ -89,6 +89,14 @@ def test_lists(parse):
     assert parse("--speeds", "1.1", "1", json_file={"speeds": [1.0, 0.9]}).speeds == [1.1, 1.0]
 
 
+def test_objects(parse):
+    assert parse().repeats == {}
+    assert parse(json_file={"vq": {"repeats": {"a_*": 3}}}).repeats == {"a_*": 3}
+    assert parse("--repeats", '{"b": 2}', json_file={"vq": {"repeats": {"a_*": 3}}}).repeats == {"b": 2}
+    with pytest.raises(ValueError, match="--repeats is not JSON"):
+        parse("--repeats", "a_*=3")
+
+
 def test_a_file_may_hold_everything_required(parse):
     arguments = parse(json_file={"data_dir": "a b", "vq": {"output_dir": "c"}}, required=())
     assert (arguments.data_dir, arguments.output_dir) == ("a b", "c")

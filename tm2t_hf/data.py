@@ -16,8 +16,9 @@ import logging
 import math
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,6 +179,7 @@ def load_motion_dataset(
     max_frames: int = 199,
     mirror: bool = False,
     speeds: Sequence[float] = (1.0,),
+    repeats: Mapping[str, int] | None = None,
 ) -> Dataset:
     """Load one split of a folder in the HumanML3D layout.
 
@@ -195,6 +197,9 @@ def load_motion_dataset(
             splits only. Clips whose mirror image is already in the split (as in HumanML3D) are not mirrored again.
         speeds: every row at each of these speeds, with the id followed by `*<speed>` where it is not 1. For training
             splits only: slightly slower and faster performances are other token sequences of the same movement.
+        repeats: how many times a clip counts whose name matches a pattern: `{"dance_*": 4}`. The further rows have ids
+            followed by `#2`, `#3`, ..., so their crops and captions are drawn apart. For training splits only: rare
+            kinds of motion would otherwise be learned last.
 
     Returns:
         Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
@@ -222,6 +227,8 @@ def load_motion_dataset(
     if mirror:
         known = set(clips)
         rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.id, known)]
+    if not all(isinstance(times, int) and times >= 1 for times in (repeats or {}).values()):
+        raise ValueError(f"repeats must give whole numbers from 1 on; got {dict(repeats)}.")
     if not all(speed > 0 for speed in speeds):
         raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
     rows = [
@@ -229,6 +236,7 @@ def load_motion_dataset(
         for speed in speeds
         for row in rows
     ]
+    rows = _repeated(rows, repeats or {})
     logger.info(
         "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
         data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
@@ -295,6 +303,21 @@ def _mirror_row(row: _Row) -> _Row:
         captions=[mirror_caption(caption) for caption in row.captions],
         tokens=[mirror_caption(tokens) for tokens in row.tokens],
     )
+
+
+def _repeated(rows: list[_Row], repeats: Mapping[str, int]) -> list[_Row]:
+    """The rows, and further ones of the clips whose names match: as many as the largest matching number says."""
+    unmatched = dict(repeats)
+    further = []
+    for row in rows:
+        matching = [pattern for pattern in repeats if fnmatchcase(Path(row.path).stem, pattern)]
+        for pattern in matching:
+            unmatched.pop(pattern, None)
+        times = max((repeats[pattern] for pattern in matching), default=1)
+        further += [row._replace(id=f"{row.id}#{time}") for time in range(2, times + 1)]
+    if unmatched:
+        raise ValueError(f"repeats names {', '.join(unmatched)}, which no clip's name matches.")
+    return rows + further
 
 
 def _has_mirror_image(row_id: str, clips: set[str]) -> bool:
@@ -482,6 +505,8 @@ class TranslationCollator:
         direction: "m2t" (motion to text) or "t2m" (text to motion).
         random: draw one caption and one code sequence a row, and one time in three leave out the first or the last
             code, as the original does. Otherwise the first caption and the whole first sequence are taken.
+        shortest_crop: with `random`, every second sequence is cropped to a random stretch of at least this share of
+            it, so that an action or a style is known by any part of it; 1 crops nothing.
         max_text_length: captions are cut to this many ids.
         seed, epoch: what the draws depend on, beside the row's id. Set `epoch` before each epoch.
     """
@@ -491,10 +516,13 @@ class TranslationCollator:
     direction: str
     random: bool = True
     max_text_length: int | None = None
+    shortest_crop: float = 1.0
     seed: int = 0
     epoch: int = 0
 
     def __post_init__(self):
+        if not 0 < self.shortest_crop <= 1:
+            raise ValueError(f"shortest_crop is {self.shortest_crop}, but has to be above 0 and at most 1.")
         if self.direction not in ("m2t", "t2m"):
             raise ValueError(f"direction is {self.direction!r}, but has to be 'm2t' or 't2m'.")
 
@@ -522,6 +550,10 @@ class TranslationCollator:
         codes = row["codes"][rng.integers(len(row["codes"]))]
         if rng.integers(3) == 0 and len(codes) > 1:
             codes = codes[1:] if rng.integers(2) else codes[:-1]
+        if self.shortest_crop < 1 and rng.integers(2) == 0:
+            length = math.ceil(len(codes) * rng.uniform(self.shortest_crop, 1))
+            start = rng.integers(len(codes) - length + 1)
+            codes = codes[start : start + length]
         return caption, codes
 
 

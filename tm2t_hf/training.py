@@ -34,6 +34,10 @@ class LoopArguments:
     speeds: list[float] = field(
         default_factory=lambda: [1.0], metadata={"help": "Train on every clip at each of these speeds."}
     )
+    repeats: str = field(
+        default="{}",
+        metadata={"help": 'JSON of patterns of clip names and how often those clips count: {"bn1_*": 4}.'},
+    )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
@@ -53,6 +57,8 @@ class LoopArguments:
     def __post_init__(self):
         if isinstance(self.model_config, str):
             self.model_config = _parse_json(self.model_config, "--model_config")
+        if isinstance(self.repeats, str):
+            self.repeats = _parse_json(self.repeats, "--repeats")
 
 
 def parse_arguments(arguments_class: type, section: str):
