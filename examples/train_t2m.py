@@ -101,8 +101,7 @@ def main():
 
     limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        variants = {"mirror": arguments.mirror, "speeds": arguments.speeds, "repeats": arguments.repeats}
-        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **variants, **limits)
+        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **arguments.variants, **limits)
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
         val_set = tokenize_motions(val_set, vq, feature_extractor)

@@ -39,8 +39,7 @@ def main():
 
     limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        variants = {"mirror": arguments.mirror, "speeds": arguments.speeds, "repeats": arguments.repeats}
-        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **variants, **limits)
+        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **arguments.variants, **limits)
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
 
     if arguments.init_from:

@@ -60,6 +60,11 @@ class LoopArguments:
         if isinstance(self.repeats, str):
             self.repeats = _parse_json(self.repeats, "--repeats")
 
+    @property
+    def variants(self) -> dict:
+        """What `load_motion_dataset` is to make of the clips of a training split, and of no other."""
+        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats}
+
 
 def parse_arguments(arguments_class: type, section: str):
     """
