@@ -83,10 +83,11 @@ def main():
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]
 
-    limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, mirror=arguments.mirror, **limits)
-        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
+        train_set = load_motion_dataset(
+            arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
+        )
+        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
     captions = [caption for captions in train_set["captions"] for caption in captions]
     tokenizer = train_text_tokenizer(captions, arguments.text_vocab_size)

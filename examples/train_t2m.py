@@ -99,10 +99,11 @@ def main():
     vq = load_trained(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
 
-    limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **arguments.variants, **limits)
-        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
+        train_set = load_motion_dataset(
+            arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
+        )
+        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
         val_set = tokenize_motions(val_set, vq, feature_extractor)
 

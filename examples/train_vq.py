@@ -37,10 +37,11 @@ def main():
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]
 
-    limits = {"min_frames": arguments.min_frames, "max_frames": arguments.max_frames}
     with accelerator.main_process_first():
-        train_set = load_motion_dataset(arguments.data_dir, "train", skeleton, **arguments.variants, **limits)
-        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **limits)
+        train_set = load_motion_dataset(
+            arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
+        )
+        val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
     if arguments.init_from:
         model = load_trained(MotionVQModel, arguments.init_from, **arguments.model_config)

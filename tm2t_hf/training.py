@@ -61,6 +61,11 @@ class LoopArguments:
             self.repeats = _parse_json(self.repeats, "--repeats")
 
     @property
+    def limits(self) -> dict:
+        """The lengths of clip that `load_motion_dataset` is to keep, of any split."""
+        return {"min_frames": self.min_frames, "max_frames": self.max_frames}
+
+    @property
     def variants(self) -> dict:
         """What `load_motion_dataset` is to make of the clips of a training split, and of no other."""
         return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats}
