@@ -89,6 +89,11 @@ def test_the_codebook_size_follows_from_the_vq_config():
         ({"loss_reduction": "median"}, "loss_reduction"),
         ({"d_model": "wide"}, "d_model"),
         ({"max_position_embeddings": 0}, "max_position_embeddings must be at least 1"),
+        ({"read_offsets": [0, 4]}, r"read_offsets must hold distinct frames from 0 to 3, .*, got \[0, 4\]"),
+        ({"read_offsets": [-1]}, r"from 0 to 3, .*, got \[-1\]"),
+        ({"read_offsets": [1, 1]}, r"distinct frames from 0 to 3, .*, got \[1, 1\]"),
+        ({"read_offsets": []}, r"from 0 to 3, .*, got \[\]"),
+        ({"vq_config": None, "read_offsets": [0, 2]}, r"from 0 to 0, .* \(0 without a vq_config\), got \[0, 2\]"),
     ],
 )
 def test_a_configuration_that_does_not_fit_says_which_field(overrides, message):
@@ -112,6 +117,36 @@ def test_motion_values_are_the_ids_of_their_codes(model, motion):
     from_ids = model(input_ids=ids, decoder_input_ids=start).logits
     torch.testing.assert_close(from_values, from_ids, rtol=0, atol=0)
     assert len(ids.unique()) > 6, "the codes should differ, or the test shows nothing"
+
+
+def test_an_offset_leaves_the_first_frames_out(model, motion):
+    values, mask = motion
+    ids, id_mask = model.encode_motion(values, mask, offset=3)
+    for row, count in enumerate([44, 30, 9]):
+        alone, _ = model.encode_motion(values[row : row + 1, 3:count])
+        assert ids[row][id_mask[row].bool()].tolist() == alone[0].tolist()
+    assert torch.equal(model.encode_motion(values[:1], offset=3)[0], ids[:1]), "no mask: all frames count"
+    short = values[:1, :6]  # no whole token left behind the third frame
+    assert torch.equal(model.encode_motion(short, offset=3)[0], model.encode_motion(short)[0])
+
+
+def test_the_decoder_attends_to_every_reading(motion):
+    values, mask = motion
+    both, first, second = (tiny_model(read_offsets=offsets) for offsets in ([0, 2], [0], [2]))
+    start = torch.tensor([[1, 5, 7]] * 3)
+    readings = [one(motion_values=values, attention_mask=mask, decoder_input_ids=start) for one in (first, second)]
+    memory = torch.cat([reading.encoder_last_hidden_state for reading in readings], dim=1)
+    memory_mask = torch.cat([both.encode_motion(values, mask, offset)[1] for offset in (0, 2)], dim=1)
+    expected = both(encoder_outputs=(memory,), attention_mask=memory_mask, decoder_input_ids=start).logits
+    logits = both(motion_values=values, attention_mask=mask, decoder_input_ids=start).logits
+    torch.testing.assert_close(logits, expected)
+    assert (logits - readings[0].logits).abs().max() > 0.01
+    as_tuple = both(motion_values=values, attention_mask=mask, decoder_input_ids=start, return_dict=False)
+    assert torch.equal(as_tuple[0], logits)
+    # ids are one reading, whatever the configuration says
+    ids, id_mask = both.encode_motion(values, mask)
+    from_ids = both(input_ids=ids, attention_mask=id_mask, decoder_input_ids=start).logits
+    torch.testing.assert_close(from_ids, readings[0].logits)
 
 
 def test_one_hot_probabilities_are_ids(model):
@@ -260,8 +295,8 @@ def test_initial_weights_are_those_of_the_paper():
 
 @pytest.fixture(scope="module")
 def exact_model():
-    """In double precision, so that nothing hides behind rounding."""
-    return tiny_model().double()
+    """In double precision, so that nothing hides behind rounding; reading motion twice."""
+    return tiny_model(read_offsets=[0, 3]).double()
 
 
 codes = st.lists(st.integers(0, CODES - 1), min_size=1, max_size=12)
@@ -289,9 +324,10 @@ def test_motion_values_in_a_batch_are_as_alone(exact_model, frames, seed):
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("num_beams", [1, 4])
-def test_generation_in_a_batch_is_as_alone(model, motion, num_beams):
+@pytest.mark.parametrize(("num_beams", "read_offsets"), [(1, [0]), (4, [0]), (1, [0, 2]), (4, [0, 1, 2, 3])])
+def test_generation_in_a_batch_is_as_alone(motion, num_beams, read_offsets):
     values, mask = motion
+    model = tiny_model(read_offsets=read_offsets)
     together = model.generate(motion_values=values, attention_mask=mask, num_beams=num_beams, max_length=10)
     for row in range(3):
         clip = values[row : row + 1, : int(mask[row].sum())]

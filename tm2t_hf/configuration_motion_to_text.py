@@ -41,6 +41,9 @@ class MotionToTextConfig(MarianConfig):
         loss_reduction: "mean" over the tokens of the labels, or their "sum" (the paper's code).
         layer_norm_eps: epsilon of the layer norms.
         pad_token_id, bos_token_id, eos_token_id, decoder_start_token_id: special ids of the text vocabulary.
+        read_offsets: first frames of the readings of `motion_values`, each from 0 to `unit_length - 1`. Codes depend
+            on where the first token begins; with `[0, 2]` the clip is encoded once from its first frame and once from
+            its third, and the decoder attends to both. `[0]`, the paper's, is one reading.
 
     Raises:
         StrictDataclassError: naming the field that has the wrong type or does not fit the others.
@@ -76,6 +79,7 @@ class MotionToTextConfig(MarianConfig):
     decoder_start_token_id: int = 1
     forced_eos_token_id: int | list[int] | None = None
     share_encoder_decoder_embeddings: bool = False
+    read_offsets: list[int] | tuple[int, ...] = (0,)
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
@@ -83,6 +87,7 @@ class MotionToTextConfig(MarianConfig):
             self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
         # Marian's name for the target vocabulary; here `vocab_size` is the target's, as generate() expects.
         self.decoder_vocab_size = self.vocab_size
+        self.read_offsets = list(self.read_offsets)  # as it comes back from JSON
 
     def validate_architecture(self):
         """Checks between fields; part of the validation by `@strict`."""
@@ -112,6 +117,13 @@ class MotionToTextConfig(MarianConfig):
                     raise ValueError(
                         f"{name} must be an id of the text vocabulary (0 to {self.vocab_size - 1}), got {index}"
                     )
+        unit_length = 1 if self.vq_config is None else self.vq_config.unit_length
+        offsets = list(self.read_offsets)
+        if not offsets or len(set(offsets)) < len(offsets) or not 0 <= min(offsets) <= max(offsets) < unit_length:
+            raise ValueError(
+                f"read_offsets must hold distinct frames from 0 to {unit_length - 1}, the last of a token"
+                f"{' (0 without a vq_config)' if self.vq_config is None else ''}, got {offsets}"
+            )
         if self.share_encoder_decoder_embeddings:
             raise ValueError("share_encoder_decoder_embeddings must be False: motion and text share no vocabulary")
 

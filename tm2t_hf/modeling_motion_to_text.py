@@ -83,7 +83,16 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         self.post_init()
 
     def forward(self, input_ids=None, attention_mask=None, input_probs=None, **kwargs) -> BaseModelOutput:
-        """Encode `input_ids` (batch, tokens) or `input_probs` (batch, tokens, K + 3) -> (batch, tokens, d_model)."""
+        """Encode `input_ids` (batch, tokens) or `input_probs` (batch, tokens, K + 3) -> (batch, tokens, d_model).
+
+        Several readings of each motion, `input_ids` (batch, readings, tokens), are encoded each by itself and come
+        back one behind the other: (batch, readings * tokens, d_model), as `attention_mask` has them.
+        """
+        readings = None
+        if input_ids is not None and input_ids.dim() == 3:
+            readings = input_ids.shape[1]
+            input_ids = input_ids.flatten(0, 1)  # (batch * readings, tokens)
+            attention_mask = attention_mask.reshape(input_ids.shape)
         if input_probs is None:
             embeds = self.embed_tokens(input_ids)  # (batch, tokens, d_model)
         else:
@@ -92,7 +101,11 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
             shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
             embeds = embeds * shown.unsqueeze(-1)
         # Marian scales the embeddings of ids only.
-        return super().forward(inputs_embeds=embeds * self.embed_scale, attention_mask=attention_mask, **kwargs)
+        output = super().forward(inputs_embeds=embeds * self.embed_scale, attention_mask=attention_mask, **kwargs)
+        if readings is not None:
+            # (batch * readings, tokens, d_model) -> (batch, readings * tokens, d_model)
+            output.last_hidden_state = output.last_hidden_state.unflatten(0, (-1, readings)).flatten(1, 2)
+        return output
 
 
 class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
@@ -129,13 +142,15 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         self.post_init()
 
     def encode_motion(
-        self, motion_values: torch.Tensor, attention_mask: torch.Tensor | None = None
+        self, motion_values: torch.Tensor, attention_mask: torch.Tensor | None = None, offset: int = 0
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Motion ids of motion features, by the model's motion VQ.
 
         Args:
             motion_values: (batch, frames, features), normalised.
             attention_mask: (batch, frames), 1 for frames and 0 for padding; all frames count without it.
+            offset: frame at which the first token begins; a clip that has no whole token from there on is read from
+                its first frame.
 
         Returns:
             `input_ids` and their attention mask, both (batch, tokens + 2): `<bom> codes <eom>` and padding.
@@ -148,11 +163,14 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
                 "this motion-to-text model carries no motion VQ (its config has no vq_config); give input_ids or "
                 "input_probs instead of motion_values"
             )
+        unit_length = self.config.vq_config.unit_length
+        if offset:
+            motion_values, attention_mask = _begun_later(motion_values, attention_mask, offset, unit_length)
         with torch.no_grad():
             codes = self.vq.encode(motion_values, attention_mask)  # (batch, tokens)
         token_mask = None
         if attention_mask is not None:
-            lengths = attention_mask.sum(-1, keepdim=True) // self.config.vq_config.unit_length  # (batch, 1)
+            lengths = attention_mask.sum(-1, keepdim=True) // unit_length  # (batch, 1)
             token_mask = (torch.arange(codes.shape[1], device=codes.device) < lengths).long()
         return codes_to_ids(codes, token_mask, self.config.vq_config)
 
@@ -161,7 +179,11 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         if sum(given is not None for given in (input_ids, motion_values, input_probs)) != 1:
             raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
         if motion_values is not None:
-            input_ids, attention_mask = self.encode_motion(motion_values, attention_mask)
+            offsets = self.config.read_offsets
+            readings = [self.encode_motion(motion_values, attention_mask, offset) for offset in offsets]
+            input_ids, attention_mask = map(torch.stack, zip(*readings, strict=True))  # (readings, batch, tokens)
+            input_ids, attention_mask = input_ids.transpose(0, 1), attention_mask.transpose(0, 1).flatten(1)
+            return {"input_ids": input_ids}, attention_mask
         source = {"input_ids": input_ids} if input_probs is None else {"input_probs": input_probs}
         shape = next(iter(source.values())).shape[:2]
         if attention_mask is None:
@@ -260,6 +282,19 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         )
         name, tensor = source.popitem()
         return tensor, name, model_kwargs
+
+
+def _begun_later(motion_values, attention_mask, offset: int, unit_length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The motion from frame `offset` on, padded to the width it had, and its mask; see `encode_motion`."""
+    width = motion_values.shape[1]
+    if attention_mask is None:
+        attention_mask = torch.ones(motion_values.shape[:2], dtype=torch.long, device=motion_values.device)
+    lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
+    starts = torch.where(lengths >= offset + unit_length, offset, 0)
+    places = torch.arange(width, device=motion_values.device)
+    source = (places + starts).clamp(max=width - 1)  # (batch, frames)
+    moved = motion_values.take_along_dim(source.unsqueeze(-1), dim=1)  # (batch, frames, features)
+    return moved, (places < lengths - starts).long()
 
 
 __all__ = ["MotionToTextModel", "MotionToTextPreTrainedModel"]
