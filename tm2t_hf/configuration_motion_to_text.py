@@ -118,7 +118,7 @@ class MotionToTextConfig(MarianConfig):
                         f"{name} must be an id of the text vocabulary (0 to {self.vocab_size - 1}), got {index}"
                     )
         unit_length = 1 if self.vq_config is None else self.vq_config.unit_length
-        offsets = list(self.read_offsets)
+        offsets = self.read_offsets
         if not offsets or len(set(offsets)) < len(offsets) or not 0 <= min(offsets) <= max(offsets) < unit_length:
             raise ValueError(
                 f"read_offsets must hold distinct frames from 0 to {unit_length - 1}, the last of a token"

@@ -227,8 +227,9 @@ def load_motion_dataset(
     if mirror:
         known = set(clips)
         rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.id, known)]
-    if not all(isinstance(times, int) and times >= 1 for times in (repeats or {}).values()):
-        raise ValueError(f"repeats must give whole numbers from 1 on; got {dict(repeats)}.")
+    repeats = dict(repeats or {})
+    if not all(isinstance(times, int) and times >= 1 for times in repeats.values()):
+        raise ValueError(f"repeats must give whole numbers from 1 on; got {repeats}.")
     if not all(speed > 0 for speed in speeds):
         raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
     rows = [
@@ -236,7 +237,7 @@ def load_motion_dataset(
         for speed in speeds
         for row in rows
     ]
-    rows = _repeated(rows, repeats or {})
+    rows = _repeated(rows, repeats)
     logger.info(
         "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
         data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,

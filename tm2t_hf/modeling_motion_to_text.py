@@ -179,8 +179,9 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         if sum(given is not None for given in (input_ids, motion_values, input_probs)) != 1:
             raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
         if motion_values is not None:
-            offsets = self.config.read_offsets
-            readings = [self.encode_motion(motion_values, attention_mask, offset) for offset in offsets]
+            readings = [
+                self.encode_motion(motion_values, attention_mask, offset) for offset in self.config.read_offsets
+            ]
             input_ids, attention_mask = map(torch.stack, zip(*readings, strict=True))  # (readings, batch, tokens)
             input_ids, attention_mask = input_ids.transpose(0, 1), attention_mask.transpose(0, 1).flatten(1)
             return {"input_ids": input_ids}, attention_mask
@@ -286,15 +287,14 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
 
 def _begun_later(motion_values, attention_mask, offset: int, unit_length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The motion from frame `offset` on, padded to the width it had, and its mask; see `encode_motion`."""
-    width = motion_values.shape[1]
     if attention_mask is None:
         attention_mask = torch.ones(motion_values.shape[:2], dtype=torch.long, device=motion_values.device)
     lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
-    starts = torch.where(lengths >= offset + unit_length, offset, 0)
-    places = torch.arange(width, device=motion_values.device)
-    source = (places + starts).clamp(max=width - 1)  # (batch, frames)
-    moved = motion_values.take_along_dim(source.unsqueeze(-1), dim=1)  # (batch, frames, features)
-    return moved, (places < lengths - starts).long()
+    later = lengths >= offset + unit_length
+    # What comes round from the start lies behind the end, where the mask hides it.
+    motion_values = torch.where(later.unsqueeze(-1), motion_values.roll(-offset, dims=1), motion_values)
+    places = torch.arange(motion_values.shape[1], device=motion_values.device)
+    return motion_values, (places < lengths - offset * later).long()
 
 
 __all__ = ["MotionToTextModel", "MotionToTextPreTrainedModel"]
