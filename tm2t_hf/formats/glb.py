@@ -16,10 +16,11 @@ import numpy as np
 from ..files import written_beside
 from ..skeletons import HUMANML3D, Skeleton
 from .bvh_writing import standard_names
+from .gif import HEAD_RADIUS, LEFT, LIMB_RADIUS, MIDDLE, RIGHT, TIP_RADIUS
 from .kinematics import animate_bones, checked_joints, rest_positions
 
-COLORS = {"left": (45, 116, 196), "right": (232, 107, 45), "": (66, 70, 80)}  # by the start of a joint's name
-LIMB_RADIUS, TIP_RADIUS, HEAD_RADIUS = 0.055, 0.032, 0.105  # metres
+COLORS = {"left": LEFT, "right": RIGHT, "": MIDDLE}  # by the start of a joint's name
+TRUNK_RADIUS, NECK_RADIUS = 0.1, 0.05  # metres
 SIDES, RINGS = 16, 5  # of a capsule: edges around it, and from one pole to the widest ring of a half sphere
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125  # component types
@@ -153,20 +154,22 @@ def _material(side: str) -> dict:
 
 def _figure(rest: np.ndarray, skeleton: Skeleton) -> dict[str, tuple[np.ndarray, ...]]:
     """A capsule around each bone and a head; for each side positions, normals, moving joint and triangles."""
-    parts: dict[str, list] = {}
+    parts: dict[str, list] = {side: [] for side in COLORS}
     for chain in skeleton.chains:
-        radii = np.linspace(LIMB_RADIUS, TIP_RADIUS, len(chain))
+        side = _side(skeleton.joint_names[chain[-1]])
+        ends = (LIMB_RADIUS, TIP_RADIUS) if side else (TRUNK_RADIUS, NECK_RADIUS)
+        radii = np.linspace(*ends, len(chain))
         for parent, joint, wide, narrow in zip(chain, chain[1:], radii, radii[1:], strict=False):
-            part = (*_capsule(rest[parent], rest[joint], wide, narrow), parent)
-            parts.setdefault(_side(skeleton.joint_names[joint]), []).append(part)
-    for joint, name in enumerate(skeleton.joint_names):
-        if name == "head":
-            parent = skeleton.parents[joint]
-            above = rest[joint] + np.array([0, 0.07, 0])
-            parts.setdefault("", []).append((*_capsule(above, above, HEAD_RADIUS, HEAD_RADIUS), max(parent, 0)))
+            parts[side].append((*_capsule(rest[parent], rest[joint], wide, narrow), parent))
+    if "head" in skeleton.joint_names:
+        head = skeleton.joint_names.index("head")
+        center = rest[head] + [0, 0.07, 0]
+        parts[""].append((*_capsule(center, center, HEAD_RADIUS, HEAD_RADIUS), max(skeleton.parents[head], 0)))
 
     meshes = {}
     for side, capsules in parts.items():
+        if not capsules:
+            continue
         starts = np.cumsum([0] + [len(positions) for positions, *_ in capsules])
         meshes[side] = (
             np.concatenate([positions for positions, *_ in capsules]),
@@ -214,12 +217,11 @@ def _capsule(start: np.ndarray, end: np.ndarray, wide: float, narrow: float) -> 
     ring, side = np.meshgrid(np.arange(len(latitudes) - 1), np.arange(SIDES), indexing="ij")
     corners = ring * SIDES + side, ring * SIDES + (side + 1) % SIDES
     low, low_next, high, high_next = *corners, *(corner + SIDES for corner in corners)
-    quads = np.stack([low, low_next, high_next, low, high_next, high], axis=-1).reshape(-1, 3)
-    flat = np.linalg.norm(
-        np.cross(*(positions.reshape(-1, 3)[quads[:, corner]] - positions.reshape(-1, 3)[quads[:, 0]] for corner in (1, 2))),
-        axis=-1,
-    )
-    return positions.reshape(-1, 3), normals.reshape(-1, 3), quads[flat > 1e-12]
+    triangles = np.stack([low, low_next, high_next, low, high_next, high], axis=-1).reshape(-1, 3)
+    positions, normals = positions.reshape(-1, 3), normals.reshape(-1, 3)
+    first, second, third = positions[triangles.T]
+    area = np.linalg.norm(np.cross(second - first, third - first), axis=-1)
+    return positions, normals, triangles[area > 1e-12]  # without those that a pole shrinks to nothing
 
 
 __all__ = ["save_glb"]

@@ -34,6 +34,8 @@ from ..skeletons import HUMANML3D, Skeleton
 
 SHORTEST_BONE = 1e-5  # metres; a shorter bone has no direction
 LARGEST_TWIST = np.radians(20)  # between two frames, beyond what the bone's direction asks for
+MAKE_UP = 0.1  # how much of its length a bone makes up for joints that the bones before it could not reach
+SHRUNK, SHRUNK_FRAMES = 0.7, 3  # part of its length below which a bone's direction is uncertain; frames that help out
 STRAIGHT = 0.05  # squared sine of the bend up to which knees and elbows rather count as straight (13 degrees)
 
 
@@ -73,8 +75,8 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
     """Rotations of rigid bones that follow joint positions.
 
     Bones get the median of their lengths over the frames, the children of one joint the median of their arrangement.
-    Where those are constant the joints are met exactly. Where lengths vary, as in generated motion, each bone points
-    from where its joint came to lie to where the next one should be, so that differences do not add up along a limb.
+    Where those are constant the joints are met exactly. Where lengths vary, as in generated motion, each bone makes up
+    for what the ones before it could not reach, so that differences do not add up along a limb.
 
     Args:
         joints: `(frames, joints, 3)` metres, y up.
@@ -96,7 +98,9 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
             parent = skeleton.parents[joint]
             places[:, joint] = places[:, parent] + rotate(turned[:, parent], offsets[joint])
         above = turned[:, skeleton.parents[joint]] if joint else turned[:, 0]  # (frames, 4)
-        aims = rotate(invert_quaternion(above)[:, None], joints[:, children] - places[:, joint, None])
+        aims = joints[:, children] - joints[:, joint, None]  # (frames, children, 3)
+        aims = _achievable(aims, joints[:, joint, None] - places[:, joint, None], lengths[children, None])
+        aims = rotate(invert_quaternion(above)[:, None], aims)
         if len(children) > 1:
             offsets[children] = _arrangement(aims, directions[children]) * lengths[children, None]
             rotations[:, joint] = matrix_to_quaternion(fit_rotation(offsets[children], aims))
@@ -215,6 +219,24 @@ def _arrangement(aims: Tensor, directions: Tensor) -> Tensor:
     return arrangement @ fit_rotation(arrangement, directions).mT
 
 
+def _achievable(bones: Tensor, missed: Tensor, lengths: Tensor) -> Tensor:
+    """Where the children of a joint should lie, seen from where the joint came to lie.
+
+    Args:
+        bones: `(frames, children, 3)` where they lie, seen from where the joint should be.
+        missed: `(frames, 1, 3)` from where the joint came to lie to where it should be.
+        lengths: `(children, 1)` of the rigid bones.
+    """
+    # a bone that makes up for more than this would rather show the error than hide it
+    most = MAKE_UP * lengths / missed.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    bones = bones + missed * most.clamp(max=1)
+    # a bone that has shrunk says little about its direction, so that the frames around count too
+    shrunk = (1 - bones.norm(dim=-1, keepdim=True) / (SHRUNK * lengths)).clamp(min=0)
+    if not shrunk.any():
+        return bones
+    return bones + shrunk * _blurred(bones.flatten(1), SHRUNK_FRAMES).reshape(bones.shape)
+
+
 def _aim(rest: Tensor, aims: Tensor, bend: tuple[Tensor, Tensor] | None) -> Tensor:
     """Rotations that take the direction `rest` (3,) to `aims` (frames, 3), with a sensible and steady twist.
 
@@ -251,9 +273,10 @@ def _steady_twist(swing: Tensor, rest: Tensor, wish: Tensor) -> Tensor:
     steps = twist_angle(multiply_quaternions(invert_quaternion(carried), swing[1:]), rest)
     drift = torch.nn.functional.pad(steps.cumsum(0), (1, 0))  # (frames,) twist of `swing` since the first frame
     wish = wish * torch.polar(torch.ones_like(drift), drift)
+    wish = torch.view_as_real(wish)  # (frames, 2)
     width = 0
     while True:
-        smooth = _blurred(wish, width)
+        smooth = torch.view_as_complex(_blurred(wish, width))
         steps = (smooth[1:] * smooth[:-1].conj()).angle()
         if steps.abs().max() <= LARGEST_TWIST or width > 2 * len(wish):
             break
@@ -263,13 +286,10 @@ def _steady_twist(swing: Tensor, rest: Tensor, wish: Tensor) -> Tensor:
 
 
 def _blurred(values: Tensor, width: int) -> Tensor:
-    """Weighted sum over `width` frames on either side, the nearest counting most. (frames,) complex."""
-    if width == 0:
-        return values
-    kernel = torch.hann_window(2 * width + 3, periodic=False, dtype=values.real.dtype)[1:-1]
-    columns = torch.view_as_real(values).t().unsqueeze(1)  # (2, 1, frames)
-    blurred = torch.nn.functional.conv1d(columns, kernel.reshape(1, 1, -1), padding=width)
-    return torch.view_as_complex(blurred[:, 0].t().contiguous())
+    """Weighted sum over `width` frames on either side, the nearest counting most. (frames, channels)."""
+    kernel = torch.hann_window(2 * width + 3, periodic=False, dtype=values.dtype)[1:-1]
+    columns = torch.nn.functional.conv1d(values.t().unsqueeze(1), kernel.reshape(1, 1, -1), padding=width)
+    return columns[:, 0].t().contiguous()
 
 
 __all__ = ["BoneAnimation", "animate_bones", "checked_joints", "forward_kinematics", "rest_positions"]

@@ -53,7 +53,7 @@ def save_mp4(
 
 
 def _draw(joints, fps, title, skeleton, size):
-    from ..visualization import draw_motion
+    from .gif import draw_motion
 
     return draw_motion(joints, fps, title, skeleton, size)
 
