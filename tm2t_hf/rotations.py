@@ -190,7 +190,9 @@ def quaternion_to_euler(quaternions: Tensor, order: str) -> Tensor:
     last = last.gather(0, torch.where(locked, 0, frames).cummax(0).values)
     axes = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     inner = multiply_quaternions(axis_rotation(axes[j], middle), axis_rotation(axes[k], last))
-    first = torch.where(locked, twist_angle(multiply_quaternions(quaternions, invert_quaternion(inner)), axes[i]), first)
+    first = torch.where(
+        locked, twist_angle(multiply_quaternions(quaternions, invert_quaternion(inner)), axes[i]), first
+    )
 
     angles = torch.stack([first, middle, last], dim=-1)  # (frames, ..., 3)
     other = torch.stack([first + math.pi, math.pi - middle, last + math.pi], dim=-1)

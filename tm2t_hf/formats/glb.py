@@ -25,7 +25,12 @@ SIDES, RINGS = 16, 5  # of a capsule: edges around it, and from one pole to the 
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125  # component types
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963  # targets of buffer views
-COMPONENTS = {np.dtype("<f4"): FLOAT, np.dtype("u1"): UNSIGNED_BYTE, np.dtype("<u2"): UNSIGNED_SHORT, np.dtype("<u4"): UNSIGNED_INT}
+COMPONENTS = {
+    np.dtype("<f4"): FLOAT,
+    np.dtype("u1"): UNSIGNED_BYTE,
+    np.dtype("<u2"): UNSIGNED_SHORT,
+    np.dtype("<u4"): UNSIGNED_INT,
+}
 SHAPES = {(): "SCALAR", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 
 
@@ -59,7 +64,9 @@ def save_glb(
     quaternions = np.roll(animation.rotations.numpy(), -1, axis=-1)  # glTF has (x, y, z, w)
     buffer = _Buffer()
 
-    children = [[child for child, parent in enumerate(skeleton.parents) if parent == joint] for joint in range(len(rest))]
+    children = [
+        [child for child, parent in enumerate(skeleton.parents) if parent == joint] for joint in range(len(rest))
+    ]
     nodes = [
         {"name": name, "translation": _floats(rest[joint] if joint == 0 else animation.offsets[joint].numpy())}
         | ({"children": children[joint]} if children[joint] else {})

@@ -92,7 +92,10 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
     offsets = directions * lengths[:, None]
     rotations = torch.zeros(*joints.shape[:2], 4, dtype=joints.dtype)
     rotations[..., 0] = 1
-    places, turned = joints.clone(), rotations.clone()  # of the rigid bones: positions, rotations from the world's axes
+    places, turned = (
+        joints.clone(),
+        rotations.clone(),
+    )  # of the rigid bones: positions, rotations from the world's axes
     for joint, children in _children(skeleton).items():
         if joint:
             parent = skeleton.parents[joint]
@@ -108,8 +111,9 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
             (child,) = children
             bend = None
             if joint in bends:
-                below = joints[:, _children(skeleton)[child][0]] - joints[:, child]
-                bend = bends[joint], rotate(invert_quaternion(above), normalize(below, dim=-1))
+                end = _children(skeleton)[child][0]
+                below = (joints[:, end] - joints[:, child]) / lengths[end]
+                bend = bends[joint], rotate(invert_quaternion(above), below)
             rotations[:, joint] = _aim(directions[child], aims[:, 0], bend)
         turned[:, joint] = multiply_quaternions(above, rotations[:, joint])
     return BoneAnimation(skeleton, offsets, joints[:, 0], continuous_quaternions(rotations))
@@ -242,7 +246,7 @@ def _aim(rest: Tensor, aims: Tensor, bend: tuple[Tensor, Tensor] | None) -> Tens
 
     Args:
         bend: of a limb, the direction (3,) in which its lower bone bends from the upper one in the rest pose, and the
-            directions (frames, 3) of the lower bone.
+            directions (frames, 3) of the lower bone, shorter than 1 where it has shrunk.
 
     Returns:
         `(frames, 4)`.
@@ -255,9 +259,8 @@ def _aim(rest: Tensor, aims: Tensor, bend: tuple[Tensor, Tensor] | None) -> Tens
         rest_bend, lower = bend
         lower = rotate(invert_quaternion(swing), lower)  # as seen with the upper bone in its rest direction
         side = cross(rest, rest_bend)
-        squared_sine = 1 - (lower * rest).sum(-1).square()
-        hinge = torch.complex((lower * rest_bend).sum(-1), (lower * side).sum(-1))
-        wish = STRAIGHT * wish + hinge * squared_sine.clamp(min=0).sqrt()
+        hinge = torch.complex((lower * rest_bend).sum(-1), (lower * side).sum(-1))  # its length: the sine of the bend
+        wish = STRAIGHT * wish + hinge * hinge.abs()
     return multiply_quaternions(swing, axis_rotation(rest, _steady_twist(swing, rest, wish)))
 
 
