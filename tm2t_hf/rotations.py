@@ -82,7 +82,7 @@ def cross(left: Tensor, right: Tensor) -> Tensor:
 
 
 def axis_rotation(axis: Tensor, angle: Tensor) -> Tensor:
-    """The rotation by `angle` (...) radians about the unit vector `axis` (..., 3); the leading dimensions broadcast."""
+    """The rotation by `angle` (...) radians about the unit vector `axis` (..., 3); leading dimensions broadcast."""
     half = angle.unsqueeze(-1) / 2
     vector = half.sin() * axis
     return torch.cat([half.cos().expand_as(vector[..., :1]), vector], dim=-1)

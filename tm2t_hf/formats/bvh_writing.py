@@ -12,7 +12,7 @@ from torch import Tensor
 from ..files import written_beside
 from ..rotations import quaternion_to_euler
 from ..skeletons import HUMANML3D, Skeleton
-from .kinematics import BoneAnimation, animate_bones, checked_joints
+from .kinematics import animate_bones, checked_joints
 
 ORDER = "ZXY"  # of the rotation channels, as in most motion capture
 LARGEST_STEP = 45  # degrees between two frames above which a joint gets another order
@@ -55,9 +55,9 @@ def save_bvh(
 ) -> None:
     """Write a motion as BVH: a T-pose that faces +z, y up, and rotations in the order Z, X, Y.
 
-    Bones are rigid: the joints of the file are those of `kinematics.animate_bones`. Euler angles go on counting through
-    full turns. A joint that they would make jump (gimbal lock: a knee bent to 90 degrees in a run) has its rotations
-    in another order, which the file says as for every joint.
+    Bones are rigid: the joints of the file are those of `kinematics.animate_bones`. Euler angles count on through full
+    turns. A joint whose angles would jump (gimbal lock: a thigh swung past the horizontal) gets the order of
+    rotations in which they move least; a BVH file states the order joint by joint.
 
     Args:
         joints: `(frames, joints, 3)` in metres, y up.

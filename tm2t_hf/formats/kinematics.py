@@ -61,7 +61,7 @@ def checked_joints(joints: np.ndarray, fps: float, skeleton: Skeleton = HUMANML3
     """A motion to be written, as float64.
 
     Raises:
-        ValueError: for joints of another shape, no frames, NaN or infinite values, or a frame rate that is not above 0.
+        ValueError: for joints of another shape, no frames, NaN or infinite values, or a frame rate not above 0.
     """
     joints = np.asarray(joints, dtype=np.float64)
     if problem := skeleton.problem_with(joints):
@@ -164,7 +164,7 @@ def _bone_lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
 
 
 def _limb(skeleton: Skeleton, joint: int, opposite: int) -> list[int]:
-    """The joints of the limb that `joint` belongs to, from where it leaves the trunk that it shares with `opposite`."""
+    """The joints of the limb that `joint` belongs to, from where it leaves the trunk shared with `opposite`."""
     trunk = {opposite}
     while opposite > 0:
         opposite = skeleton.parents[opposite]
@@ -242,9 +242,11 @@ def _achievable(bones: Tensor, missed: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _aim(rest: Tensor, aims: Tensor, bend: tuple[Tensor, Tensor] | None) -> Tensor:
-    """Rotations that take the direction `rest` (3,) to `aims` (frames, 3), with a sensible and steady twist.
+    """Rotations that take one direction to others, with a sensible and steady twist.
 
     Args:
+        rest: `(3,)` direction of the bone in the rest pose.
+        aims: `(frames, 3)` its directions, of any length.
         bend: of a limb, the direction (3,) in which its lower bone bends from the upper one in the rest pose, and the
             directions (frames, 3) of the lower bone, shorter than 1 where it has shrunk.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..files import written_beside
 from ..skeletons import HUMANML3D, Skeleton
+from .gif import draw_motion
 from .kinematics import checked_joints
 
 # yuv420p is what every player shows; the index comes first, so that a browser starts before it has the whole file.
@@ -47,15 +48,9 @@ def save_mp4(
     if size < 2 or size % 2:
         raise ValueError(f"size={size} must be even: videos store colors for blocks of 2 x 2 pixels.")
     encode = _encoder()
-    frames = _draw(joints, fps, title, skeleton, size)
+    frames = draw_motion(joints, fps, title, skeleton, size)
     with written_beside(path) as part:
         encode(frames, part, fps, size)
-
-
-def _draw(joints, fps, title, skeleton, size):
-    from .gif import draw_motion
-
-    return draw_motion(joints, fps, title, skeleton, size)
 
 
 def _encoder():

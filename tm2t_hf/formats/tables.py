@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Joints -> `.npz` and `.csv` files, for those who compute with them."""
 
+import csv
 from collections.abc import Sequence
 from os import PathLike
 
@@ -66,13 +67,14 @@ def save_csv(
         skeleton: what the joints are.
 
     Raises:
-        ValueError: for joints of another shape, no frames, NaN or infinite values, or a frame rate that is not above 0.
+        ValueError: for joints of another shape, no frames, NaN or infinite values, or a frame rate not above 0.
     """
     joints = checked_joints(joints, fps, skeleton)
     header = ["time", *(f"{name}_{axis}" for name in skeleton.joint_names for axis in "xyz")]
     table = np.column_stack([np.arange(len(joints)) / fps, joints.reshape(len(joints), -1)])
-    with written_beside(path) as part:
-        np.savetxt(part, np.round(table, 6) + 0.0, "%.6f", delimiter=",", header=",".join(header), comments="")
+    with written_beside(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerow(header)
+        np.savetxt(file, np.round(table, 6) + 0.0, "%.6f", delimiter=",")  # without -0.0
 
 
 __all__ = ["save_csv", "save_npz"]
