@@ -168,19 +168,19 @@ def test_real_turns_do_not_jump(tmp_path, data_dir):
         assert np.abs(np.diff(bvh.angles(), axis=0)).max() < 45, path
 
 
-def test_generated_turns_do_not_jump(tmp_path):
-    """A generated walk that turns, also on a floor that turns once under it."""
-    caption = "a person walks and turns right"
+@pytest.mark.parametrize("caption", ["a person walks and turns right", "a person turns around"])
+def test_generated_turns_do_not_jump(tmp_path, caption):
+    """As generated, and on a floor that turns once under it."""
     joints = pipeline("text-to-motion")(caption, do_sample=False)["joints"]
+    right_hip, left_hip, *_ = HUMANML3D.face_joints
     for floor in (0, 360, -360):
         turned = joints @ turn((0, 1, 0), np.linspace(0, floor, len(joints))).transpose(0, 2, 1)
         bvh, back = written(tmp_path, turned, title=caption)
         assert np.abs(np.diff(bvh.angles(), axis=0)).max() < 45
         assert np.linalg.norm(back - turned, axis=-1).mean() < 0.01
-        right_hip, left_hip, *_ = HUMANML3D.face_joints
         across = turned[:, left_hip] - turned[:, right_hip]
         heading = np.degrees(np.unwrap(np.arctan2(-across[:, 2], across[:, 0])))
-        np.testing.assert_allclose(np.ptp(bvh.values[:, 5]), np.ptp(heading), atol=15)  # the Y rotation of the hips
+        np.testing.assert_allclose(np.ptp(bvh.values[:, 5]), np.ptp(heading), atol=20)  # the Y rotation of the hips
 
 
 def test_units(tmp_path):

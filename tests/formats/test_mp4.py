@@ -77,7 +77,9 @@ def test_without_an_encoder_one_sentence_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(mp4, "draw_motion", None)  # nothing is drawn in vain
-    with pytest.raises(ImportError, match=r"^Writing .mp4 needs PyAV or ffmpeg: .*pip install av.*, or save a .gif\.$"):
+    with pytest.raises(
+        ImportError, match=r"^Writing .mp4 needs PyAV or ffmpeg: .*pip install av.*, or save a .gif\.$"
+    ):
         save_mp4(moving(2), tmp_path / "motion.mp4")
     assert not list(tmp_path.iterdir())
 

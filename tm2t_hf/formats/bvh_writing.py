@@ -12,7 +12,7 @@ from torch import Tensor
 from ..files import written_beside
 from ..rotations import quaternion_to_euler
 from ..skeletons import HUMANML3D, Skeleton
-from .kinematics import animate_bones, checked_joints
+from .kinematics import animate_bones, checked_joints, children_of
 
 ORDER = "ZXY"  # of the rotation channels, as in most motion capture
 LARGEST_STEP = 45  # degrees between two frames above which a joint gets another order
@@ -75,6 +75,7 @@ def save_bvh(
     animation = animate_bones(joints, skeleton)
     names = standard_names(skeleton)
     order, degrees = _euler_angles(animation.rotations)
+    children = children_of(skeleton)
     lines, channels = ["HIERARCHY"], [units_per_metre * animation.root]
     offsets = units_per_metre * animation.offsets.numpy()
 
@@ -87,10 +88,9 @@ def save_bvh(
         lines.append(f"{indent}  OFFSET {_numbers(offsets[joint])}")
         lines.append(f"{indent}  CHANNELS {3 if joint else 6} {position}{rotation}")
         channels.append(degrees[:, joint])
-        children = [child for child, parent in enumerate(skeleton.parents) if parent == joint]
-        for child in children:
+        for child in children[joint]:
             add(child, depth + 1)
-        if not children:
+        if not children[joint]:
             tip = [f"{indent}  End Site", f"{indent}  {{", f"{indent}    OFFSET {_numbers(TIP * offsets[joint])}"]
             lines.extend([*tip, f"{indent}  }}"])
         lines.append(f"{indent}}}")

@@ -17,7 +17,7 @@ from ..files import written_beside
 from ..skeletons import HUMANML3D, Skeleton
 from .bvh_writing import standard_names
 from .gif import HEAD_RADIUS, LEFT, LIMB_RADIUS, MIDDLE, RIGHT, TIP_RADIUS
-from .kinematics import animate_bones, checked_joints, rest_positions
+from .kinematics import animate_bones, checked_joints, children_of, rest_positions
 
 COLORS = {"left": LEFT, "right": RIGHT, "": MIDDLE}  # by the start of a joint's name
 TRUNK_RADIUS, NECK_RADIUS = 0.1, 0.05  # metres
@@ -64,9 +64,7 @@ def save_glb(
     quaternions = np.roll(animation.rotations.numpy(), -1, axis=-1)  # glTF has (x, y, z, w)
     buffer = _Buffer()
 
-    children = [
-        [child for child, parent in enumerate(skeleton.parents) if parent == joint] for joint in range(len(rest))
-    ]
+    children = children_of(skeleton)
     nodes = [
         {"name": name, "translation": _floats(rest[joint] if joint == 0 else animation.offsets[joint].numpy())}
         | ({"children": children[joint]} if children[joint] else {})
@@ -111,7 +109,7 @@ def save_glb(
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": len(buffer.content)}],
     }
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
     with written_beside(path) as part, open(part, "wb") as file:
         file.write(struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(buffer.content)))

@@ -34,8 +34,8 @@ from ..skeletons import HUMANML3D, Skeleton
 
 SHORTEST_BONE = 1e-5  # metres; a shorter bone has no direction
 LARGEST_TWIST = np.radians(20)  # between two frames, beyond what the bone's direction asks for
-MAKE_UP = 0.1  # how much of its length a bone makes up for joints that the bones before it could not reach
-SHRUNK, SHRUNK_FRAMES = 0.7, 3  # part of its length below which a bone's direction is uncertain; frames that help out
+CATCH_UP = 0.1  # share of its length by which a bone corrects for what the bones before it could not reach
+SHRUNK, SHRUNK_FRAMES = 0.7, 3  # share of its length below which a bone's direction is unsure; frames that help
 STRAIGHT = 0.05  # squared sine of the bend up to which knees and elbows rather count as straight (13 degrees)
 
 
@@ -96,7 +96,7 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
         joints.clone(),
         rotations.clone(),
     )  # of the rigid bones: positions, rotations from the world's axes
-    for joint, children in _children(skeleton).items():
+    for joint, children in children_of(skeleton).items():
         if joint:
             parent = skeleton.parents[joint]
             places[:, joint] = places[:, parent] + rotate(turned[:, parent], offsets[joint])
@@ -111,7 +111,7 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
             (child,) = children
             bend = None
             if joint in bends:
-                end = _children(skeleton)[child][0]
+                end = children_of(skeleton)[child][0]
                 below = (joints[:, end] - joints[:, child]) / lengths[end]
                 bend = bends[joint], rotate(invert_quaternion(above), below)
             rotations[:, joint] = _aim(directions[child], aims[:, 0], bend)
@@ -124,7 +124,7 @@ def forward_kinematics(animation: BoneAnimation) -> Tensor:
     skeleton, local = animation.skeleton, animation.rotations
     places = animation.root[:, None].repeat(1, skeleton.num_joints, 1)
     turned = local.clone()
-    for joint in _children(skeleton):
+    for joint in children_of(skeleton):
         if joint:
             parent = skeleton.parents[joint]
             places[:, joint] = places[:, parent] + rotate(turned[:, parent], animation.offsets[joint])
@@ -135,14 +135,14 @@ def forward_kinematics(animation: BoneAnimation) -> Tensor:
 def rest_positions(animation: BoneAnimation) -> Tensor:
     """`(joints, 3)` metres: the T-pose, standing on the floor above the origin."""
     places = torch.zeros_like(animation.offsets)
-    for joint in _children(animation.skeleton):
+    for joint in children_of(animation.skeleton):
         if joint:
             places[joint] = places[animation.skeleton.parents[joint]] + animation.offsets[joint]
     places[:, 1] -= places[:, 1].min()
     return places
 
 
-def _children(skeleton: Skeleton) -> dict[int, list[int]]:
+def children_of(skeleton: Skeleton) -> dict[int, list[int]]:
     """The children of each joint; every joint comes after its parent."""
     children = {0: []}
     for chain in skeleton.chains:
@@ -173,7 +173,7 @@ def _limb(skeleton: Skeleton, joint: int, opposite: int) -> list[int]:
         joint = skeleton.parents[joint]
     limb = [joint]
     for member in limb:
-        limb += _children(skeleton)[member]
+        limb += children_of(skeleton)[member]
     return limb
 
 
@@ -199,7 +199,7 @@ def _t_pose(skeleton: Skeleton) -> Tensor:
 def _hinges(skeleton: Skeleton, directions: Tensor) -> dict[int, Tensor]:
     """For hips and shoulders, the direction (3,) in the rest pose in which the lower bone bends from the upper one."""
     right_hip, left_hip, right_shoulder, left_shoulder = skeleton.face_joints
-    children = _children(skeleton)
+    children = children_of(skeleton)
     backward = torch.tensor([0.0, 0.0, -1.0], dtype=torch.float64)
     bends = dict.fromkeys((right_hip, left_hip), backward) | dict.fromkeys((right_shoulder, left_shoulder), -backward)
     # a limb of another build (no knee, several bones from the hip) has no hinge
@@ -231,10 +231,10 @@ def _achievable(bones: Tensor, missed: Tensor, lengths: Tensor) -> Tensor:
         missed: `(frames, 1, 3)` from where the joint came to lie to where it should be.
         lengths: `(children, 1)` of the rigid bones.
     """
-    # a bone that makes up for more than this would rather show the error than hide it
-    most = MAKE_UP * lengths / missed.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    # chasing a place that is farther off would distort the pose more than the miss does
+    most = CATCH_UP * lengths / missed.norm(dim=-1, keepdim=True).clamp(min=1e-9)
     bones = bones + missed * most.clamp(max=1)
-    # a bone that has shrunk says little about its direction, so that the frames around count too
+    # a bone that has shrunk says little about its direction, so the frames around it count too
     shrunk = (1 - bones.norm(dim=-1, keepdim=True) / (SHRUNK * lengths)).clamp(min=0)
     if not shrunk.any():
         return bones
@@ -297,4 +297,4 @@ def _blurred(values: Tensor, width: int) -> Tensor:
     return columns[:, 0].t().contiguous()
 
 
-__all__ = ["BoneAnimation", "animate_bones", "checked_joints", "forward_kinematics", "rest_positions"]
+__all__ = ["BoneAnimation", "animate_bones", "checked_joints", "children_of", "forward_kinematics", "rest_positions"]
