@@ -103,7 +103,7 @@ def _add_fixtures():
     os.environ["TRANSFORMERS_TINY_MODEL_PATH"] = folder = tempfile.mkdtemp(prefix="tm2t_hf_peer_")
     summary = Path(folder) / "reports" / "tiny_model_summary.json"
     summary.parent.mkdir()
-    parts = {"tokenizer_classes": [], "processor_classes": []}
+    parts = {"tokenizer_classes": ["PreTrainedTokenizerFast"], "processor_classes": ["MotionFeatureExtractor"]}
     summary.write_text(json.dumps({"MotionToTextModel": parts, "TextToMotionModel": parts}), encoding="utf-8")
 
 

@@ -2,9 +2,22 @@
 # Licensed under the Apache License, Version 2.0.
 """Small models and what they read, in the form in which transformers' common tests ask for them."""
 
+import atexit
+import shutil
+import tempfile
+
 import torch
 
-from tm2t_hf import MotionTextMatcherConfig, MotionToTextConfig, MotionVQConfig, TextToMotionConfig
+from tm2t_hf import (
+    HUMANML3D,
+    MotionFeatureExtractor,
+    MotionTextMatcherConfig,
+    MotionToTextConfig,
+    MotionVQConfig,
+    TextToMotionConfig,
+    WordTokenizer,
+    train_text_tokenizer,
+)
 
 FEATURES = 23  # two joints
 
@@ -161,3 +174,38 @@ class MotionTextMatcherTester(ModelTester):
             "motion_values": torch.randn(self.batch_size, self.frames, FEATURES),
             "motion_attention_mask": torch.ones(self.batch_size, self.frames, dtype=torch.long),
         }
+
+
+CAPTIONS = [
+    "a person walks forward and waves the left hand",
+    "someone kicks with the right leg, then stops",
+    "an old man turns left slowly",
+    "this is a test of the first sentence, and that was the second one",
+    "low lower lowest new newer newest wide wider hello there upper older longer string",
+    "the figure jumps twice while it raises both arms over the head",
+]
+WORDS = "sos eos unk a the person man walk run jump turn left right forward slowly hand leg wave kick and then with"
+
+
+def text_tokenizer():
+    """The tokenizer of a new model."""
+    return train_text_tokenizer(CAPTIONS, vocab_size=500)
+
+
+def word_tokenizer(**kwargs) -> WordTokenizer:
+    """The tokenizer of a converted model."""
+    return WordTokenizer.from_words({word: index for index, word in enumerate(WORDS.split())}, **kwargs)
+
+
+def feature_extractor() -> MotionFeatureExtractor:
+    """An extractor of 22 joints that leaves features as they are."""
+    size = HUMANML3D.feature_size
+    return MotionFeatureExtractor(skeleton=HUMANML3D, mean=[0.0] * size, std=[1.0] * size)
+
+
+def folder_with(part) -> str:
+    """Save a tokenizer, processor or model to a new folder."""
+    folder = tempfile.mkdtemp(prefix="tm2t_hf_peer_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    part.save_pretrained(folder)
+    return folder
