@@ -92,7 +92,7 @@ class MotionToTextModelTester(ModelTester):
     def get_config(self):
         """29 codes, 37 entries of text."""
         return MotionToTextConfig(
-            vq_config=vq_config(codebook_update="ema"),
+            vq_config=vq_config(codebook_update="gradient"),
             vocab_size=37,
             d_model=self.hidden_size,
             encoder_layers=self.num_hidden_layers,
@@ -127,7 +127,7 @@ class TextToMotionModelTester(ModelTester):
     def get_config(self):
         """29 codes, 37 entries of text."""
         return TextToMotionConfig(
-            vq_config=vq_config(codebook_update="ema"),
+            vq_config=vq_config(codebook_update="gradient"),
             text_vocab_size=37,
             text_embedding_size=12,
             text_hidden_size=8,
