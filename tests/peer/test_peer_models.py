@@ -67,6 +67,18 @@ class _ModelTest(common.ModelTesterMixin):
                     torch.testing.assert_close(value, other)
 
 
+class _Seq2SeqTest(_ModelTest, GenerationTesterMixin):
+    """What the two translation models share."""
+
+    is_encoder_decoder = True
+
+    def _prepare_for_class(self, inputs_dict, model_class, return_labels=False):
+        inputs = super()._prepare_for_class(inputs_dict, model_class)
+        if return_labels:  # transformers adds them to the inputs of its own classes only
+            inputs["labels"] = inputs["decoder_input_ids"].clone()
+        return inputs
+
+
 class _TextTableTest:
     """`resize_token_embeddings` of a model whose text table is not counted by `config.vocab_size` alone."""
 
@@ -93,18 +105,6 @@ class _TextTableTest:
             torch.testing.assert_close(actual[name], expected[name])
 
 
-class _Seq2SeqTest(_ModelTest, GenerationTesterMixin):
-    """What the two translation models share."""
-
-    is_encoder_decoder = True
-
-    def _prepare_for_class(self, inputs_dict, model_class, return_labels=False):
-        inputs = super()._prepare_for_class(inputs_dict, model_class)
-        if return_labels:  # transformers adds them to the inputs of its own classes only
-            inputs["labels"] = inputs["decoder_input_ids"].clone()
-        return inputs
-
-
 NO_LAYERS = "the model is no row of layers of one width, whose hidden states it could return"
 NO_LAYERS_SKIPPED = {
     "test_hidden_states_output": NO_LAYERS,
@@ -112,6 +112,7 @@ NO_LAYERS_SKIPPED = {
     "test_model_outputs_equivalence": f"{NO_LAYERS}; see test_tuple_and_dict_outputs_agree",
 }
 OTHER_VOCABULARY = "the text's size is config.text_vocab_size, not config.vocab_size; see test_resize_text_table"
+NO_MOVING_AVERAGES = "the keys are the moving averages of a motion VQ, which one that learns by gradient lacks"
 MOVING_AVERAGES = "code_uses and code_sums are not saved; they restart from the loaded codebook (MotionVQQuantizer)"
 
 
@@ -133,19 +134,25 @@ class MotionVQModelTest(_ModelTest, unittest.TestCase):
     test_resize_embeddings = False  # its table is a codebook, no vocabulary
 
 
-@skipping({"test_save_load_keys_to_ignore_on_save": "those keys are the moving averages, which this variant lacks"})
+@skipping({"test_save_load_keys_to_ignore_on_save": NO_MOVING_AVERAGES})
 class PaperMotionVQModelTest(MotionVQModelTest):
     """The codebook learned by gradient, without moving averages."""
 
     def setUp(self):
         self.model_tester = testers.MotionVQModelTester(self, codebook_update="gradient")
 
+    def test_codebook_is_initialized(self):
+        """Uniform between -1 / K and 1 / K; the common tests only compare two ways to make a model."""
+        config = self.model_tester.get_config()
+        for model in (MotionVQModel(config), MotionVQModel.from_pretrained(None, config=config, state_dict={})):
+            self.assertLessEqual(model.quantizer.embedding.weight.abs().max(), 1 / config.codebook_size)
+
     # what its state leaves no reason to skip
     test_can_use_safetensors = common.ModelTesterMixin.test_can_use_safetensors
     test_load_save_without_tied_weights = common.ModelTesterMixin.test_load_save_without_tied_weights
 
 
-@skipping({})
+@skipping({"test_save_load_keys_to_ignore_on_save": f"{NO_MOVING_AVERAGES}, and Marian's tables of positions"})
 class MotionToTextModelTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
     model_tester_class = testers.MotionToTextModelTester
     config_class = MotionToTextConfig
@@ -160,6 +167,7 @@ class MotionToTextModelTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
     {
         "test_model_base_model_prefix": "no base model: encoder, decoder and head are the model's own",
         "test_resize_*embeddings*": OTHER_VOCABULARY,
+        "test_save_load_keys_to_ignore_on_save": NO_MOVING_AVERAGES,
     }
 )
 class TextToMotionModelTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
@@ -171,6 +179,12 @@ class TextToMotionModelTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
     has_attentions = False  # one head whose weights are (tokens, words): not the shapes that these tests expect
     text_size_name = "text_vocab_size"
     text_input_name = "input_ids"
+
+    def test_halves_of_layers_are_initialized(self):
+        """`attention.output` and `mix` are halves of a layer from twice the size, which is drawn as a whole."""
+        model = TextToMotionModel(TextToMotionConfig(text_hidden_size=128, motion_hidden_size=256))
+        for layer in (model.encoder.attention.output, model.decoder.mix):
+            self.assertAlmostEqual(layer.weight.std().item(), (2 / 3 * 2 / 512) ** 0.5, delta=0.002)
 
 
 @skipping({**NO_LAYERS_SKIPPED, "test_resize_*embeddings*": OTHER_VOCABULARY})
