@@ -5,7 +5,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "tm2t_hf/__init__.py").read_text(encoding="utf-8"), re.M)[1]
@@ -43,7 +43,7 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.10",
-    packages=["tm2t_hf"],
+    packages=find_packages(include=["tm2t_hf", "tm2t_hf.*"]),
     package_data={"tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")]},
     install_requires=[
         "accelerate>=1.2",

@@ -13,12 +13,9 @@ Writes `tm2t-vq`, `tm2t-m2t`, `tm2t-t2m` and `tm2t-matcher` with processor and c
 
 import json
 import logging
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from transformers import HfArgumentParser
 
 from tm2t_hf import (
@@ -37,7 +34,8 @@ from tm2t_hf.conversion import (
     load_checkpoint,
     load_vocabulary,
 )
-from tm2t_hf.model_card import CITATION, STAGES
+from tm2t_hf.files import load_statistics, written_beside
+from tm2t_hf.training.model_card import CITATION, STAGES
 
 logger = logging.getLogger("convert_original")
 
@@ -135,23 +133,18 @@ def feature_extractor_of(config, meta: Path) -> MotionFeatureExtractor:
     skeletons = [skeleton for skeleton in SKELETONS.values() if skeleton.feature_size == config.feature_size]
     if not skeletons:
         raise ValueError(f"No known skeleton has the {config.feature_size} features of this checkpoint.")
-    for name in ("mean.npy", "std.npy"):
-        if not (meta / name).is_file():
-            raise FileNotFoundError(f"There is no {meta / name}, which belongs to the checkpoint.")
-    mean, std = (np.load(meta / name, allow_pickle=False) for name in ("mean.npy", "std.npy"))
+    mean, std = load_statistics(meta, skeletons[0], names=("mean.npy", "std.npy"))
     return MotionFeatureExtractor(skeletons[0], mean, std, unit_length=config.unit_length)
 
 
 def save(arguments: Arguments, stage: str, source: Path, model, processor):
     """Everything a user of the model needs, in `output_dir/tm2t-<stage>`."""
     target = Path(arguments.output_dir) / f"tm2t-{stage}"
-    beside = target.with_name(f"{target.name}.writing")
-    shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(beside)
-    processor.save_pretrained(beside)
-    (beside / "README.md").write_text(card(stage, source, model), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(beside, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(target) as part:
+        model.save_pretrained(part)
+        processor.save_pretrained(part)
+        (part / "README.md").write_text(card(stage, source, model), encoding="utf-8")
     logger.info("%s -> %s (%.1f M parameters)", source, target, model.num_parameters() / 1e6)
 
 

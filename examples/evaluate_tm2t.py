@@ -3,14 +3,14 @@
 """Evaluate checkpoints on one split of a data folder, by the protocol that docs/evaluation.md writes down.
 
     python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --matcher tm2t-matcher \\
-        --data_dir DATA --split test --protocol tm2t-v1 --output_dir report
+        --data_dir DATA --split test --labels bandai_namco --protocol tm2t-v1 --output_dir report
 
 Any of the models may be left out, and with it the rows that need it. Writes `report.json`, `report.md` and pictures:
 
 - motions as the matcher sees them: R-precision, FID, MM-Dist, Diversity, MultiModality;
 - motions as people see them: foot sliding, ground penetration, and the errors of the VQ reconstruction;
-- actions and styles of the joints, by the judge of `judge.py`, which never saw features, codes or captions; where
-  clip ids name them, as in the Bandai-Namco data;
+- with `--labels NAME`, actions and styles of the joints, by the judge in the folder `examples/NAME`, which never saw
+  features, codes or captions;
 - captions of real motions, by motion-to-text, and of generated ones: BLEU, ROUGE-L, CIDEr, R-precision, and which
   action and style they name.
 
@@ -20,7 +20,7 @@ where it stopped, as long as arguments, data, checkpoints and code are the same.
 """
 
 import hashlib
-import os
+import importlib
 import platform
 import re
 from collections import Counter
@@ -33,16 +33,15 @@ import numpy as np
 import torch
 import transformers
 from huggingface_hub import snapshot_download
-from judge import ActionStyleJudge
 from report import draw_pictures, write_into, write_report
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoProcessor, HfArgumentParser, PreTrainedConfig, set_seed
 
 import tm2t_hf
-from tm2t_hf import MotionFeatureExtractor, WordTokenizer
+from tm2t_hf import MotionFeatureExtractor, Skeleton, WordTokenizer
 from tm2t_hf.data import load_motion_dataset
-from tm2t_hf.labels import action_and_style, action_and_style_of_clip
+from tm2t_hf.files import written_beside
 from tm2t_hf.metrics import (
     GROUP_SIZE,
     bert_score,
@@ -53,8 +52,7 @@ from tm2t_hf.metrics import (
     motion_scores,
     retrieval,
 )
-from tm2t_hf.modeling_motion_vq import codes_to_ids, ids_to_codes
-from tm2t_hf.motion import HUMANML3D, Skeleton
+from tm2t_hf.vocabulary import codes_to_ids, ids_to_codes
 
 MODEL_TYPES = {
     "vq": ("tm2t-vq",),
@@ -76,6 +74,12 @@ class Arguments:
     t2m: str | None = field(default=None, metadata={"help": "Folder or Hub id of a text-to-motion model."})
     matcher: str | None = field(default=None, metadata={"help": "Folder or Hub id of a text-motion matcher."})
     split: str = field(default="test", metadata={"help": "Name of the split file."})
+    labels: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder in examples/ with labels.py and judge.py, which know actions and styles."
+        },
+    )
     protocol: Literal["tm2t-v1"] = field(default="tm2t-v1", metadata={"help": "What docs/evaluation.md writes down."})
     replications: int = field(default=PROTOCOL["replications"], metadata={"help": "How often everything is drawn."})
     num_beams: int = field(default=PROTOCOL["num_beams"], metadata={"help": "Beams of motion-to-text."})
@@ -101,7 +105,8 @@ def main():
             raise SystemExit(f"--write_into {page}: there is no such page.")
     vq, m2t, t2m, matcher = (checkpoints.get(role) for role in MODEL_TYPES)
     data = load_data(args, next(iter(checkpoints.values())).extractor, grouped=matcher is not None)
-    judge = ActionStyleJudge.from_folder() if data.labels else None
+    judge = module_of(args.labels, "judge").ActionStyleJudge.from_folder() if args.labels else None
+    action_and_style = module_of(args.labels, "labels").action_and_style if args.labels else None
     seeds = [replication_seed(args.seed, replication) for replication in range(args.replications)]
     report = describe_run(args, checkpoints, data) | {"matcher": {}, "motions": {}, "judge": {}, "captions": {}}
     rows = {}  # of motions, for the pictures
@@ -302,17 +307,25 @@ def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool)
         )
     features = [row["features"] for row in rows]
     labels = None
-    if skeleton == HUMANML3D:
+    if args.labels:
         try:
-            labels = [action_and_style_of_clip(clip_id) for clip_id in rows["id"]]
-        except ValueError:  # ids that name no action
-            pass
+            labels = list(map(module_of(args.labels, "labels").action_and_style_of_clip, rows["id"]))
+        except ValueError as error:
+            raise SystemExit(f"--labels {args.labels} does not fit {args.data_dir}: {error}") from error
     joints = extractor.post_process(normalize(features, extractor))
     return Data(skeleton, features, joints, rows["captions"][:], rows["tokens"][:], labels)
 
 
 def normalize(features: Sequence[np.ndarray], extractor: MotionFeatureExtractor) -> list[np.ndarray]:
-    return extractor(list(features), padding=False)["motion_values"]
+    return [extractor.normalize(motion) for motion in features]
+
+
+def module_of(data_set: str, name: str):
+    """`labels` or `judge` of a folder in `examples/`."""
+    try:
+        return importlib.import_module(f"{data_set}.{name}")
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"--labels {data_set}: there is no {Path(__file__).parent / data_set / name}.py.") from error
 
 
 def describe_run(args: Arguments, checkpoints: dict[str, Checkpoint], data: Data) -> dict:
@@ -349,7 +362,7 @@ def run_key(description: dict, args: Arguments) -> str:
     for name in ("protocol", "data", "checkpoints", "num_beams", "batch_size", "device", "versions"):
         key.update(repr(description[name]).encode())
     for folder in (Path(tm2t_hf.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.glob("*.py")):
+        for path in sorted(folder.rglob("*.py")):
             key.update(path.read_bytes())
     return key.hexdigest()[:16]
 
@@ -358,10 +371,8 @@ def remember(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[s
     """What was computed before, from its file, or computed now and written there."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.part")
-        with beside.open("wb") as file:
+        with written_beside(path) as part, part.open("wb") as file:
             np.savez(file, **compute())
-        os.replace(beside, path)
     with np.load(path, allow_pickle=False) as saved:
         return dict(saved)
 
@@ -419,11 +430,9 @@ def reconstruct(vq: Checkpoint, features: Sequence[np.ndarray], args: Arguments)
 
     def compute(batch):
         inputs = vq.extractor(batch, return_tensors="pt").to(args.device)
-        codes = vq.model.encode(**inputs)  # (batch, tokens)
-        lengths = [len(motion) // unit_length for motion in batch]
-        mask = (torch.arange(codes.shape[1]) < torch.tensor(lengths)[:, None]).long().to(args.device)
-        values = vq.model.decode(codes, mask)  # (batch, tokens * unit_length, features)
-        cut = zip(codes.cpu(), values.cpu(), lengths, strict=True)
+        encoded = vq.model.encode(**inputs)
+        values = vq.model.decode(**encoded)  # (batch, tokens * unit_length, features)
+        cut = zip(encoded.codes.cpu(), values.cpu(), encoded.attention_mask.sum(-1).tolist(), strict=True)
         return [(own[:length], motion[: length * unit_length]) for own, motion, length in cut]
 
     codes, values = zip(*by_length(features, compute, "VQ reconstruction", args.batch_size), strict=True)

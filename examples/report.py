@@ -11,10 +11,11 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
+
+from tm2t_hf.files import written_beside
 
 logger = logging.getLogger(__name__)
 
@@ -88,9 +89,8 @@ def write_into(path: Path, report: dict):
 
 
 def write(path: Path, text: str):
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    with written_beside(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def markdown(report: dict, heading: str) -> str:
@@ -152,8 +152,8 @@ def draw_pictures(folder: Path, report: dict, rows: dict[str, list[dict]], label
         wanted = [action for action, _ in labels] * len(replications)
         pictures["actions.png"] = draw_confusion(Figure(layout="constrained"), wanted, seen, name)
     for name, figure in pictures.items():
-        figure.savefig(folder / f"{name}.part", format="png", dpi=130)
-        os.replace(folder / f"{name}.part", folder / name)
+        with written_beside(folder / name) as part:
+            figure.savefig(part, format="png", dpi=130)
 
 
 def draw_intervals(figure, report: dict):

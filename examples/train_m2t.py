@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tm2t_hf import (
+    SKELETONS,
     MotionFeatureExtractor,
     MotionTokenizer,
     MotionToTextConfig,
@@ -26,9 +27,7 @@ from tm2t_hf import (
     train_text_tokenizer,
 )
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.model_card import write_model_card
-from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start
+from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start, write_model_card
 
 
 @dataclass
@@ -91,7 +90,7 @@ def main():
     def loader(dataset, random):
         collator = TranslationCollator(
             processor.tokenizer,
-            vq.config.codebook_size,
+            processor.motion_tokenizer,
             "m2t",
             random=random,
             shortest_crop=arguments.shortest_crop,

@@ -21,6 +21,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tm2t_hf import (
+    SKELETONS,
     MotionFeatureExtractor,
     MotionTextMatcher,
     MotionTextMatcherConfig,
@@ -29,9 +30,7 @@ from tm2t_hf import (
 )
 from tm2t_hf.data import crop_tokens, load_motion_dataset, row_generator
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
-from tm2t_hf.model_card import write_model_card
-from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, fit, parse_arguments, start
+from tm2t_hf.training import LoopArguments, fit, parse_arguments, start, write_model_card
 
 
 @dataclass

@@ -20,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tm2t_hf import (
+    SKELETONS,
     MotionFeatureExtractor,
     MotionTokenizer,
     MotionToTextModel,
@@ -32,9 +33,15 @@ from tm2t_hf import (
 )
 from tm2t_hf.alignment import teacher_forced_samples
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.model_card import write_model_card
-from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, check_same_codes, fit, load_trained, parse_arguments, start
+from tm2t_hf.training import (
+    LoopArguments,
+    check_same_codes,
+    fit,
+    load_trained,
+    parse_arguments,
+    start,
+    write_model_card,
+)
 
 
 @dataclass
@@ -136,7 +143,9 @@ def main():
     model.generation_config.update(do_sample=True, **sampling)
 
     def loader(dataset, random):
-        collator = TranslationCollator(tokenizer, vq.config.codebook_size, "t2m", random=random, seed=arguments.seed)
+        collator = TranslationCollator(
+            tokenizer, processor.motion_tokenizer, "t2m", random=random, seed=arguments.seed
+        )
         return DataLoader(dataset, batch_size=arguments.batch_size, shuffle=random, collate_fn=collator)
 
     def corrupted(ids):

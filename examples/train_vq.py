@@ -15,12 +15,19 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel
+from tm2t_hf import SKELETONS, MotionFeatureExtractor, MotionVQConfig, MotionVQModel
 from tm2t_hf.data import VQCollator, load_motion_dataset
-from tm2t_hf.model_card import write_model_card
-from tm2t_hf.modeling_motion_discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
-from tm2t_hf.motion import SKELETONS
-from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start
+from tm2t_hf.training import (
+    LoopArguments,
+    MotionVQDiscriminator,
+    discriminator_loss,
+    fit,
+    generator_loss,
+    load_trained,
+    parse_arguments,
+    start,
+    write_model_card,
+)
 
 
 @dataclass

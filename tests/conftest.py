@@ -3,12 +3,16 @@
 """Tiny random models, and the folders with reference data where they are at hand."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 # before anything of Hugging Face is imported: no network, and none of the user's own cache
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
+
+# as when a script there is run
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import numpy as np
 import pytest
@@ -28,7 +32,9 @@ from tm2t_hf import (
     train_text_tokenizer,
 )
 
-SHARED = Path(os.environ.get("TM2T_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+SHARED = Path(os.environ.get("TM2T_SHARED", ROOT.parent / "shared"))
 CAPTIONS = [
     "a person walks forward",
     "someone waves the left hand",

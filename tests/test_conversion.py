@@ -9,6 +9,7 @@ import sys
 from collections import OrderedDict
 from pathlib import Path
 
+import convert_original as script
 import numpy as np
 import pytest
 import torch
@@ -41,9 +42,6 @@ from tm2t_hf.conversion import (
     motion_vq_names,
     text_to_motion_names,
 )
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-import convert_original as script
 
 VQ = {"feature_size": 23, "codebook_size": 12, "hidden_size": 8, "unit_length": 4, "fps": 20.0}
 SIZES = {"text_vocab_size": 30, "text_embedding_size": 10, "text_hidden_size": 6, "motion_hidden_size": 8}
@@ -109,7 +107,7 @@ def test_golden_vq_forward(vq, vq_io, clip, frames):
     assert output.reconstruction.shape[1] == frames
     torch.testing.assert_close(latents, expected["pre_latents"], atol=2e-5, rtol=0)
     assert torch.equal(output.codes.flatten(), expected["indices"])
-    assert torch.equal(vq.encode(values).flatten(), expected["indices"])
+    assert torch.equal(vq.encode(values).codes.flatten(), expected["indices"])
     torch.testing.assert_close(output.quantized, expected["z_q"], atol=2e-5, rtol=0)
     torch.testing.assert_close(output.reconstruction, expected["recon"], atol=2e-5, rtol=0)
     torch.testing.assert_close(output.perplexity, expected["perplexity"], atol=2e-5, rtol=0)

@@ -106,7 +106,7 @@ def test_a_configuration_that_does_not_fit_says_which_field(overrides, message):
 
 def test_motion_values_are_the_ids_of_their_codes(model, motion):
     values, mask = motion
-    codes = model.vq.encode(values, mask)
+    codes = model.vq.encode(values, mask).codes
     lengths = mask.sum(-1) // 4
     expected = motion_ids([row[:length].tolist() for row, length in zip(codes, lengths, strict=True)])
     ids, id_mask = model.encode_motion(values, mask)
@@ -423,4 +423,4 @@ def test_a_trained_vq_moves_in(motion, tmp_path):
     model.vq = trained
     model.save_pretrained(tmp_path)
     loaded = MotionToTextModel.from_pretrained(tmp_path)
-    assert torch.equal(loaded.vq.encode(values, mask), trained.encode(values, mask))
+    assert torch.equal(loaded.vq.encode(values, mask).codes, trained.encode(values, mask).codes)

@@ -48,7 +48,7 @@ def test_a_token_is_unit_length_frames(unit_length, frames):
     model = make_model(unit_length=unit_length)
     values = motions(3, frames)
     tokens = frames // unit_length
-    codes = model.encode(values)
+    codes = model.encode(values).codes
     assert codes.shape == (3, tokens) and codes.dtype == torch.int64
     assert 0 <= codes.min() and codes.max() < 16 and len(codes.unique()) > 1
     assert model.decode(codes).shape == (3, tokens * unit_length, 23)
@@ -66,7 +66,7 @@ def test_the_nearest_code_is_chosen():
     latents, mask = model._latents(motions(2, 40), None)
     assert mask.all()
     distances = (latents[:, :, None] - model.quantizer.embedding.weight).square().sum(-1)
-    assert torch.equal(model.encode(motions(2, 40)), distances.argmin(-1))
+    assert torch.equal(model.encode(motions(2, 40)).codes, distances.argmin(-1))
 
 
 LOSSES = ("reconstruction_loss", "codebook_loss", "commitment_loss", "position_loss", "drift_loss")
@@ -89,7 +89,7 @@ def test_a_padded_batch_is_its_clips_one_by_one(unit_length, lengths, seed):
     )
     clips = [motions(length, seed=seed + row) for row, length in enumerate(lengths)]
     inputs = padded(clips)
-    codes = model.encode(**inputs)
+    codes = model.encode(**inputs).codes
     tokens = torch.tensor(lengths) // unit_length
     token_mask = torch.arange(codes.shape[1]) < tokens[:, None]
     assert codes.shape == (len(clips), max(lengths) // unit_length)
@@ -101,7 +101,7 @@ def test_a_padded_batch_is_its_clips_one_by_one(unit_length, lengths, seed):
     alone = [model(clip[None]) for clip in clips]
     for row, single in enumerate(alone):
         count = int(tokens[row])
-        assert torch.equal(codes[row, :count], model.encode(clips[row][None])[0])
+        assert torch.equal(codes[row, :count], model.encode(clips[row][None]).codes[0])
         assert torch.equal(codes[row, :count], single.codes[0])
         frames = count * unit_length
         for batched in (decoded, output.reconstruction):
@@ -115,7 +115,7 @@ def test_a_padded_batch_is_its_clips_one_by_one(unit_length, lengths, seed):
 def test_a_mask_of_ones_is_no_mask():
     model = make_model()
     values = motions(2, 30)
-    assert torch.equal(model.encode(values, torch.ones(2, 30)), model.encode(values))
+    assert torch.equal(model.encode(values, torch.ones(2, 30)).codes, model.encode(values).codes)
     output, masked = model(values), model(values, torch.ones(2, 30, dtype=torch.bool))
     for name, value in output.items():
         torch.testing.assert_close(masked[name], value)
@@ -400,7 +400,7 @@ def test_save_and_load(tmp_path, codebook_update):
         assert not any(information.values())
         assert not loaded.training
         values = motions(2, 40, seed=9)
-        assert torch.equal(loaded.encode(values), model.encode(values))
+        assert torch.equal(loaded.encode(values).codes, model.encode(values).codes)
         assert torch.equal(loaded(values).reconstruction, model(values).reconstruction)
         trainable = {name for name, parameter in loaded.named_parameters() if parameter.requires_grad}
         assert trainable == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -451,7 +451,7 @@ def test_a_model_in_half_precision():
     values = motions(2, 32).to(torch.bfloat16)
     output = model(values)
     assert output.reconstruction.dtype == torch.bfloat16
-    torch.testing.assert_close(output.reconstruction, model.decode(model.encode(values)), atol=0.02, rtol=0.02)
+    torch.testing.assert_close(output.reconstruction, model.decode(model.encode(values).codes), atol=0.02, rtol=0.02)
 
 
 # --------------------------------------------------------------------------------------------------------- bad input

@@ -53,7 +53,7 @@ def test_labels_are_the_caption_after_bos_and_train_a_model(processor, motions, 
 
 def test_models_take_what_it_returns(processor, motions, vq_model, m2t_model, t2m_model):
     motion = processor(motion=motions, return_tensors="pt")
-    assert vq_model.encode(**motion).shape == (2, 5)
+    assert vq_model.encode(**motion).codes.shape == (2, 5)
     assert len(m2t_model.generate(**motion, max_new_tokens=3)) == 2
     text = processor(text="a person waves", return_tensors="pt")
     sequences = t2m_model.generate(**text, min_new_tokens=2, max_new_tokens=2)

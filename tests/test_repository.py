@@ -5,10 +5,13 @@
 import re
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import torch
+from conftest import ROOT
+from train_m2t import M2TArguments  # noqa: E402
+from train_t2m import T2MArguments  # noqa: E402
+from train_vq import VQArguments  # noqa: E402
 
 from tm2t_hf import (
     SKELETONS,
@@ -20,13 +23,6 @@ from tm2t_hf import (
     TextToMotionModel,
 )
 from tm2t_hf.training import parse_arguments
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "examples"))
-
-from train_m2t import M2TArguments  # noqa: E402
-from train_t2m import T2MArguments  # noqa: E402
-from train_vq import VQArguments  # noqa: E402
 
 STAGES = {"vq": VQArguments, "m2t": M2TArguments, "t2m": T2MArguments}
 

@@ -6,6 +6,8 @@ Importing it registers the models with the Auto classes and the tasks "text-to-m
 `pipeline()`.
 """
 
+import sys
+
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -15,6 +17,7 @@ from transformers import (
     AutoTokenizer,
 )
 
+from ._moved import MovedModules
 from .alignment import gumbel_rollout, inverse_alignment_loss
 from .configuration_matcher import MotionTextMatcherConfig
 from .configuration_motion_to_text import MotionToTextConfig
@@ -25,10 +28,11 @@ from .modeling_matcher import MotionTextMatcher
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_motion_vq import MotionVQModel
 from .modeling_text_to_motion import TextToMotionModel
-from .motion import HUMANML3D, KIT, SKELETONS, Skeleton, features_to_joints, joints_to_features
+from .motion import features_to_joints, joints_to_features
 from .pipelines import MotionToTextPipeline, TextToMotionPipeline, register_pipelines
 from .processing_matcher import MotionTextMatcherProcessor
 from .processing_tm2t import TM2TProcessor
+from .skeletons import HUMANML3D, KIT, SKELETONS, Skeleton
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import train_text_tokenizer
 from .tokenization_words import WordTokenizer
@@ -51,6 +55,7 @@ AutoProcessor.register(MotionTextMatcherConfig, MotionTextMatcherProcessor)
 AutoTokenizer.register(MotionVQConfig, fast_tokenizer_class=MotionTokenizer)
 AutoTokenizer.register(MotionTextMatcherConfig, fast_tokenizer_class=WordTokenizer)
 register_pipelines()
+sys.meta_path.append(MovedModules())
 
 __all__ = [
     "HUMANML3D",

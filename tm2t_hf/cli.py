@@ -10,12 +10,12 @@ from pathlib import Path
 from transformers import pipeline, set_seed
 from transformers.utils import logging
 
-from .motion import SKELETONS, Skeleton
+from .data import check, prepare
+from .formats import MOTION_SUFFIXES, save_motion
 from .pipelines import shipped_checkpoint
-from .prepare import check, prepare
 from .quickstart import quickstart
+from .skeletons import SKELETONS, Skeleton
 from .toy import make_toy_dataset
-from .visualization import MOTION_SUFFIXES, save_motion
 
 
 def generate(arguments: argparse.Namespace) -> int:

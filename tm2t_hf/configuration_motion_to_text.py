@@ -9,14 +9,15 @@ from transformers import MarianConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
 from .configuration_motion_vq import MotionVQConfig
+from .vocabulary import MotionVocabularyMixin
 
 
 @strict
-class MotionToTextConfig(MarianConfig):
+class MotionToTextConfig(MotionVocabularyMixin, MarianConfig):
     """Configuration of a `MotionToTextModel`.
 
     The defaults are the sizes of TM2T (Guo et al., ECCV 2022) on HumanML3D. The source vocabulary is the motion
-    vocabulary of `codebook_size` K: codes 0 to K-1, `<bom>` K, `<eom>` K+1, `<pad>` K+2. The target vocabulary is the
+    vocabulary of `codebook_size` codes (see `vocabulary.py`). The target vocabulary is the
     text tokenizer's: `vocab_size`, `pad_token_id`, `bos_token_id`, `eos_token_id` and `decoder_start_token_id` all
     speak of text. What `MarianConfig` has besides keeps its meaning.
 
@@ -126,26 +127,6 @@ class MotionToTextConfig(MarianConfig):
             )
         if self.share_encoder_decoder_embeddings:
             raise ValueError("share_encoder_decoder_embeddings must be False: motion and text share no vocabulary")
-
-    @property
-    def bom_id(self) -> int:
-        """Motion id of `<bom>`, the begin of motion."""
-        return self.codebook_size
-
-    @property
-    def eom_id(self) -> int:
-        """Motion id of `<eom>`, the end of motion."""
-        return self.codebook_size + 1
-
-    @property
-    def pad_id(self) -> int:
-        """Motion id of `<pad>`."""
-        return self.codebook_size + 2
-
-    @property
-    def motion_vocab_size(self) -> int:
-        """Number of motion ids: the codes, `<bom>`, `<eom>` and `<pad>`."""
-        return self.codebook_size + 3
 
 
 __all__ = ["MotionToTextConfig"]

@@ -5,9 +5,11 @@
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .vocabulary import MotionVocabularyMixin
+
 
 @strict
-class MotionVQConfig(PreTrainedConfig):
+class MotionVQConfig(MotionVocabularyMixin, PreTrainedConfig):
     """
     Configuration of [`MotionVQModel`]. The defaults of the sizes are those of the released TM2T models; the default
     codebook learning is one that cannot collapse (the paper's is `"gradient"`).
@@ -81,26 +83,6 @@ class MotionVQConfig(PreTrainedConfig):
     def num_joints(self) -> int:
         """Joints behind the features, when they are the HumanML3D representation."""
         return (self.feature_size + 1) // 12
-
-    @property
-    def motion_vocab_size(self) -> int:
-        """Codes and the three special ids."""
-        return self.codebook_size + 3
-
-    @property
-    def bom_id(self) -> int:
-        """Id of `<bom>`, the begin of a motion."""
-        return self.codebook_size
-
-    @property
-    def eom_id(self) -> int:
-        """Id of `<eom>`, the end of a motion."""
-        return self.codebook_size + 1
-
-    @property
-    def pad_id(self) -> int:
-        """Id of `<pad>` in the motion vocabulary."""
-        return self.codebook_size + 2
 
     @property
     def seconds_per_token(self) -> float:

@@ -8,10 +8,11 @@ from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
 from .configuration_motion_vq import MotionVQConfig
+from .vocabulary import MotionVocabularyMixin
 
 
 @strict
-class TextToMotionConfig(PreTrainedConfig):
+class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
     """Sizes and behaviour of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
 
     Args:
@@ -72,14 +73,14 @@ class TextToMotionConfig(PreTrainedConfig):
         if self.codebook_size is None:
             self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
         # Always derived: generate() looks the special ids up under these names.
-        self.bos_token_id = self.decoder_start_token_id = self.codebook_size
-        self.eos_token_id = self.codebook_size + 1
-        self.pad_token_id = self.codebook_size + 2
+        self.bos_token_id = self.decoder_start_token_id = self.bom_id
+        self.eos_token_id = self.eom_id
+        self.pad_token_id = self.pad_id
 
     @property
     def vocab_size(self) -> int:
-        """Size of the motion vocabulary, K + 3."""
-        return self.codebook_size + 3
+        """Size of the target vocabulary, which is the motion vocabulary."""
+        return self.motion_vocab_size
 
     def validate_architecture(self):
         """Part of the validation by `@strict`: relations between the fields."""

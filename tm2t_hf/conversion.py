@@ -26,7 +26,7 @@ from .modeling_matcher import MotionTextMatcher
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_motion_vq import MotionVQModel
 from .modeling_text_to_motion import TextToMotionModel
-from .motion import SKELETONS
+from .skeletons import SKELETONS
 
 # ---- files ----------------------------------------------------------------------------------------------------------
 

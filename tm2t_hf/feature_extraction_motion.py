@@ -4,7 +4,6 @@
 
 from collections.abc import Sequence
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType
 
-from .motion import HUMANML3D, Skeleton, bias_std, features_to_joints, joints_to_features, resample, retarget
+from .files import load_array, load_statistics
+from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
+from .skeletons import HUMANML3D, Skeleton
 
 # Nobody is ten metres tall: such joints are in centimetres or millimetres.
 TALLEST_METRES = 10.0
@@ -53,7 +54,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     ):
         if isinstance(skeleton, dict):
             skeleton = Skeleton.from_dict(skeleton)
-        _check_statistics(mean, std, skeleton)
+        check_statistics(mean, std, skeleton)
         self.skeleton = skeleton.to_dict()
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
@@ -86,11 +87,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             FileNotFoundError: when the folder has no such file.
             ValueError: when they do not fit the skeleton.
         """
-        mean, std = (
-            _load_npy(Path(data_dir) / name, hint=f"; make it with `tm2t-hf prepare {data_dir}`")
-            for name in ("Mean.npy", "Std.npy")
-        )
-        _check_statistics(mean, std, skeleton)
+        mean, std = load_statistics(data_dir, skeleton)
         return cls(skeleton, mean, bias_std(std, skeleton, feat_bias), **kwargs)
 
     def __call__(
@@ -124,7 +121,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         if fps is not None and not fps > 0:
             raise ValueError(f"fps={fps} must be above 0: the frames a second of the motions passed.")
         features = [self._features(motion, name, fps) for name, motion in self._named_motions(motions)]
-        values = [((clip - self.mean) / self.std).astype(np.float32) for clip in features]
+        values = [self.normalize(clip).astype(np.float32) for clip in features]
         return self.pad(
             {"motion_values": values},
             padding=padding,
@@ -134,13 +131,23 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             return_tensors=return_tensors,
         )
 
+    def normalize(self, features):
+        """Features (..., features) in metres, radians, ... -> model units; a tensor stays a tensor."""
+        mean, std = self._statistics(features)
+        normalized = (features - mean) / std
+        return normalized if isinstance(features, torch.Tensor) else normalized.astype(features.dtype)
+
     def denormalize(self, motion_values):
-        """Model units -> features in metres, radians, ... (..., features); a tensor stays a tensor."""
-        if isinstance(motion_values, torch.Tensor):
-            mean, std = (motion_values.new_tensor(values) for values in (self.mean, self.std))
-            return motion_values * std + mean
-        motion_values = np.asarray(motion_values)
-        return (motion_values * np.asarray(self.std) + np.asarray(self.mean)).astype(motion_values.dtype)
+        """Model units -> features (..., features) in metres, radians, ...; a tensor stays a tensor."""
+        mean, std = self._statistics(motion_values)
+        features = motion_values * std + mean
+        return features if isinstance(motion_values, torch.Tensor) else features.astype(motion_values.dtype)
+
+    def _statistics(self, values) -> tuple:
+        """Mean and std (features,) of the kind of `values`; for arrays in double precision."""
+        if isinstance(values, torch.Tensor):
+            return values.new_tensor(self.mean), values.new_tensor(self.std)
+        return np.asarray(self.mean), np.asarray(self.std)
 
     def post_process(self, motion_values, attention_mask=None) -> list[np.ndarray]:
         """What a model writes -> joints.
@@ -198,7 +205,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     def _features(self, motion, name: str, fps: float | None) -> np.ndarray:
         """One motion of any form -> features (frames, features) float64, checked and at the extractor's fps."""
         skeleton = Skeleton.from_dict(self.skeleton)
-        motion = _load_npy(Path(motion)) if isinstance(motion, (str, PathLike)) else _as_numbers(motion, name)
+        motion = load_array(motion) if isinstance(motion, (str, PathLike)) else motion
+        motion = _as_numbers(motion, name)
         is_joints = motion.ndim == 3 and motion.shape[1:] == (skeleton.num_joints, 3)
         if not is_joints and (motion.ndim != 2 or motion.shape[1] != self.feature_size):
             raise ValueError(
@@ -236,19 +244,6 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         return joints_to_features(motion, skeleton) if is_joints else motion
 
 
-def _check_statistics(mean, std, skeleton: Skeleton) -> None:
-    for name, values in (("mean", mean), ("std", std)):
-        if np.shape(values) != (skeleton.feature_size,):
-            raise ValueError(
-                f"{name} has shape {np.shape(values)}, but skeleton {skeleton.name} has "
-                f"{skeleton.feature_size} features; pass the statistics of a data set of this skeleton."
-            )
-        if not np.isfinite(values).all() or name == "std" and not (np.asarray(values) > 0).all():
-            raise ValueError(
-                f"{name} holds NaN, infinite values or a deviation of 0; make it again with `tm2t-hf prepare`."
-            )
-
-
 def _as_numbers(motion, name: str) -> np.ndarray:
     """Array, tensor or nested list -> float64 array."""
     if isinstance(motion, torch.Tensor):
@@ -263,18 +258,3 @@ def _as_numbers(motion, name: str) -> np.ndarray:
             "(frames, features)."
         )
     return array.astype(np.float64)
-
-
-def _load_npy(path: Path, hint: str = "") -> np.ndarray:
-    """A `.npy` file of numbers as float64; nothing is unpickled."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}{hint}.")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} is not a .npy file of numbers; save the joints or features with numpy.save(path, array)."
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} is an archive of arrays (.npz); save one array with numpy.save(path, array).")
-    return _as_numbers(array, str(path))

@@ -22,7 +22,8 @@ from transformers.models.marian.modeling_marian import (
 from transformers.utils import can_return_tuple
 
 from .configuration_motion_to_text import MotionToTextConfig
-from .modeling_motion_vq import MotionVQModel, codes_to_ids
+from .modeling_motion_vq import MotionVQModel
+from .vocabulary import codes_to_ids
 
 
 class InterleavedPositions(nn.Module):
@@ -163,16 +164,12 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
                 "this motion-to-text model carries no motion VQ (its config has no vq_config); give input_ids or "
                 "input_probs instead of motion_values"
             )
-        unit_length = self.config.vq_config.unit_length
         if offset:
+            unit_length = self.config.vq_config.unit_length
             motion_values, attention_mask = _begun_later(motion_values, attention_mask, offset, unit_length)
         with torch.no_grad():
-            codes = self.vq.encode(motion_values, attention_mask)  # (batch, tokens)
-        token_mask = None
-        if attention_mask is not None:
-            lengths = attention_mask.sum(-1, keepdim=True) // unit_length  # (batch, 1)
-            token_mask = (torch.arange(codes.shape[1], device=codes.device) < lengths).long()
-        return codes_to_ids(codes, token_mask, self.config.vq_config)
+            encoded = self.vq.encode(motion_values, attention_mask)
+        return codes_to_ids(encoded.codes, encoded.attention_mask, self.config)
 
     def _source(self, input_ids, attention_mask, motion_values, input_probs) -> tuple[dict, torch.Tensor]:
         """The encoder's input by name, and its attention mask over tokens."""

@@ -3,6 +3,7 @@
 """The motion VQ-VAE of TM2T (section 3.1 of the paper): motion features to discrete codes and back."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,23 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_motion_vq import MotionVQConfig
+from .vocabulary import codes_to_ids, ids_to_codes
 
 LEAKY_SLOPE = 0.2
+
+
+@dataclass
+class MotionVQEncoderOutput(ModelOutput):
+    """
+    Output of [`MotionVQModel.encode`]; its fields are the arguments of [`MotionVQModel.decode`].
+
+    Args:
+        codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
+        attention_mask: `(batch, tokens)` int64, 1 for codes and 0 for the padding behind them.
+    """
+
+    codes: Tensor | None = None
+    attention_mask: Tensor | None = None
 
 
 @dataclass
@@ -107,6 +123,16 @@ class MotionVQDecoder(nn.Module):
         return _masked(self.output(hidden), mask)
 
 
+class Quantization(NamedTuple):
+    """What the quantizer makes of latents `(batch, tokens, hidden)`; the fields are those of [`MotionVQOutput`]."""
+
+    codes: Tensor
+    quantized: Tensor
+    codebook_loss: Tensor
+    commitment_loss: Tensor
+    perplexity: Tensor
+
+
 class MotionVQQuantizer(nn.Module):
     """The nearest codebook vector of each latent (equation 1 of the paper), and the learning of the codebook.
 
@@ -132,15 +158,8 @@ class MotionVQQuantizer(nn.Module):
             distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
         return distances.argmin(-1)
 
-    def forward(self, latents: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """
-        Args:
-            latents: `(batch, tokens, hidden)`.
-            mask: `(batch, tokens)` bool.
-
-        Returns:
-            codes, quantized (straight-through), codebook loss, commitment loss, perplexity.
-        """
+    def forward(self, latents: Tensor, mask: Tensor) -> Quantization:
+        """Quantize latents `(batch, tokens, hidden)`, of which those count where `mask` `(batch, tokens)` is True."""
         latents = latents.to(self.embedding.weight.dtype)  # autocast makes them less precise than the codebook
         codes = self.nearest(latents.detach())
         chosen, kept = codes[mask], latents[mask]  # (kept tokens,), (kept tokens, hidden)
@@ -158,7 +177,7 @@ class MotionVQQuantizer(nn.Module):
         quantized = latents + (vectors - latents).detach()
         if self.training and self.config.codebook_update != "gradient":
             self._move_averages(kept.detach(), chosen, uses)
-        return codes, quantized, codebook_loss, commitment_loss, perplexity
+        return Quantization(codes, quantized, codebook_loss, commitment_loss, perplexity)
 
     @torch.no_grad()
     def _move_averages(self, latents: Tensor, codes: Tensor, uses: Tensor):
@@ -227,22 +246,25 @@ class MotionVQModel(MotionVQPreTrainedModel):
         self.decoder = MotionVQDecoder(config)
         self.post_init()
 
-    def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+    def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
         """
-        Codes of a batch of motions; frames beyond the last whole token have no code of their own.
+        Codes of a batch of motions. Frames beyond a clip's last whole token are left out, here as in training: no code
+        depends on them.
 
         Args:
             motion_values: `(batch, frames, features)`, normalised.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
 
         Returns:
-            `(batch, frames // unit_length)` int64; clip i has `frames_i // unit_length` codes, then zeros.
+            `codes` and their `attention_mask`, both `(batch, frames // unit_length)` int64: a clip of n frames has
+            `n // unit_length` codes.
 
         Raises:
             ValueError: for another feature size, or a clip shorter than one token.
         """
         latents, mask = self._latents(motion_values, attention_mask)
-        return self.quantizer.nearest(latents) * mask
+        mask = mask.long()
+        return MotionVQEncoderOutput(codes=self.quantizer.nearest(latents) * mask, attention_mask=mask)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """
@@ -282,17 +304,19 @@ class MotionVQModel(MotionVQPreTrainedModel):
         """
         config = self.config
         latents, mask = self._latents(motion_values, attention_mask)
-        codes, quantized, codebook_loss, commitment_loss, perplexity = self.quantizer(latents, mask)
+        quantization = self.quantizer(latents, mask)
         lengths = None if attention_mask is None else mask.sum(-1)
-        reconstruction = self._decode_vectors(quantized, lengths)  # (batch, tokens * unit_length, features)
+        # (batch, tokens * unit_length, features)
+        reconstruction = self._decode_vectors(quantization.quantized, lengths)
 
         frames = mask.repeat_interleave(config.unit_length, dim=1)
         error = (reconstruction - motion_values[:, : frames.shape[1]]) * frames.unsqueeze(-1)
         count = frames.sum()
         losses = {"reconstruction_loss": error.abs().sum() / (count * config.feature_size)}
-        losses["codebook_loss"] = codebook_loss
-        losses["commitment_loss"] = commitment_loss
-        loss = losses["reconstruction_loss"] + codebook_loss + config.commitment_weight * commitment_loss
+        losses["codebook_loss"] = quantization.codebook_loss
+        losses["commitment_loss"] = quantization.commitment_loss
+        loss = losses["reconstruction_loss"] + losses["codebook_loss"]
+        loss = loss + config.commitment_weight * losses["commitment_loss"]
         if config.position_loss_weight:
             columns = 3 * (config.num_joints - 1)
             losses["position_loss"] = error[..., 4 : 4 + columns].abs().sum() / (count * columns)
@@ -304,9 +328,9 @@ class MotionVQModel(MotionVQPreTrainedModel):
         output = MotionVQOutput(
             loss=loss,
             reconstruction=reconstruction,
-            codes=codes * mask,
-            quantized=quantized,
-            perplexity=perplexity,
+            codes=quantization.codes * mask,
+            quantized=quantization.quantized,
+            perplexity=quantization.perplexity,
             **losses,
         )
         return_dict = config.return_dict if return_dict is None else return_dict
@@ -327,7 +351,10 @@ class MotionVQModel(MotionVQPreTrainedModel):
                 f"A clip of {shortest} frames is shorter than one motion token ({config.unit_length} frames); "
                 "give longer clips."
             )
-        seen = motion_values[..., : config.feature_size - config.contact_size]
+        # An incomplete token at the end would still reach the codes before it through the convolutions.
+        num_tokens = motion_values.shape[1] // config.unit_length
+        lengths = None if lengths is None else lengths // config.unit_length * config.unit_length
+        seen = motion_values[:, : num_tokens * config.unit_length, : config.feature_size - config.contact_size]
         latents = self.encoder(seen.transpose(1, 2), lengths).transpose(1, 2)
         if lengths is None:
             return latents, torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
@@ -336,35 +363,6 @@ class MotionVQModel(MotionVQPreTrainedModel):
     def _decode_vectors(self, vectors: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, tokens, hidden) -> (batch, tokens * unit_length, features)."""
         return self.decoder(vectors.transpose(1, 2), lengths).transpose(1, 2)
-
-
-def codes_to_ids(codes: Tensor, attention_mask: Tensor | None, config: MotionVQConfig) -> tuple[Tensor, Tensor]:
-    """
-    Motion vocabulary ids `<bom> codes <eom> <pad> …` of padded codes.
-
-    Args:
-        codes: `(batch, tokens)`.
-        attention_mask: `(batch, tokens)`, 1 for codes and 0 for the padding behind them; None when there is none.
-
-    Returns:
-        ids and attention mask, both `(batch, tokens + 2)` int64.
-    """
-    if attention_mask is None:
-        attention_mask = torch.ones_like(codes)
-    lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
-    places = torch.arange(codes.shape[1] + 2, device=codes.device)
-    ids = F.pad(codes, (1, 1))
-    ids = ids.masked_fill(places == 0, config.bom_id)
-    ids = ids.masked_fill(places == lengths + 1, config.eom_id)
-    ids = ids.masked_fill(places > lengths + 1, config.pad_id)
-    return ids, (places <= lengths + 1).long()
-
-
-def ids_to_codes(ids: Tensor, config: MotionVQConfig) -> list[Tensor]:
-    """The codes of each row of motion vocabulary ids (batch, length): special ids left out, ended at `<eom>`."""
-    before_end = (ids == config.eom_id).cumsum(-1) == 0
-    keep = before_end & (ids < config.codebook_size) & (ids >= 0)
-    return [row[kept] for row, kept in zip(ids, keep, strict=True)]
 
 
 def _num_stages(config: MotionVQConfig) -> int:
@@ -399,4 +397,11 @@ def _from_first_process(values: Tensor) -> Tensor:
     return values
 
 
-__all__ = ["MotionVQModel", "MotionVQOutput", "MotionVQPreTrainedModel", "codes_to_ids", "ids_to_codes"]
+__all__ = [
+    "MotionVQEncoderOutput",
+    "MotionVQModel",
+    "MotionVQOutput",
+    "MotionVQPreTrainedModel",
+    "codes_to_ids",
+    "ids_to_codes",
+]

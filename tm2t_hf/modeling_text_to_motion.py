@@ -19,7 +19,8 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion import TextToMotionConfig
-from .modeling_motion_vq import MotionVQModel, ids_to_codes
+from .modeling_motion_vq import MotionVQModel
+from .vocabulary import ids_to_codes
 
 
 @dataclass
@@ -490,7 +491,7 @@ class TextToMotionModel(TextToMotionPreTrainedModel, GenerationMixin):
         """
         if self.vq is None:
             raise ValueError("This model has no VQ model to decode with: it was built without `vq_config`.")
-        rows = ids_to_codes(ids, self.config.vq_config)
+        rows = ids_to_codes(ids, self.config)
         lengths = torch.tensor([len(row) for row in rows], device=ids.device)
         codes = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (batch, longest)
         codes = F.pad(codes, (0, max(0, 1 - codes.shape[1])))  # all rows empty: the VQ model wants one token

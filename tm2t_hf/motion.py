@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Skeletons as data, and the HumanML3D motion representation: joints to features and back.
+"""The HumanML3D motion representation: joints to features and back.
 
 A motion is `(frames, joints, 3)` joint positions with y up. Its features (Guo et al., CVPR 2022) describe the same
 motion seen from the body, `12 * joints - 1` numbers a frame:
@@ -20,8 +20,6 @@ Every function here takes numpy arrays or torch tensors and returns the kind it 
 
 import functools
 import inspect
-import math
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -38,153 +36,10 @@ from .rotations import (
     quaternion_to_matrix,
     rotate,
 )
+from .skeletons import HUMANML3D, KIT, SKELETONS, Skeleton
 
+UP, FRONT = (0, 1, 0), (0, 0, 1)
 FACING_SMOOTHING = 20  # standard deviation in frames of the Gaussian that smooths the facing direction
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """What the features need to know of a body; a new skeleton is a new instance, nothing else.
-
-    Args:
-        name: short name, `"humanml3d"`.
-        fps: frames a second of the motions of this skeleton.
-        metres_per_unit: length of one unit of the joint positions.
-        joint_names: one name a joint; joint 0 is the root.
-        chains: kinematic chains, each a path of joint indices that starts at the root or on an earlier chain.
-        directions: `(joints, 3)` unit direction of the bone that ends at each joint in the rest pose; root: zeros.
-        face_joints: right hip, left hip, right shoulder, left shoulder.
-        left_foot, right_foot: the two joints of each foot whose contact with the ground is a feature (ankle, toe).
-        leg_joints: the ends of the upper and lower bone of one leg, whose length scales a retargeted motion.
-        contact_threshold: squared distance in units that a foot joint in contact moves in a frame at most.
-        mirror_pairs: (left, right) joint indices that change places in a mirror.
-    """
-
-    name: str
-    fps: float
-    metres_per_unit: float
-    joint_names: tuple[str, ...]
-    chains: tuple[tuple[int, ...], ...]
-    directions: tuple[tuple[float, float, float], ...]
-    face_joints: tuple[int, int, int, int]
-    left_foot: tuple[int, int]
-    right_foot: tuple[int, int]
-    leg_joints: tuple[int, int]
-    contact_threshold: float
-    mirror_pairs: tuple[tuple[int, int], ...]
-
-    def __post_init__(self):
-        joints = len(self.joint_names)
-        if len(self.directions) != joints:
-            raise ValueError(f"skeleton {self.name}: {len(self.directions)} directions for {joints} joint names.")
-        ends = [joint for chain in self.chains for joint in chain[1:]]
-        if sorted(ends) != list(range(1, joints)):
-            raise ValueError(f"skeleton {self.name}: `chains` must reach every joint but the root exactly once.")
-        reached = {0}
-        for chain in self.chains:
-            if chain[0] not in reached:
-                raise ValueError(f"skeleton {self.name}: the chain {chain} must start on an earlier one.")
-            reached.update(chain)
-        if not all(math.isclose(math.hypot(*direction), 1, abs_tol=1e-4) for direction in self.directions[1:]):
-            raise ValueError(f"skeleton {self.name}: every one of `directions` but the root's must have the length 1.")
-        mirrored = [joint for pair in self.mirror_pairs for joint in pair]
-        named = [*self.face_joints, *self.left_foot, *self.right_foot, *self.leg_joints, *mirrored]
-        if not all(0 <= joint < joints for joint in named) or len(set(mirrored)) < len(mirrored):
-            raise ValueError(
-                f"skeleton {self.name}: face, foot, leg and mirrored joints must be indices below {joints}, and none "
-                "may be in two of `mirror_pairs`."
-            )
-
-    @property
-    def num_joints(self) -> int:
-        return len(self.joint_names)
-
-    @property
-    def feature_size(self) -> int:
-        return 12 * self.num_joints - 1
-
-    @property
-    def parents(self) -> tuple[int, ...]:
-        """Index of the joint that each joint hangs from; -1 for the root."""
-        parents = [-1] * self.num_joints
-        for chain in self.chains:
-            for parent, joint in zip(chain, chain[1:], strict=False):
-                parents[joint] = parent
-        return tuple(parents)
-
-    @property
-    def mirrored_joints(self) -> tuple[int, ...]:
-        """For each joint, the joint whose place it takes in a mirror."""
-        order = list(range(self.num_joints))
-        for left, right in self.mirror_pairs:
-            order[left], order[right] = right, left
-        return tuple(order)
-
-    def to_dict(self) -> dict:
-        """Plain lists and numbers, ready for JSON."""
-        return {key: _to_lists(value) for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "Skeleton":
-        """The inverse of `to_dict`."""
-        return cls(**{key: _to_tuples(value) for key, value in values.items()})
-
-
-def _to_lists(value):
-    return [_to_lists(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _to_tuples(value):
-    return tuple(_to_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-_UP, _DOWN, _LEFT, _RIGHT, _FRONT = (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1)
-
-HUMANML3D = Skeleton(
-    name="humanml3d",
-    fps=20.0,
-    metres_per_unit=1.0,
-    joint_names=(
-        *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle"),
-        *("right_ankle", "spine3", "left_toe", "right_toe", "neck", "left_collar", "right_collar", "head"),
-        *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
-    ),
-    chains=((0, 2, 5, 8, 11), (0, 1, 4, 7, 10), (0, 3, 6, 9, 12, 15), (9, 14, 17, 19, 21), (9, 13, 16, 18, 20)),
-    directions=(
-        *((0, 0, 0), _LEFT, _RIGHT, _UP, _DOWN, _DOWN, _UP, _DOWN, _DOWN, _UP, _FRONT, _FRONT, _UP, _LEFT, _RIGHT),
-        *(_FRONT, _DOWN, _DOWN, _DOWN, _DOWN, _DOWN, _DOWN),
-    ),
-    face_joints=(2, 1, 17, 16),
-    left_foot=(7, 10),
-    right_foot=(8, 11),
-    leg_joints=(5, 8),
-    contact_threshold=0.002,
-    mirror_pairs=((1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21)),
-)
-
-KIT = Skeleton(
-    name="kit",
-    fps=12.5,
-    metres_per_unit=0.001,
-    joint_names=(
-        *("root", "spine1", "spine2", "spine3", "head", "right_shoulder", "right_elbow", "right_wrist"),
-        *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "right_heel"),
-        *("right_toe", "left_hip", "left_knee", "left_ankle", "left_heel", "left_toe"),
-    ),
-    chains=((0, 11, 12, 13, 14, 15), (0, 16, 17, 18, 19, 20), (0, 1, 2, 3, 4), (3, 5, 6, 7), (3, 8, 9, 10)),
-    directions=(
-        *((0, 0, 0), _UP, _UP, _UP, _UP, _LEFT, _DOWN, _DOWN, _RIGHT, _DOWN, _DOWN, _LEFT, _DOWN, _DOWN),
-        *(_FRONT, _FRONT, _RIGHT, _DOWN, _DOWN, _FRONT, _FRONT),
-    ),
-    face_joints=(11, 16, 5, 8),
-    left_foot=(19, 20),
-    right_foot=(14, 15),
-    leg_joints=(17, 18),
-    contact_threshold=0.05,
-    mirror_pairs=((8, 5), (9, 6), (10, 7), (16, 11), (17, 12), (18, 13), (19, 14), (20, 15)),
-)
-
-SKELETONS = {skeleton.name: skeleton for skeleton in (HUMANML3D, KIT)}
 
 
 def _keeps_kind(function):
@@ -324,7 +179,11 @@ def bone_offsets(joints: Tensor, skeleton: Skeleton) -> Tensor:
 @_keeps_kind
 def mirror_joints(joints: Tensor, skeleton: Skeleton) -> Tensor:
     """The motion seen in a mirror: x changes sign, left and right joints change places. `(..., joints, 3)`."""
-    _check_shape(joints, skeleton)
+    if joints.shape[-2:] != (skeleton.num_joints, 3):
+        raise ValueError(
+            f"`joints` must have the shape (..., {skeleton.num_joints}, 3) for the {skeleton.name} skeleton; "
+            f"got {tuple(joints.shape)}."
+        )
     return joints[..., skeleton.mirrored_joints, :] * joints.new_tensor([-1, 1, 1])
 
 
@@ -422,30 +281,33 @@ def facing_rotation(joints: Tensor, skeleton: Skeleton, smooth: bool) -> Tensor:
     """
     right_hip, left_hip, right_shoulder, left_shoulder = skeleton.face_joints
     across = joints[:, left_hip] - joints[:, right_hip] + joints[:, right_shoulder] - joints[:, left_shoulder]
-    forward = cross(joints.new_tensor(_UP), normalize(across, dim=-1))
+    forward = cross(joints.new_tensor(UP), normalize(across, dim=-1))
     if smooth:
         smoothed = _smooth(forward, FACING_SMOOTHING)
         # a turn on the spot can average to no direction at all
         forward = torch.where(smoothed.norm(dim=-1, keepdim=True) > 1e-6, smoothed, forward)
-    facing = quaternion_between(forward, forward.new_tensor(_FRONT))
+    facing = quaternion_between(forward, forward.new_tensor(FRONT))
     facing[0] = facing.new_tensor([1, 0, 0, 0])
     return facing
 
 
-def _check_shape(joints: Tensor, skeleton: Skeleton):
-    if joints.shape[-2:] != (skeleton.num_joints, 3):
-        raise ValueError(
-            f"Joints of the {skeleton.name} skeleton have the shape (frames, {skeleton.num_joints}, 3); "
-            f"got {tuple(joints.shape)}."
-        )
+def check_statistics(mean, std, skeleton: Skeleton, names: tuple[str, str] = ("mean", "std")) -> None:
+    """Raise a ValueError, naming one of `names`, unless mean and std can be those of a skeleton's features."""
+    for name, values in zip(names, (mean, std), strict=True):
+        if np.shape(values) != (skeleton.feature_size,):
+            raise ValueError(
+                f"{name} has shape {np.shape(values)}, but the {skeleton.name} skeleton has {skeleton.feature_size} "
+                "features; give the statistics of a data set of this skeleton."
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinite values; make it again with `tm2t-hf prepare`.")
+    if not (np.asarray(std) > 0).all():
+        raise ValueError(f"{names[1]} holds a deviation of 0 or less; make it again with `tm2t-hf prepare`.")
 
 
 def _check_joints(joints: Tensor, skeleton: Skeleton):
-    _check_shape(joints, skeleton)
-    if joints.dim() != 3 or len(joints) == 0:
-        raise ValueError(f"One motion with at least one frame is needed: joints {tuple(joints.shape)} is not that.")
-    if not torch.isfinite(joints).all():
-        raise ValueError("The joints hold NaN or infinite values; mend or leave out those frames.")
+    if problem := skeleton.problem_with(joints):
+        raise ValueError(f"`joints` {problem}.")
 
 
 def _stand_at_origin(joints: Tensor, skeleton: Skeleton) -> Tensor:
@@ -454,8 +316,8 @@ def _stand_at_origin(joints: Tensor, skeleton: Skeleton) -> Tensor:
     origin[1] = joints[..., 1].min()
     right_hip, left_hip, right_shoulder, left_shoulder = joints[0, list(skeleton.face_joints)]
     across = right_hip - left_hip + right_shoulder - left_shoulder
-    forward = cross(joints.new_tensor(_UP), across)
-    return rotate(quaternion_between(forward, forward.new_tensor(_FRONT)), joints - origin)
+    forward = cross(joints.new_tensor(UP), across)
+    return rotate(quaternion_between(forward, forward.new_tensor(FRONT)), joints - origin)
 
 
 def _bone_lengths(pose: Tensor, skeleton: Skeleton) -> Tensor:
@@ -520,3 +382,23 @@ def _smooth(values: Tensor, sigma: float) -> Tensor:
     kernel = torch.exp(-0.5 * (instants / sigma).square())
     padded = torch.cat([values[:1].expand(radius, -1), values, values[-1:].expand(radius, -1)])
     return torch.nn.functional.conv1d(padded.t().unsqueeze(1), (kernel / kernel.sum()).reshape(1, 1, -1))[:, 0].t()
+
+
+__all__ = [
+    "HUMANML3D",
+    "KIT",
+    "SKELETONS",
+    "Skeleton",
+    "bias_std",
+    "bone_offsets",
+    "check_statistics",
+    "facing_rotation",
+    "feature_groups",
+    "feature_statistics",
+    "features_to_joints",
+    "features_to_joints_by_rotations",
+    "joints_to_features",
+    "mirror_joints",
+    "resample",
+    "retarget",
+]

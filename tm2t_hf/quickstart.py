@@ -3,7 +3,6 @@
 """What `make quickstart` shows: prompts to moving figures and back to sentences, with the checkpoints that ship."""
 
 import html
-import os
 import re
 import shutil
 from os import PathLike
@@ -12,8 +11,9 @@ from pathlib import Path
 from tqdm.auto import tqdm
 from transformers import pipeline, set_seed
 
+from .files import written_beside
+from .formats import MOTION_SUFFIXES, save_motion
 from .pipelines import shipped_checkpoint
-from .visualization import MOTION_SUFFIXES, save_motion
 
 PROMPTS = (
     "a person walks forward",
@@ -80,7 +80,8 @@ def quickstart(
         FIGURE.format(file=path.name, prompt=html.escape(prompt), caption=html.escape(caption))
         for prompt, caption, path in shown
     ]
-    (output_dir / "index.html").write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
+    with written_beside(output_dir / "index.html") as part:
+        part.write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
     width = max(map(len, PROMPTS))
     print(f"\n{'prompt':{width}}   the motion, described again")
     for prompt, caption, _ in shown:
@@ -99,7 +100,5 @@ def copy_checkpoint(source: Path, target: Path) -> None:
     if target.exists():
         print(f"{target} is there already and stays as it is; the motions below are made with the shipped models.")
         return
-    beside = target.with_name(f".{target.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    shutil.copytree(source, beside)
-    os.replace(beside, target)
+    with written_beside(target) as part:
+        shutil.copytree(source, part)

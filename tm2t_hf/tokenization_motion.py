@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-SPECIAL_TOKENS = ("<bom>", "<eom>", "<pad>")  # ids K, K+1, K+2, as in the paper's code
+from .vocabulary import SPECIAL_TOKENS
 
 
 class MotionTokenizer(PreTrainedTokenizerFast):

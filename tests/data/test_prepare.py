@@ -1,0 +1,182 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Preparing a folder (resumed, copied, retargeted), and all that `check` finds wrong with one."""
+
+import numpy as np
+import pytest
+
+from tm2t_hf.data import check, load_motion_dataset, prepare
+from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, feature_statistics, joints_to_features
+from tm2t_hf.toy import make_toy_clip
+
+CLIPS = {"a": "walk", "b": "wave-left", "c": "bow", "d": "kick-right"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "data"
+    for name in ("new_joints", "texts"):
+        (folder / name).mkdir(parents=True)
+    for number, (clip, action) in enumerate(CLIPS.items()):
+        joints, captions = make_toy_clip(action, np.random.default_rng(number))
+        np.save(folder / "new_joints" / f"{clip}.npy", joints * (1.1 if clip == "b" else 1.0))
+        (folder / "texts" / f"{clip}.txt").write_text("".join(f"{said}#x/X#0.0#0.0\n" for said in captions))
+    for split, clips in (("train", "ab"), ("val", "c"), ("test", "d"), ("all", "abcd")):
+        (folder / f"{split}.txt").write_text("\n".join(clips))
+    return folder
+
+
+def joints_of(folder, clip):
+    return np.load(folder / "new_joints" / f"{clip}.npy")
+
+
+def features_of(folder, clip):
+    return np.load(folder / "new_joint_vecs" / f"{clip}.npy")
+
+
+def test_features_and_statistics_of_the_train_split(folder):
+    assert prepare(folder) == folder
+    for clip in CLIPS:
+        wanted = joints_to_features(joints_of(folder, clip), HUMANML3D)
+        np.testing.assert_array_equal(features_of(folder, clip), wanted)
+    mean, std = feature_statistics([features_of(folder, clip) for clip in "ab"], HUMANML3D)
+    np.testing.assert_array_equal(np.load(folder / "Mean.npy"), mean)
+    np.testing.assert_array_equal(np.load(folder / "Std.npy"), std)
+    assert check(folder) == []
+    assert not list(folder.rglob(".*"))
+
+
+def test_interrupted_run_goes_on(folder, monkeypatch):
+    def dies_at_the_third(joints, skeleton, done=[]):  # noqa: B006
+        done.append(1)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return joints_to_features(joints, skeleton)
+
+    with monkeypatch.context() as context:
+        context.setattr("tm2t_hf.prepare.joints_to_features", dies_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(folder)
+    assert sorted(path.name for path in (folder / "new_joint_vecs").iterdir()) == ["a.npy", "b.npy"]
+    finished = (folder / "new_joint_vecs" / "a.npy").stat().st_mtime_ns
+    prepare(folder)
+    assert (folder / "new_joint_vecs" / "a.npy").stat().st_mtime_ns == finished
+    assert check(folder) == []
+
+
+def test_given_features_and_statistics_are_kept_unless_told(folder):
+    prepare(folder)
+    for path in (folder / "Mean.npy", folder / "new_joint_vecs" / "a.npy"):
+        np.save(path, np.load(path) + 1)
+    mean, features = np.load(folder / "Mean.npy"), features_of(folder, "a")
+    prepare(folder)
+    np.testing.assert_array_equal(np.load(folder / "Mean.npy"), mean)
+    np.testing.assert_array_equal(features_of(folder, "a"), features)
+    prepare(folder, overwrite=True)
+    np.testing.assert_allclose(features_of(folder, "a"), features - 1, atol=1e-6)
+    assert not np.allclose(np.load(folder / "Mean.npy"), mean)
+
+
+def test_another_folder_is_complete(folder, tmp_path):
+    (folder / "LICENSE").write_text("CC BY-NC 4.0")
+    target = prepare(folder, tmp_path / "deep" / "prepared")
+    assert check(target) == []
+    assert not (folder / "new_joint_vecs").exists()
+    assert len(load_motion_dataset(target, "all")) == 4
+    assert (target / "LICENSE").read_text() == "CC BY-NC 4.0"
+    np.testing.assert_array_equal(joints_of(target, "b"), joints_of(folder, "b"))
+
+
+def test_retargeting_gives_every_clip_the_bones_of_one(folder, tmp_path):
+    with pytest.raises(ValueError, match="Retargeting changes the joints: give an output_dir"):
+        prepare(folder, retarget_to="a")
+    target = prepare(folder, tmp_path / "prepared", retarget_to="a")
+    wanted = bone_offsets(joints_of(folder, "a"), HUMANML3D)
+    assert np.abs(bone_offsets(joints_of(folder, "b"), HUMANML3D) - wanted).max() > 0.01
+    for clip in CLIPS:
+        np.testing.assert_allclose(bone_offsets(joints_of(target, clip), HUMANML3D), wanted, atol=1e-5)
+        wanted_features = joints_to_features(joints_of(target, clip), HUMANML3D)
+        np.testing.assert_allclose(features_of(target, clip), wanted_features, atol=1e-6)
+
+
+def test_unusable_folders(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere has no joints"):
+        prepare(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="has no split file dev.txt"):
+        prepare(folder, train_split="dev")
+    with pytest.raises(FileNotFoundError, match="e.npy is missing"):
+        prepare(folder, tmp_path / "out", retarget_to="e")
+    with pytest.raises(ValueError, match=r"a.npy has shape \(\d+, 22, 3\), but kit needs \(frames, 21, 3\)"):
+        prepare(folder, skeleton=KIT)
+    np.save(folder / "new_joints" / "c.npy", np.full((30, 22, 3), np.nan))
+    with pytest.raises(ValueError, match="c.npy holds NaN or infinite joints"):
+        prepare(folder)
+    np.save(folder / "new_joints" / "c.npy", np.zeros((1, 22, 3)))
+    with pytest.raises(ValueError, match="c.npy has 1 frames, but features need two"):
+        prepare(folder)
+    (folder / "new_joints" / "b.npy").unlink()
+    with pytest.raises(FileNotFoundError, match="b.npy is missing, but train.txt names it"):
+        prepare(folder)
+
+
+def test_check_says_everything_at_once(folder):
+    prepare(folder)
+    vecs = folder / "new_joint_vecs"
+    features = features_of(folder, "a")
+    np.save(vecs / "a.npy", np.where(features > 1, np.inf, features))
+    np.save(vecs / "b.npy", features_of(folder, "b")[:3])
+    np.save(vecs / "c.npy", np.zeros((50, 251)))
+    (vecs / "d.npy").write_bytes(b"no array")
+    (folder / "texts" / "a.txt").write_text(" #x/X#0.0#0.0\n")
+    (folder / "texts" / "b.txt").unlink()
+    (folder / "texts" / "c.txt").write_text("bows#x/X#3.0#1.0\n")
+    (folder / "texts" / "d.txt").write_bytes(b"\xff\xfe#x/X#0.0#0.0\n")
+    (folder / "val.txt").write_text("a\nc\nz\n")
+    (folder / "test.txt").unlink()
+    np.save(folder / "Mean.npy", np.zeros(251))
+    problems = check(folder)
+    expected = [
+        "has no split file test.txt",
+        "1 clips are both in train.txt and val.txt, the first is a.",
+        "NaN or infinite features: a.",
+        "Shorter than one motion token (4 frames): b.",
+        "Features of shape (frames, 251), but humanml3d needs (frames, 263): c.",
+        "Not a readable .npy file of numbers in new_joint_vecs: d.",
+        "No file in new_joint_vecs for clips of the split files: z.",
+        "No file in new_joints for clips of the split files: z.",
+        "Features of another length than the joints: b.",
+        "line 1: the caption is empty",
+        "No text file: b, z.",
+        "start and end tags name no part of the clip: c.",
+        "A text file that is not UTF-8: d.",
+        "Mean.npy has shape (251,), but humanml3d has 263 features.",
+    ]
+    for sentence in expected:
+        assert sum(sentence in problem for problem in problems) == 1, (sentence, problems)
+    assert len(problems) == len(expected)
+
+
+def test_check_sees_joints_of_another_world(folder):
+    for path in (folder / "new_joints").glob("*.npy"):
+        np.save(path, 100 * np.load(path)[..., [0, 2, 1]])
+    problems = check(folder)
+    assert any("longest along z, not y" in problem for problem in problems)
+    assert any("m tall: joints of humanml3d are in units of 1 m" in problem for problem in problems)
+    assert any("make them with `tm2t-hf prepare" in problem for problem in problems)
+    assert len(problems) == 3
+    for path in (folder / "new_joints").glob("*.npy"):
+        np.save(path, np.load(path)[:, :21])
+    assert any("Joints of shape (frames, 21, 3)" in problem for problem in check(folder))
+
+
+def test_check_of_nothing(tmp_path):
+    assert check(tmp_path / "nowhere") == [f"There is no data folder {tmp_path / 'nowhere'}."]
+    problems = check(tmp_path)
+    assert len(problems) == 6
+    assert any("no joints in new_joints to make features from" in problem for problem in problems)
+
+
+def test_many_clips_with_one_problem_share_a_sentence(folder):
+    for path in (folder / "texts").glob("*.txt"):
+        path.unlink()
+    assert "No text file: a, b, c and 1 more." in check(folder)

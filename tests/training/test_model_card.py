@@ -1,0 +1,68 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The model card: a header the Hub reads, sizes off the checkpoint, the command without this machine's folders."""
+
+import ast
+import re
+from dataclasses import dataclass
+
+import pytest
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
+
+from tm2t_hf.training import STAGES, write_model_card
+
+
+@dataclass
+class Arguments:
+    data_dir: str = "/somewhere/data/bandai_namco"
+    licence: str = "cc-by-nc-4.0"
+    skeleton: str = "humanml3d"
+
+
+COMMAND = [
+    "/somewhere/repo/examples/train_vq.py",
+    "examples/configs/small.json",
+    "--data_dir",
+    "/somewhere/data/bandai_namco",
+    "--output_dir",
+    "tm2t-vq",
+    "--model_config",
+    '{"hidden_size": 16}',
+]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_card_states_what_there_is(stage, vq_model, tmp_path):
+    vq_model.save_pretrained(tmp_path)
+    write_model_card(tmp_path, stage, Arguments(), {"reconstruction_loss": 0.12345678, "perplexity": 33}, COMMAND)
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.license == "cc-by-nc-4.0" and card.data.library_name == "transformers"
+    assert card.data.datasets == ["bandai_namco"] and "tm2t-vq" in card.data.tags
+    assert card.data.pipeline_tag == {"m2t": "motion-to-text", "t2m": "text-to-motion"}.get(stage)
+    stored = load_file(tmp_path / "model.safetensors").values()
+    assert f"| weights | {sum(tensor.numel() for tensor in stored):,} |" in card.text
+    assert "| `codebook_size` | 32 |" in card.text
+    assert "| reconstruction_loss | 0.1235 |" in card.text and "| perplexity | 33 |" in card.text
+    assert "accelerate launch examples/train_vq.py examples/configs/small.json --data_dir bandai_namco" in card.text
+    assert "'{\"hidden_size\": 16}'" in card.text
+    assert "/somewhere" not in card.content
+    (code,) = re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL)
+    ast.parse(code)
+
+
+def test_a_card_is_replaced_whole(vq_model, tmp_path):
+    vq_model.save_pretrained(tmp_path)
+    for value in (1, 2):
+        write_model_card(tmp_path, "vq", Arguments(), {"loss": value}, COMMAND)
+    text = (tmp_path / "README.md").read_text()
+    assert "| loss | 2 |" in text and "| loss | 1 |" not in text
+    assert not list(tmp_path.glob(".*part"))
+
+
+def test_what_cannot_be_described_is_named(vq_model, tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no config.json; save the model there before its card"):
+        write_model_card(tmp_path, "vq", Arguments(), {})
+    vq_model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="stage='gan' is unknown; it is one of vq, m2t, t2m, matcher"):
+        write_model_card(tmp_path, "gan", Arguments(), {})

@@ -1,0 +1,41 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Motion-text data: a folder in the HumanML3D layout, as a `datasets.Dataset`, and collators that make its batches.
+
+The layout (Guo et al. 2022; HumanML3D and KIT-ML fit as they are):
+
+    new_joint_vecs/<id>.npy   features (frames, feature_size)
+    new_joints/<id>.npy       joints (frames, joints, 3) in metres, y up
+    texts/<id>.txt            one caption per line: caption#lemma/POS ...#start#end (seconds; 0.0#0.0 = whole clip)
+    train.txt, val.txt, ...   one id per line
+    Mean.npy, Std.npy         (feature_size,)
+"""
+
+from ..files import load_statistics
+from .captions import CaptionLine, mirror_caption, read_captions
+from .check import check
+from .codes import tokenize_motions
+from .collators import TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
+from .dataset import CACHE_VERSION, load_motion_dataset, varied_motion
+from .folder import SPLITS, read_split
+from .prepare import prepare
+
+__all__ = [
+    "CACHE_VERSION",
+    "SPLITS",
+    "CaptionLine",
+    "TranslationCollator",
+    "VQCollator",
+    "check",
+    "crop_tokens",
+    "crop_window",
+    "load_motion_dataset",
+    "load_statistics",
+    "mirror_caption",
+    "prepare",
+    "read_captions",
+    "read_split",
+    "row_generator",
+    "tokenize_motions",
+    "varied_motion",
+]

@@ -1,0 +1,79 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Captions of clips: the text files of the HumanML3D layout, and left and right exchanged."""
+
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+
+class CaptionLine(NamedTuple):
+    """One line of `texts/<id>.txt`. `start` and `end` are seconds; both 0.0 mean the whole clip."""
+
+    caption: str
+    tokens: str
+    start: float
+    end: float
+
+    @property
+    def whole_clip(self) -> bool:
+        return self.start == 0.0 and self.end == 0.0
+
+
+def read_captions(path: str | Path) -> list[CaptionLine]:
+    """Read the caption lines of one clip.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line is not `caption#tokens#start#end`, a caption is empty, or there is no line at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"The clip {path.stem} has no text: {path} is missing.")
+    lines = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        parts = [part.strip() for part in line.rsplit("#", 3)]
+        try:
+            caption, tokens, start, end = parts[0], parts[1], float(parts[2]), float(parts[3])
+        except (IndexError, ValueError):
+            raise ValueError(
+                f"{path}, line {number}: expected 'caption#lemma/POS ...#start#end', got {line!r}."
+            ) from None
+        if not caption:
+            raise ValueError(f"{path}, line {number}: the caption is empty.")
+        # HumanML3D writes "nan" where a caption belongs to the whole clip.
+        lines.append(CaptionLine(caption, tokens, *(0.0 if math.isnan(tag) else tag for tag in (start, end))))
+    if not lines:
+        raise ValueError(f"The clip {path.stem} has no caption: {path} is empty.")
+    return lines
+
+
+_SIDES = re.compile(
+    r"(?<![a-z])(?:"
+    r"(?P<side>left|right)(?=(?:s|wards?|most|(?:hand|foot|arm|leg|side)(?:s|ed|er)?)?(?![a-z]))"
+    r"|(?P<counter>(?:counter|anti)(?:/[A-Z]+)?[- ]?clockwise)(?![a-z])"
+    r"|(?P<clockwise>clockwise)(?![a-z])"
+    r")",
+    re.IGNORECASE,
+)
+
+
+def mirror_caption(caption: str) -> str:
+    """Swap left and right (also leftward, right-handed, ...) and clockwise and counterclockwise, keeping the case.
+
+    Works on plain captions and on `lemma/POS` strings. Twice gives the caption back, but for the spellings
+    "counter-clockwise" and "anticlockwise", which come back as "counterclockwise".
+    """
+
+    def swap(match: re.Match) -> str:
+        if match["side"]:
+            mirrored = "right" if match["side"].lower() == "left" else "left"
+        else:
+            mirrored = "clockwise" if match["counter"] else "counterclockwise"
+        found = match.group()
+        return mirrored.upper() if found.isupper() else mirrored.capitalize() if found[0].isupper() else mirrored
+
+    return _SIDES.sub(swap, caption)

@@ -1,0 +1,142 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Rows of a data set to batches: windows and crops, captions and codes drawn for each row."""
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def row_generator(seed: int, epoch: int, row_id: str) -> np.random.Generator:
+    """The random source of one row in one epoch.
+
+    It depends on nothing else, so a resumed run, another number of processes or of workers sees the same data.
+    """
+    return np.random.default_rng((seed, epoch, zlib.crc32(row_id.encode())))
+
+
+def crop_window(num_frames: int, window: int, unit_length: int, rng: np.random.Generator | None) -> slice:
+    """A window of `window` frames at a random start; of a shorter clip, all its whole tokens.
+
+    Without `rng` the window starts at the first frame. Raises ValueError for clips shorter than one token.
+    """
+    if num_frames < unit_length:
+        raise ValueError(f"A clip of {num_frames} frames is shorter than one motion token ({unit_length} frames).")
+    length = min(window, num_frames) // unit_length * unit_length
+    start = 0 if rng is None else int(rng.integers(num_frames - length + 1))
+    return slice(start, start + length)
+
+
+def crop_tokens(num_frames: int, unit_length: int, rng: np.random.Generator) -> slice:
+    """The original's crop: to whole tokens, one time in three one token shorter, at a random start."""
+    shorter = unit_length if rng.integers(3) == 0 and num_frames >= 2 * unit_length else 0
+    return crop_window(num_frames, num_frames - shorter, unit_length, rng)
+
+
+@dataclass
+class VQCollator:
+    """Rows of `load_motion_dataset` -> normalised `motion_values` (batch, window, feature_size) and `attention_mask`.
+
+    Args:
+        feature_extractor: gives mean, std and unit_length.
+        window: frames of a training window; shorter clips are padded with zeros and masked. None takes all whole
+            tokens of each clip, padded to the longest.
+        random: draw the window's start; otherwise it is the first frame. Set `epoch` before each epoch.
+        seed, epoch: what the draws depend on, beside the row's id.
+    """
+
+    feature_extractor: Any
+    window: int | None = 64
+    random: bool = True
+    seed: int = 0
+    epoch: int = 0
+
+    def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        extractor = self.feature_extractor
+        crops = []
+        for row in rows:
+            features = np.asarray(row["features"], dtype=np.float32)
+            rng = row_generator(self.seed, self.epoch, row["id"]) if self.random else None
+            window = self.window or len(features)
+            crops.append(features[crop_window(len(features), window, extractor.unit_length, rng)])
+        frames = self.window or max(map(len, crops))
+        motion_values = np.zeros((len(crops), frames, extractor.feature_size), dtype=np.float32)
+        attention_mask = np.zeros((len(crops), frames), dtype=np.int64)
+        for index, crop in enumerate(crops):
+            motion_values[index, : len(crop)] = extractor.normalize(crop)
+            attention_mask[index, : len(crop)] = 1
+        return {"motion_values": torch.from_numpy(motion_values), "attention_mask": torch.from_numpy(attention_mask)}
+
+
+@dataclass
+class TranslationCollator:
+    """Rows of `tokenize_motions` -> `input_ids`, `attention_mask`, `labels` for one direction of translation.
+
+    The source is `<bom> codes <eom>` or `<bos> caption <eos>`. Labels are what the decoder has to predict, so they
+    hold no `<bom>` or `<bos>` (the decoder starts with it) but end with `<eom>` or `<eos>`, and are padded with -100.
+
+    Args:
+        tokenizer: text tokenizer that puts `<bos>` and `<eos>` around a caption.
+        motion_tokenizer: a `MotionTokenizer`, which puts `<bom>` and `<eom>` around the codes.
+        direction: "m2t" (motion to text) or "t2m" (text to motion).
+        random: draw one caption and one code sequence a row, and one time in three leave out the first or the last
+            code, as the original does. Otherwise the first caption and the whole first sequence are taken.
+        shortest_crop: with `random`, every second sequence is cropped to a random stretch of at least this share of
+            it, so that an action or a style is known by any part of it; 1 crops nothing.
+        max_text_length: captions are cut to this many ids.
+        seed, epoch: what the draws depend on, beside the row's id. Set `epoch` before each epoch.
+    """
+
+    tokenizer: Any
+    motion_tokenizer: Any
+    direction: str
+    random: bool = True
+    max_text_length: int | None = None
+    shortest_crop: float = 1.0
+    seed: int = 0
+    epoch: int = 0
+
+    def __post_init__(self):
+        if not 0 < self.shortest_crop <= 1:
+            raise ValueError(f"shortest_crop is {self.shortest_crop}, but has to be above 0 and at most 1.")
+        if self.direction not in ("m2t", "t2m"):
+            raise ValueError(f"direction is {self.direction!r}, but has to be 'm2t' or 't2m'.")
+
+    def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        captions, codes = zip(*map(self._choose, rows), strict=True)
+        truncation = {"truncation": True, "max_length": self.max_text_length} if self.max_text_length else {}
+        text_ids = self.tokenizer(list(captions), **truncation)["input_ids"]
+        motion_ids = [self.motion_tokenizer.codes_to_ids(sequence) for sequence in codes]
+        if self.direction == "m2t":
+            source, pad, target = motion_ids, self.motion_tokenizer.pad_token_id, text_ids
+        else:
+            source, pad, target = text_ids, self.tokenizer.pad_token_id, motion_ids
+        return {
+            "input_ids": _pad(source, pad),
+            "attention_mask": _pad([[1] * len(ids) for ids in source], 0),
+            "labels": _pad([ids[1:] for ids in target], -100),
+        }
+
+    def _choose(self, row: dict) -> tuple[str, list[int]]:
+        if not self.random:
+            return row["captions"][0], row["codes"][0]
+        rng = row_generator(self.seed, self.epoch, row["id"])
+        caption = row["captions"][rng.integers(len(row["captions"]))]
+        codes = row["codes"][rng.integers(len(row["codes"]))]
+        if rng.integers(3) == 0 and len(codes) > 1:
+            codes = codes[1:] if rng.integers(2) else codes[:-1]
+        if self.shortest_crop < 1 and rng.integers(2) == 0:
+            length = math.ceil(len(codes) * rng.uniform(self.shortest_crop, 1))
+            start = rng.integers(len(codes) - length + 1)
+            codes = codes[start : start + length]
+        return caption, codes
+
+
+def _pad(sequences: list[list[int]], value: int) -> torch.Tensor:
+    """Right-padded (batch, longest) int64."""
+    tensors = [torch.tensor(sequence, dtype=torch.long) for sequence in sequences]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)

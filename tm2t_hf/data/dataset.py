@@ -1,0 +1,222 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""One split of a data folder as a `datasets.Dataset`: whole clips and parts of clips, mirrored, at several speeds."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Array2D, Dataset, Features, List, Value
+from datasets.exceptions import DatasetGenerationError
+
+from ..files import load_array
+from ..motion import features_to_joints, joints_to_features, mirror_joints, resample
+from ..skeletons import HUMANML3D, Skeleton
+from .captions import mirror_caption, read_captions
+from .folder import read_split
+
+logger = logging.getLogger(__name__)
+
+# Part of every cache key: raise it when the same folder has to give other rows than before.
+CACHE_VERSION = 2
+
+
+class _Row(NamedTuple):
+    """What one row of the dataset is made of: frames start:end of a feature file, mirrored or at another speed."""
+
+    id: str
+    path: str
+    start: int
+    end: int
+    mirrored: bool
+    captions: list[str]
+    tokens: list[str]
+    speed: float = 1.0
+
+
+def load_motion_dataset(
+    data_dir: str | Path,
+    split: str,
+    skeleton: Skeleton = HUMANML3D,
+    min_frames: int = 20,
+    max_frames: int = 199,
+    mirror: bool = False,
+    speeds: Sequence[float] = (1.0,),
+    repeats: Mapping[str, int] | None = None,
+) -> Dataset:
+    """Load one split of a folder in the HumanML3D layout.
+
+    A row is a clip with its whole-clip captions, or the part of a clip that a tagged caption names (captions with the
+    same tags share a row); the part is a row of its own and leaves the clip as it is. Rows are built once and
+    memory-mapped from the `datasets` cache, whose key covers the files' names, sizes and times.
+
+    Args:
+        data_dir: the folder.
+        split: name of the split file without `.txt`.
+        skeleton: what the features belong to.
+        min_frames, max_frames: rows outside these lengths are dropped, and their number is logged. The original takes
+            40 to 199 for HumanML3D and 24 to 199 for KIT-ML.
+        mirror: also add every row mirrored left to right, motion and words, with the id prefixed by "M". For training
+            splits only. Clips whose mirror image is already in the split (as in HumanML3D) are not mirrored again.
+        speeds: every row at each of these speeds, with the id followed by `*<speed>` where it is not 1. For training
+            splits only: slightly slower and faster performances are other token sequences of the same movement.
+        repeats: how many times a clip counts whose name matches a pattern: `{"dance_*": 4}`. The further rows have ids
+            followed by `#2`, `#3`, ..., so their crops and captions are drawn apart. For training splits only: rare
+            kinds of motion would otherwise be learned last.
+
+    Returns:
+        Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
+        feature_size) float32, not normalised, a frame shorter where mirrored or of another speed, `captions` (list of
+        str) and `tokens` (the caption's `lemma/POS` string, list of str). `features` comes as a numpy array.
+
+    Raises:
+        FileNotFoundError: the split file, a feature file or a text file is missing.
+        ValueError: wrong feature size, NaN or infinite features, a malformed text file, or no row within the limits.
+    """
+    data_dir = Path(data_dir)
+    clips = read_split(data_dir, split)
+    rows, dropped = [], 0
+    fingerprint = hashlib.sha256(repr((CACHE_VERSION, skeleton, min_frames, max_frames)).encode())
+    for clip in clips:
+        path = data_dir / "new_joint_vecs" / f"{clip}.npy"
+        num_frames = _count_frames(path, skeleton)
+        stat = path.stat()
+        fingerprint.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
+        for row in _rows_of_clip(clip, path, num_frames, data_dir / "texts" / f"{clip}.txt", skeleton.fps):
+            if min_frames <= row.end - row.start <= max_frames:
+                rows.append(row)
+            else:
+                dropped += 1
+    if mirror:
+        known = set(clips)
+        rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.id, known)]
+    repeats = dict(repeats or {})
+    if not all(isinstance(times, int) and times >= 1 for times in repeats.values()):
+        raise ValueError(f"repeats must give whole numbers from 1 on; got {repeats}.")
+    if not all(speed > 0 for speed in speeds):
+        raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
+    rows = [
+        row if speed == 1 else row._replace(id=f"{row.id}*{speed:g}", speed=float(speed))
+        for speed in speeds
+        for row in rows
+    ]
+    rows = _repeated(rows, repeats)
+    logger.info(
+        "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
+        data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
+    )  # fmt: skip
+    if not rows:
+        raise ValueError(f"No clip of {data_dir / split}.txt is {min_frames} to {max_frames} frames long.")
+    fingerprint.update(repr(rows).encode())
+
+    columns = Features(
+        {
+            "id": Value("string"),
+            "features": Array2D((None, skeleton.feature_size), "float32"),
+            "captions": List(Value("string")),
+            "tokens": List(Value("string")),
+        }
+    )
+    try:
+        dataset = Dataset.from_generator(
+            _generate_rows,
+            features=columns,
+            gen_kwargs={"rows": _Opaque(rows), "skeleton": _Opaque(skeleton)},
+            fingerprint=fingerprint.hexdigest()[:32],
+        )
+    except DatasetGenerationError as error:
+        if isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
+        raise
+    return dataset.with_format("numpy", columns=["features"], output_all_columns=True)
+
+
+def _count_frames(path: Path, skeleton: Skeleton) -> int:
+    """Length of a feature file, read from its header alone."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The clip {path.stem} has no features: {path} is missing; make it from new_joints with "
+            f"`tm2t-hf prepare {path.parent.parent}`."
+        )
+    shape = load_array(path).shape
+    if len(shape) != 2 or shape[1] != skeleton.feature_size:
+        raise ValueError(f"{path} has shape {shape}, but {skeleton.name} needs (frames, {skeleton.feature_size}).")
+    return shape[0]
+
+
+def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float) -> list[_Row]:
+    rows: dict[tuple[float, float], _Row] = {}
+    for line in read_captions(text):
+        tags = (line.start, line.end)
+        if tags not in rows:
+            if line.whole_clip:
+                row_id, start, end = clip, 0, num_frames
+            else:
+                row_id = f"{clip}@{line.start:g}-{line.end:g}"
+                start, end = (min(max(int(tag * fps), 0), num_frames) for tag in tags)
+            rows[tags] = _Row(row_id, str(path), start, end, False, [], [])
+        rows[tags].captions.append(line.caption)
+        rows[tags].tokens.append(line.tokens)
+    return list(rows.values())
+
+
+def _mirror_row(row: _Row) -> _Row:
+    return row._replace(
+        id=f"M{row.id}",
+        mirrored=True,
+        captions=[mirror_caption(caption) for caption in row.captions],
+        tokens=[mirror_caption(tokens) for tokens in row.tokens],
+    )
+
+
+def _repeated(rows: list[_Row], repeats: Mapping[str, int]) -> list[_Row]:
+    """The rows, and further ones of the clips whose names match: as many as the largest matching number says."""
+    unmatched = dict(repeats)
+    further = []
+    for row in rows:
+        matching = [pattern for pattern in repeats if fnmatchcase(Path(row.path).stem, pattern)]
+        for pattern in matching:
+            unmatched.pop(pattern, None)
+        times = max((repeats[pattern] for pattern in matching), default=1)
+        further += [row._replace(id=f"{row.id}#{time}") for time in range(2, times + 1)]
+    if unmatched:
+        raise ValueError(f"repeats names {', '.join(unmatched)}, which no clip's name matches.")
+    return rows + further
+
+
+def _has_mirror_image(row_id: str, clips: set[str]) -> bool:
+    clip = row_id.split("@")[0]
+    return f"M{clip}" in clips or (clip.startswith("M") and clip[1:] in clips)
+
+
+@dataclass(frozen=True)
+class _Opaque:
+    """Keeps `from_generator` from looking into (and splitting) an argument: lists there mean shards."""
+
+    value: Any
+
+
+def _generate_rows(rows: _Opaque, skeleton: _Opaque):
+    for row in rows.value:
+        features = load_array(row.path)[row.start : row.end].astype(np.float32)
+        if not np.isfinite(features).all():
+            raise ValueError(f"{row.path} holds NaN or infinite features.")
+        if row.mirrored or row.speed != 1:
+            features = varied_motion(features, skeleton.value, row.mirrored, row.speed)
+        yield {"id": row.id, "features": features, "captions": row.captions, "tokens": row.tokens}
+
+
+def varied_motion(features: np.ndarray, skeleton: Skeleton, mirror: bool = False, speed: float = 1.0) -> np.ndarray:
+    """Unnormalised features (frames, feature_size) mirrored left to right, or at another speed (2 is twice as fast).
+
+    Goes through the joints, so that rotations, velocities and contacts are those of the varied motion, which is one
+    frame shorter than it would be.
+    """
+    joints = features_to_joints(features, skeleton.num_joints)
+    joints = mirror_joints(joints, skeleton) if mirror else joints
+    return joints_to_features(resample(joints, speed, 1.0), skeleton).astype(np.float32)

@@ -1,0 +1,111 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Files that are written whole or not at all, and arrays that are read without trusting the file."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from .motion import check_statistics
+from .skeletons import HUMANML3D, Skeleton
+
+
+@contextmanager
+def written_beside(path: str | PathLike) -> Iterator[Path]:
+    """Write to a temporary path next to `path`, which moves into place when the block ends without an error.
+
+    Readers therefore see the old content or the new one, never half of it, and an error leaves nothing behind. The
+    block may make a file or a folder; a folder that is already there is replaced as a whole.
+
+    Args:
+        path: the file or folder to make; its parent folder must exist.
+
+    Yields:
+        The temporary path, whose name ends in `.part` and is used by no other process. Nothing is there yet.
+    """
+    path = Path(path)
+    part, old = (path.with_name(f".{path.name}.{secrets.token_hex(4)}.{kind}") for kind in ("part", "old.part"))
+    try:
+        yield part
+        if part.is_dir() and path.is_dir():
+            os.replace(path, old)  # a folder cannot be replaced in one step
+        os.replace(part, path)
+    finally:
+        for leftover in (part, old):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+
+def save_array(path: str | PathLike, array: np.ndarray) -> None:
+    """Write a `.npy` file whole or not at all."""
+    with written_beside(path) as part, open(part, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def load_array(path: str | PathLike) -> np.ndarray:
+    """The array in a `.npy` file, mapped into memory rather than read; nothing is unpickled.
+
+    Returns:
+        A read-only array of integers or floats.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a whole `.npy` file of numbers. Both name the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with open(path, "rb") as file:
+            is_archive = file.read(2) == b"PK"
+        # Unlike `numpy.load`, this reads nothing but the header and checks it against the length of the file, and a
+        # hostile file can raise anything.
+        array = None if is_archive else np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:
+        reason = _in_one_line(error)
+        raise ValueError(
+            f"{path} is not a whole .npy file of numbers ({reason}); write it with numpy.save(path, array)."
+        ) from error
+    if is_archive:
+        raise ValueError(f"{path} is an archive of arrays (.npz); save one array with numpy.save(path, array).")
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{path} holds {array.dtype}, not real numbers; write them with numpy.save(path, array).")
+    return array
+
+
+def load_statistics(
+    data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D, names: tuple[str, str] = ("Mean.npy", "Std.npy")
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read the mean and the standard deviation of a folder: two float32 arrays (feature_size,).
+
+    Args:
+        data_dir: the folder.
+        skeleton: what the features belong to.
+        names: the two files.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+        ValueError: it is no array of numbers, has another size, NaN, or a standard deviation that is not positive.
+    """
+    paths = [Path(data_dir) / name for name in names]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: make it with `tm2t-hf prepare {data_dir}`.")
+    mean, std = (load_array(path).astype(np.float32) for path in paths)
+    check_statistics(mean, std, skeleton, names=tuple(map(str, paths)))
+    return mean, std
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+__all__ = ["load_array", "load_statistics", "save_array", "written_beside"]

@@ -1,0 +1,79 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The motion vocabulary: the K codes of a codebook, then `<bom>` K, `<eom>` K + 1 and `<pad>` K + 2.
+
+The order is that of the paper's code. This is the only place that knows it: configurations take their special ids from
+`MotionVocabularyMixin`, and everything else asks a configuration or a `MotionTokenizer`.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BOM_TOKEN, EOM_TOKEN, PAD_TOKEN = SPECIAL_TOKENS = ("<bom>", "<eom>", "<pad>")
+
+
+class MotionVocabularyMixin:
+    """The special ids and the size of the motion vocabulary, for a configuration that has a `codebook_size` K."""
+
+    codebook_size: int
+
+    @property
+    def bom_id(self) -> int:
+        """Motion id of `<bom>`, the beginning of a motion."""
+        return self.codebook_size + SPECIAL_TOKENS.index(BOM_TOKEN)
+
+    @property
+    def eom_id(self) -> int:
+        """Motion id of `<eom>`, the end of a motion."""
+        return self.codebook_size + SPECIAL_TOKENS.index(EOM_TOKEN)
+
+    @property
+    def pad_id(self) -> int:
+        """Motion id of `<pad>`."""
+        return self.codebook_size + SPECIAL_TOKENS.index(PAD_TOKEN)
+
+    @property
+    def motion_vocab_size(self) -> int:
+        """Number of motion ids: the codes and the special ids."""
+        return self.codebook_size + len(SPECIAL_TOKENS)
+
+
+def codes_to_ids(codes: Tensor, attention_mask: Tensor | None, config: MotionVocabularyMixin) -> tuple[Tensor, Tensor]:
+    """Motion ids `<bom> codes <eom> <pad> ...` of padded codes.
+
+    Args:
+        codes: `(batch, tokens)`.
+        attention_mask: `(batch, tokens)`, 1 for codes and 0 for the padding behind them; None when there is none.
+        config: tells the special ids.
+
+    Returns:
+        ids and attention mask, both `(batch, tokens + 2)` int64.
+    """
+    if attention_mask is None:
+        attention_mask = torch.ones_like(codes)
+    lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
+    places = torch.arange(codes.shape[1] + 2, device=codes.device)
+    ids = F.pad(codes, (1, 1))
+    ids = ids.masked_fill(places == 0, config.bom_id)
+    ids = ids.masked_fill(places == lengths + 1, config.eom_id)
+    ids = ids.masked_fill(places > lengths + 1, config.pad_id)
+    return ids, (places <= lengths + 1).long()
+
+
+def ids_to_codes(ids: Tensor, config: MotionVocabularyMixin) -> list[Tensor]:
+    """The codes of each row of motion ids (batch, length): special ids left out, ended at the first `<eom>`."""
+    before_end = (ids == config.eom_id).cumsum(-1) == 0
+    keep = before_end & (ids < config.codebook_size) & (ids >= 0)
+    return [row[kept] for row, kept in zip(ids, keep, strict=True)]
+
+
+__all__ = [
+    "BOM_TOKEN",
+    "EOM_TOKEN",
+    "PAD_TOKEN",
+    "SPECIAL_TOKENS",
+    "MotionVocabularyMixin",
+    "codes_to_ids",
+    "ids_to_codes",
+]
