@@ -24,6 +24,7 @@ UNCHANGED = 127  # in a GIF's palette: the color that lets the frame before show
 SUPERSAMPLING = 2  # drawn at this multiple of the size and reduced, which smooths every edge
 TALLEST_FPS = 50  # viewers slow GIFs of shorter frame times down
 FLOOR_METRES = 5.0  # the floor ends this far from what the camera looks at
+NEAREST = 0.4  # metres before the camera where the floor's lines end
 FOLLOW_METRES = 3.0  # a path that reaches further is followed by the camera
 LIMB_RADIUS, TIP_RADIUS, HEAD_RADIUS = 0.055, 0.032, 0.105  # metres
 CAP_CORNERS = 9  # of the half circle that ends a limb
@@ -122,23 +123,21 @@ def draw_motion(
             words.draw(ground)
         image = ground.copy()
         words.draw_time(image, index / fps)
-        _draw_parts(image, parts, index)
+        for part in parts:
+            _draw_part(image, part, index)
         frames.append(image)
     return frames
 
 
-def _draw_parts(image, parts: tuple, frame: int) -> None:
-    """Draw into the box that holds all parts, enlarged; reduced again, edges are smooth."""
+def _draw_part(image, part, frame: int) -> None:
+    """Draw into the box that holds the part, enlarged; reduced again, its edges are smooth."""
     pillow = _pillow()
-    boxes = np.concatenate([part.box(frame) for part in parts])
-    left, top, right, bottom = box = _pixels_of(boxes.min(axis=0), boxes.max(axis=0), image.width)
+    left, top, right, bottom = box = _pixels_of(*part.box(frame), image.width)
     if left == right or top == bottom:
         return
     size = (right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING
     large = image.crop(box).resize(size, pillow.Image.Resampling.NEAREST)
-    draw = pillow.ImageDraw.Draw(large)
-    for part in parts:
-        part.draw(draw, frame, np.array([left, top]) * SUPERSAMPLING)
+    part.draw(pillow.ImageDraw.Draw(large), frame, np.array([left, top]) * SUPERSAMPLING)
     image.paste(large.reduce(SUPERSAMPLING), (left, top))
 
 
@@ -194,7 +193,7 @@ class _Camera:
         target = self.targets[frame]
         points = points - (target[:, None] if isinstance(frame, slice) else target)
         depth = self.distance - points @ self.toward
-        scale = np.where(depth > 0.2, self.focal / np.maximum(depth, 0.2), 0)
+        scale = np.where(depth > NEAREST / 2, self.focal / np.maximum(depth, NEAREST / 2), 0)
         x, y = points @ self.right, points @ self.up
         return self.center + np.stack([x * scale, -y * scale], axis=-1), scale
 
@@ -244,22 +243,34 @@ class _Floor:
         pillow = _pillow()
         mask = pillow.Image.new("L", (self.size * SUPERSAMPLING, (self.size - self.top) * SUPERSAMPLING))
         draw = pillow.ImageDraw.Draw(mask)
-        middle = np.round(self.camera.targets[frame][[0, 2]] * 2) / 2
-        lines = np.arange(-FLOOR_METRES, FLOOR_METRES + 0.01, 0.5)
-        for axis in (0, 1):
-            points = np.zeros((len(lines), len(lines), 3))  # (line, place along it, x y z)
-            points[..., 2 * axis] = lines[:, None] + middle[axis]
-            points[..., 2 - 2 * axis] = lines + middle[1 - axis]
-            pixels, scale = self.camera.project(points, frame)
-            pixels[..., 1] -= self.top * SUPERSAMPLING
-            for line, ahead in zip(pixels, scale > 0, strict=True):
-                if ahead.sum() > 1:
-                    draw.line([*line[ahead][0], *line[ahead][-1]], fill=255, width=2)
+        for line in self._lines(frame).tolist():
+            draw.line(line, fill=255, width=2)
         mask = pillow.ImageChops.multiply(mask.reduce(SUPERSAMPLING), self.strength)
         mask.putpalette(self.palette)
         picture = pillow.Image.new("RGB", (self.size, self.size), BACKGROUND)
         picture.paste(mask.convert("RGB"), (0, self.top))
         return picture
+
+    def _lines(self, frame: int) -> np.ndarray:
+        """(lines, 4) supersampled pixels: x and y of both ends, cut off where the floor has faded or is too near."""
+        camera = self.camera
+        target = camera.targets[frame]
+        middle = np.round(target * 2) / 2
+        places = np.arange(-FLOOR_METRES, FLOOR_METRES + 0.01, 0.5)
+        ends = np.zeros((2, len(places), 2, 3))  # (x or z, line, end, x y z)
+        for lines, across, along in zip(ends, (0, 2), (2, 0), strict=True):
+            lines[..., across] = (places + middle[across])[:, None]
+            to_target = lines[:, 0, across] - target[across]
+            reach = np.sqrt(np.maximum((1.1 * FLOOR_METRES) ** 2 - to_target**2, 0))
+            low, high = middle[along] + places[[0, -1]]
+            lines[..., along] = np.clip(target[along] + reach[:, None] * [-1, 1], low, high)
+        ends = ends.reshape(-1, 2, 3)
+        # Where a line passes the camera, it ends just before.
+        depth = camera.distance - (ends - target) @ camera.toward  # (lines, end)
+        ends, depth = ends[(depth > NEAREST).any(axis=1)], depth[(depth > NEAREST).any(axis=1)]
+        cut = np.clip((depth - NEAREST) / (depth - depth[:, ::-1] + 1e-9), 0, 1) * (depth < NEAREST)
+        ends = ends + cut[..., None] * (ends[:, ::-1] - ends)
+        return camera.project(ends, frame)[0].reshape(-1, 4) - [0, self.top * SUPERSAMPLING] * 2
 
 
 class _RootPath:
