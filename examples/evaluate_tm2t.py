@@ -76,9 +76,7 @@ class Arguments:
     split: str = field(default="test", metadata={"help": "Name of the split file."})
     labels: str | None = field(
         default=None,
-        metadata={
-            "help": "Folder in examples/ with labels.py and judge.py, which know actions and styles."
-        },
+        metadata={"help": "Folder in examples/ with labels.py and judge.py, which know actions and styles."},
     )
     protocol: Literal["tm2t-v1"] = field(default="tm2t-v1", metadata={"help": "What docs/evaluation.md writes down."})
     replications: int = field(default=PROTOCOL["replications"], metadata={"help": "How often everything is drawn."})

@@ -62,7 +62,7 @@ def load_array(path: str | PathLike) -> np.ndarray:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(f"{path} is missing.")
     try:
         with open(path, "rb") as file:
             is_archive = file.read(2) == b"PK"
@@ -84,7 +84,7 @@ def load_array(path: str | PathLike) -> np.ndarray:
 def load_statistics(
     data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D, names: tuple[str, str] = ("Mean.npy", "Std.npy")
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read the mean and the standard deviation of a folder: two float32 arrays (feature_size,).
+    """Read the mean and the standard deviation in a folder: two float32 arrays (feature_size,).
 
     Args:
         data_dir: the folder.
@@ -98,7 +98,7 @@ def load_statistics(
     paths = [Path(data_dir) / name for name in names]
     for path in paths:
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: make it with `tm2t-hf prepare {data_dir}`.")
+            raise FileNotFoundError(f"{path} is missing; `tm2t-hf prepare` makes it from the joints of a data folder.")
     mean, std = (load_array(path).astype(np.float32) for path in paths)
     check_statistics(mean, std, skeleton, names=tuple(map(str, paths)))
     return mean, std

@@ -103,9 +103,9 @@ class Skeleton:
             )
         if len(joints) == 0:
             return "has no frames"
-        finite = torch.isfinite(torch.as_tensor(joints)).flatten(1).all(1)  # (frames,)
+        finite = (abs(joints) < math.inf).reshape(len(joints), -1).all(1)  # (frames,)
         if not finite.all():
-            frame = int(finite.int().argmin())
+            frame = finite.tolist().index(False)
             return f"holds NaN or infinite values, first in frame {frame}; repair or cut those frames"
         return None
 

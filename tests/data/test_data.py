@@ -3,7 +3,6 @@
 """The HumanML3D layout as a dataset: rows, sub-clips, mirroring, caches, crops, tokens, collators, and bad folders."""
 
 from collections import Counter
-from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -28,8 +27,10 @@ from tm2t_hf.data import (
     tokenize_motions,
     varied_motion,
 )
+from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.modeling_motion_vq import MotionVQModel
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints, joints_to_features, mirror_joints
+from tm2t_hf.tokenization_motion import MotionTokenizer
 from tm2t_hf.tokenization_text import train_text_tokenizer
 from tm2t_hf.toy import make_toy_clip
 
@@ -69,7 +70,7 @@ def folder(tmp_path):
 @pytest.fixture
 def extractor():
     size = HUMANML3D.feature_size
-    return SimpleNamespace(mean=np.full(size, 0.5), std=np.full(size, 2.0), unit_length=4)
+    return MotionFeatureExtractor(HUMANML3D, mean=np.full(size, 0.5), std=np.full(size, 2.0))
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_skeleton_gives_the_feature_size_and_the_frame_rate(tmp_path):
 def test_cache_follows_the_folder(folder, monkeypatch):
     first = load_motion_dataset(folder, "train")
     with monkeypatch.context() as context:  # unchanged: nothing is generated again
-        context.setattr("tm2t_hf.data._generate_rows", lambda rows, skeleton: pytest.fail("made again"))
+        context.setattr("tm2t_hf.data.dataset._generate_rows", lambda rows, skeleton: pytest.fail("made again"))
         assert load_motion_dataset(folder, "train")._fingerprint == first._fingerprint
     write_clip(folder, "a", noise(44), "someone bows#someone/PRON bow/VERB#0#0\n")
     row = load_motion_dataset(folder, "train")[0]
@@ -299,7 +300,7 @@ def test_codes_are_computed_once_per_data_and_vq(folder, vq, extractor, monkeypa
         next(vq.parameters()).add_(0.5)
     tokenize_motions(dataset, vq, extractor)
     assert len(calls) == 2
-    extractor.mean = extractor.mean + 1
+    extractor.mean = [value + 1 for value in extractor.mean]
     tokenize_motions(dataset, vq, extractor)
     assert len(calls) == 3
 
@@ -349,26 +350,26 @@ def translation_rows():
 def test_translation_batches(translation_rows):
     tokenizer = train_text_tokenizer([caption for row in translation_rows for caption in row["captions"]], 300)
     first, second = (tokenizer(row["captions"][0])["input_ids"] for row in translation_rows)
-    to_text = TranslationCollator(tokenizer, codebook_size=10, direction="m2t", random=False)(translation_rows)
+    to_text = TranslationCollator(tokenizer, MotionTokenizer(10), direction="m2t", random=False)(translation_rows)
     assert to_text["input_ids"].tolist() == [[10, 1, 2, 3, 4, 11], [10, 9, 9, 11, 12, 12]]
     assert to_text["attention_mask"].tolist() == [[1] * 6, [1] * 4 + [0] * 2]
     length = max(len(first), len(second)) - 1
     assert to_text["labels"].tolist() == [ids[1:] + [-100] * (length + 1 - len(ids)) for ids in (first, second)]
     assert to_text["labels"][0, len(first) - 2] == tokenizer.eos_token_id
 
-    to_motion = TranslationCollator(tokenizer, codebook_size=10, direction="t2m", random=False)(translation_rows)
+    to_motion = TranslationCollator(tokenizer, MotionTokenizer(10), direction="t2m", random=False)(translation_rows)
     assert to_motion["labels"].tolist() == [[1, 2, 3, 4, 11], [9, 9, 11, -100, -100]]
     assert to_motion["input_ids"][1, : len(second)].tolist() == second
     assert to_motion["attention_mask"].sum(1).tolist() == [len(first), len(second)]
 
-    cut = TranslationCollator(tokenizer, 10, "t2m", random=False, max_text_length=5)(translation_rows)
+    cut = TranslationCollator(tokenizer, MotionTokenizer(10), "t2m", random=False, max_text_length=5)(translation_rows)
     assert cut["input_ids"].shape[1] == 5
     assert cut["input_ids"][0, -1] == tokenizer.eos_token_id
 
 
 def test_translation_draws_captions_sequences_and_ends(translation_rows):
     tokenizer = train_text_tokenizer([caption for row in translation_rows for caption in row["captions"]], 300)
-    collator = TranslationCollator(tokenizer, codebook_size=10, direction="m2t", seed=1)
+    collator = TranslationCollator(tokenizer, MotionTokenizer(10), direction="m2t", seed=1)
     sources, targets = [], []
     for epoch in range(600):
         collator.epoch = epoch
@@ -385,7 +386,7 @@ def test_translation_draws_captions_sequences_and_ends(translation_rows):
 
 def test_unknown_direction():
     with pytest.raises(ValueError, match="direction is 't2t', but has to be 'm2t' or 't2m'"):
-        TranslationCollator(None, 10, "t2t")
+        TranslationCollator(None, None, "t2t")
 
 
 # --------------------------------------------------------------------------------------------------------- bad input
@@ -440,15 +441,15 @@ def test_bad_clips(folder):
 
 def test_statistics(tmp_path):
     np.save(tmp_path / "Mean.npy", np.zeros(263))
-    with pytest.raises(FileNotFoundError, match="Std.npy is missing: make it with `tm2t-hf prepare"):
+    with pytest.raises(FileNotFoundError, match="Std.npy is missing; `tm2t-hf prepare` makes it"):
         load_statistics(tmp_path)
     np.save(tmp_path / "Std.npy", np.ones(263))
     mean, std = load_statistics(tmp_path)
     assert mean.dtype == std.dtype == np.float32
     np.save(tmp_path / "Std.npy", np.zeros(263))
-    with pytest.raises(ValueError, match="Std.npy holds values no statistic can have"):
+    with pytest.raises(ValueError, match="Std.npy holds a deviation of 0"):
         load_statistics(tmp_path)
-    with pytest.raises(ValueError, match=r"Mean.npy has shape \(263,\), but kit has 251 features"):
+    with pytest.raises(ValueError, match=r"Mean.npy has shape \(263,\), but the kit skeleton has 251 features"):
         load_statistics(tmp_path, KIT)
 
 
@@ -471,7 +472,7 @@ def test_random_crops_of_translations():
     tokenizer = train_text_tokenizer(["a person walks"], 300)
     codes = list(range(20))
     rows = [{"id": str(i), "captions": ["a person walks"], "tokens": [""], "codes": [codes]} for i in range(400)]
-    collator = TranslationCollator(tokenizer, codebook_size=20, direction="m2t", shortest_crop=0.5)
+    collator = TranslationCollator(tokenizer, MotionTokenizer(20), direction="m2t", shortest_crop=0.5)
     batch = collator(rows)
     crops = [
         ids[mask == 1][1:-1].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
@@ -480,10 +481,10 @@ def test_random_crops_of_translations():
     lengths = np.array([len(crop) for crop in crops])
     assert lengths.min() == 10 and 0.4 < np.mean(lengths >= 19) < 0.7
     assert {crop[0] for crop in crops if len(crop) <= 12} >= set(range(9)), "from anywhere"
-    whole = TranslationCollator(tokenizer, codebook_size=20, direction="m2t", shortest_crop=0.5, random=False)(rows)
+    whole = TranslationCollator(tokenizer, MotionTokenizer(20), direction="m2t", shortest_crop=0.5, random=False)(rows)
     assert whole["attention_mask"].sum(1).unique().tolist() == [22]
     with pytest.raises(ValueError, match="shortest_crop is 0, but has to be above 0 and at most 1"):
-        TranslationCollator(tokenizer, codebook_size=20, direction="m2t", shortest_crop=0)
+        TranslationCollator(tokenizer, MotionTokenizer(20), direction="m2t", shortest_crop=0)
 
 
 def test_speeds_add_rows_of_other_lengths(folder):

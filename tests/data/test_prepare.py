@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Preparing a folder (resumed, copied, retargeted), and all that `check` finds wrong with one."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,7 @@ def test_interrupted_run_goes_on(folder, monkeypatch):
         return joints_to_features(joints, skeleton)
 
     with monkeypatch.context() as context:
-        context.setattr("tm2t_hf.prepare.joints_to_features", dies_at_the_third)
+        context.setattr(sys.modules["tm2t_hf.data.prepare"], "joints_to_features", dies_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             prepare(folder)
     assert sorted(path.name for path in (folder / "new_joint_vecs").iterdir()) == ["a.npy", "b.npy"]
@@ -106,13 +108,16 @@ def test_unusable_folders(folder, tmp_path):
         prepare(folder, train_split="dev")
     with pytest.raises(FileNotFoundError, match="e.npy is missing"):
         prepare(folder, tmp_path / "out", retarget_to="e")
-    with pytest.raises(ValueError, match=r"a.npy has shape \(\d+, 22, 3\), but kit needs \(frames, 21, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"a.npy has shape \(\d+, 22, 3\), but joints of the kit .* \(frames, 21, 3\)",
+    ):
         prepare(folder, skeleton=KIT)
     np.save(folder / "new_joints" / "c.npy", np.full((30, 22, 3), np.nan))
-    with pytest.raises(ValueError, match="c.npy holds NaN or infinite joints"):
+    with pytest.raises(ValueError, match="c.npy holds NaN or infinite values"):
         prepare(folder)
     np.save(folder / "new_joints" / "c.npy", np.zeros((1, 22, 3)))
-    with pytest.raises(ValueError, match="c.npy has 1 frames, but features need two"):
+    with pytest.raises(ValueError, match="c.npy has 1 frame, but features need two"):
         prepare(folder)
     (folder / "new_joints" / "b.npy").unlink()
     with pytest.raises(FileNotFoundError, match="b.npy is missing, but train.txt names it"):
@@ -149,7 +154,7 @@ def test_check_says_everything_at_once(folder):
         "No text file: b, z.",
         "start and end tags name no part of the clip: c.",
         "A text file that is not UTF-8: d.",
-        "Mean.npy has shape (251,), but humanml3d has 263 features.",
+        "Mean.npy has shape (251,), but the humanml3d skeleton has 263 features",
     ]
     for sentence in expected:
         assert sum(sentence in problem for problem in problems) == 1, (sentence, problems)

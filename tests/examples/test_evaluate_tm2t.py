@@ -102,10 +102,11 @@ def evaluate(folder, tmp_path, monkeypatch):
 
     def run(*models, output_dir=tmp_path, **flags):
         command = ["evaluate_tm2t.py", "--data_dir", str(folder / "data"), "--output_dir", str(output_dir)]
+        flags = {"labels": "bandai_namco"} | flags
         for name in models:
             command += [f"--{name}", str(folder / name)]
         for name, value in flags.items():
-            command += [f"--{name}", str(value)]
+            command += [f"--{name}", str(value)] if value is not None else []
         monkeypatch.setattr(sys, "argv", command)
         script.main()
         return json.loads((output_dir / "report.json").read_text())
@@ -297,7 +298,11 @@ def test_clips_without_labels_are_not_judged(evaluate, folder, tmp_path):
     for part, suffix in (("new_joint_vecs", "npy"), ("texts", "txt")):
         (data / part / f"000001.{suffix}").write_bytes((data / part / f"bn2_walk_normal_000.{suffix}").read_bytes())
     (data / "unnamed.txt").write_text("000001\n")
-    report = evaluate("m2t", split="unnamed")
+    with pytest.raises(SystemExit, match="--labels bandai_namco does not fit .*'000001' is no Bandai-Namco clip id"):
+        evaluate("m2t", split="unnamed")
+    with pytest.raises(SystemExit, match="--labels nothing: there is no .*nothing/labels.py"):
+        evaluate("m2t", split="unnamed", labels="nothing")
+    report = evaluate("m2t", split="unnamed", labels=None)
     assert report["judge"] == {} and "action" not in report["captions"]["motion to text"]
     assert not list(tmp_path.glob("*.png"))
 

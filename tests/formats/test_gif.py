@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tm2t_hf.formats import gif
-from tm2t_hf.formats import save_gif, save_motion
+from tm2t_hf.formats import gif, save_gif, save_motion
 from tm2t_hf.formats.gif import BACKGROUND, LEFT, RIGHT, draw_motion
 from tm2t_hf.motion import HUMANML3D, KIT
 
@@ -130,9 +129,9 @@ def test_a_figure_shrunk_to_a_point_is_drawn():
 @pytest.mark.parametrize(
     ("joints", "message"),
     [
-        (np.zeros((3, 21, 3)), r"joints has shape \(3, 21, 3\); the skeleton humanml3d .* \(frames, 22, 3\)"),
-        (np.zeros((0, 22, 3)), "joints has 0 frames"),
-        (np.full((2, 22, 3), np.nan), "joints holds NaN or infinite values"),
+        (np.zeros((3, 21, 3)), r"`joints` has shape \(3, 21, 3\), but joints of the humanml3d .* \(frames, 22, 3\)"),
+        (np.zeros((0, 22, 3)), "`joints` has no frames"),
+        (np.full((2, 22, 3), np.nan), "`joints` holds NaN or infinite values"),
     ],
 )
 def test_bad_joints_are_named(joints, message, tmp_path):
