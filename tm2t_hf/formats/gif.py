@@ -6,6 +6,7 @@ Left limbs are blue, right limbs orange, spine and head dark. The floor has a li
 and the path of its root. The camera stands still, or moves along with a figure that travels far, without ever turning.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 
@@ -60,19 +61,9 @@ def save_gif(
     stride = int(np.ceil(fps / TALLEST_FPS))
     frames = draw_motion(joints[::stride], fps / stride, title, skeleton, size)
     ends = np.round(np.arange(len(frames) + 1) * stride * 100 / fps).astype(int)  # hundredths of a second
-    frames = _only_changes(_with_one_palette(frames))
-    with written_beside(path) as part:
-        frames[0].save(
-            part,
-            format="GIF",
-            save_all=True,
-            append_images=frames[1:],
-            loop=0,
-            duration=[int(10 * hundredths) for hundredths in np.diff(ends)],
-            transparency=UNCHANGED,
-            disposal=1,  # each frame is drawn over the one before
-            optimize=False,  # Pillow would search each frame for what `_only_changes` knows already
-        )
+    with written_beside(path) as part, open(part, "wb") as file:
+        for block in _gif_blocks(_with_one_palette(frames), np.diff(ends) * 10):
+            file.write(block)
 
 
 def _with_one_palette(frames: list) -> list:
@@ -83,23 +74,43 @@ def _with_one_palette(frames: list) -> list:
     sheet = pillow.Image.new("RGB", (width * len(samples), height))
     for index, frame in enumerate(samples):
         sheet.paste(frame, (index * width, 0))
-    half = sheet.resize((sheet.width // 2, height // 2), pillow.Image.Resampling.NEAREST)  # names the same colors
+    half = sheet.resize((sheet.width // 2, height // 2), pillow.Image.Resampling.NEAREST)  # holds the same colors
     palette = half.quantize(UNCHANGED, dither=0)
     return [frame.quantize(palette=palette, dither=0) for frame in frames]
 
 
-def _only_changes(frames: list) -> list:
-    """Pixels that stay as they were in the frame before become transparent, which compresses well."""
-    pillow, palette = _pillow(), frames[0].getpalette()[: 3 * UNCHANGED]
-    palette += [0] * (3 * UNCHANGED - len(palette)) + [255, 0, 255]
-    images = [frames[0].copy()]
-    for before, after in zip(frames, frames[1:], strict=False):
-        same = pillow.ImageChops.subtract_modulo(after, before).point([255] + [0] * 255, "1")
-        images.append(after.copy())
-        images[-1].paste(UNCHANGED, mask=same)
-    for image in images:
-        image.putpalette(palette)
-    return images
+def _gif_blocks(frames: list, durations: np.ndarray) -> Iterator[bytes]:
+    """The bytes of a GIF in which each frame holds only the box that changes, and the palette is there once.
+
+    `Image.save` writes the same, but searches every frame again for the colors that it uses and gives it a palette.
+
+    Args:
+        frames: images of one palette of at most `UNCHANGED` colors.
+        durations: milliseconds for each.
+    """
+    pillow = _pillow()
+    first = frames[0].copy()
+    colors = first.getpalette()[: 3 * UNCHANGED]
+    first.putpalette(colors + [0] * (3 * (UNCHANGED + 1) - len(colors)))
+    yield from pillow.GifImagePlugin.getheader(first, info={"loop": 0})[0]
+    box, changed, duration = (0, 0, *first.size), first, durations[0]
+    for before, after, milliseconds in zip(frames, frames[1:], durations[1:], strict=False):
+        difference = pillow.ImageChops.subtract_modulo(after, before)
+        if difference.getbbox() is None:
+            duration += milliseconds
+            continue
+        yield from _frame_blocks(changed, box, duration)
+        box, duration = difference.getbbox(), milliseconds
+        changed = after.crop(box)
+        changed.paste(UNCHANGED, mask=difference.crop(box).point([255] + [0] * 255, "1"))  # compresses well
+    yield from _frame_blocks(changed, box, duration)
+    yield b";"
+
+
+def _frame_blocks(image, box: tuple[int, int, int, int], milliseconds: int) -> list[bytes]:
+    return _pillow().GifImagePlugin.getdata(
+        image, box[:2], duration=int(milliseconds), transparency=UNCHANGED, disposal=1
+    )
 
 
 def draw_motion(
@@ -432,7 +443,7 @@ class _Words:
         return self._mask(box, lambda draw, origin: draw.ellipse((box - origin).ravel().tolist(), fill=255))
 
     def _mask(self, box: np.ndarray, paint) -> tuple[tuple[int, int], object]:
-        """What `paint(draw, origin)` draws into a box of supersampled pixels: its corner in the picture, and a mask."""
+        """What `paint(draw, origin)` draws into a box of supersampled pixels: its corner in the picture and a mask."""
         pillow = _pillow()
         left, top, right, bottom = _pixels_of(*box, self.size)
         mask = pillow.Image.new("L", ((right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING))
@@ -470,6 +481,7 @@ def _check(joints, skeleton: Skeleton) -> np.ndarray:
 
 def _pillow():
     try:
+        import PIL.GifImagePlugin
         import PIL.Image
         import PIL.ImageChops
         import PIL.ImageDraw
