@@ -55,7 +55,7 @@ def save_gif(
         ImportError: without Pillow.
         ValueError: for joints of another shape or skeleton, NaN or infinite values, or no frames.
     """
-    joints = _check(joints, skeleton)
+    joints = checked_joints(joints, skeleton)
     if not fps > 0:
         raise ValueError(f"fps={fps} must be above 0.")
     stride = int(np.ceil(fps / TALLEST_FPS))
@@ -118,8 +118,8 @@ def draw_motion(
 ) -> list:
     """The frames of `save_gif` as Pillow images (RGB, size x size)."""
     pillow = _pillow()
-    joints = _check(joints, skeleton)
-    joints = joints - [0, np.percentile(joints[..., 1].min(axis=1), 5), 0]  # the floor is where the feet mostly are
+    joints = checked_joints(joints, skeleton)
+    joints = joints - [0, floor_height(joints), 0]
     big = size * SUPERSAMPLING
     heading = _wrap(title, pillow.ImageFont.load_default(big // 26), big * 0.92)
     top = big * (0.04 + 0.052 * len(heading))
@@ -174,7 +174,7 @@ class _Camera:
     @classmethod
     def fit(cls, joints: np.ndarray, skeleton: Skeleton, size: int, top: float, bottom: float) -> "_Camera":
         """The nearest camera that keeps every joint of every frame between `top` and `bottom` of the picture."""
-        azimuth, elevation = _view(joints, skeleton), np.radians(14)
+        azimuth, elevation = viewing_azimuth(joints, skeleton), np.radians(14)
         sin, cos = np.sin(azimuth), np.cos(azimuth)
         right = np.array([cos, 0, -sin])
         toward = np.array([sin * np.cos(elevation), np.sin(elevation), cos * np.cos(elevation)])
@@ -222,7 +222,7 @@ class _Camera:
         return np.nan_to_num(np.hypot(seen[..., 0], seen[..., 2]), nan=np.inf)
 
 
-def _view(joints: np.ndarray, skeleton: Skeleton) -> float:
+def viewing_azimuth(joints: np.ndarray, skeleton: Skeleton) -> float:
     """Azimuth of the camera: three quarters from the front, or beside a figure that travels."""
     right_hip, left_hip, right_shoulder, left_shoulder = (joints[:, joint] for joint in skeleton.face_joints)
     across = (left_hip - right_hip + left_shoulder - right_shoulder).mean(axis=0)
@@ -322,7 +322,7 @@ def _line(draw, pixels: np.ndarray, width: int, color) -> None:
         draw.ellipse([*(corner - width / 2), *(corner + width / 2)], fill=color)
 
 
-def _bones(skeleton: Skeleton) -> list[tuple[int, int, float, float, tuple[int, int, int]]]:
+def bones_of(skeleton: Skeleton) -> list[tuple[int, int, float, float, tuple[int, int, int]]]:
     """(parent, joint, radius at each in metres, color): limbs taper towards the tips of their chains."""
     bones = []
     for chain in skeleton.chains:
@@ -341,7 +341,7 @@ class _Figure:
     """
 
     def __init__(self, joints: np.ndarray, skeleton: Skeleton, camera: _Camera):
-        bones = _bones(skeleton)
+        bones = bones_of(skeleton)
         parents, ends = np.array([bone[:2] for bone in bones]).T
         wide, narrow = np.array([bone[2:4] for bone in bones]).T
         every = slice(None)
@@ -472,7 +472,13 @@ def _smooth(path: np.ndarray, width: int) -> np.ndarray:
     return np.stack([np.convolve(column, kernel, mode="valid") for column in padded.T], axis=1)
 
 
-def _check(joints, skeleton: Skeleton) -> np.ndarray:
+def floor_height(joints: np.ndarray) -> float:
+    """Height in metres of the floor under joints (frames, joints, 3): where the feet mostly are."""
+    return float(np.percentile(joints[..., 1].min(axis=1), 5))
+
+
+def checked_joints(joints, skeleton: Skeleton) -> np.ndarray:
+    """Joints (frames, joints, 3) as float64; a ValueError for another shape, no frames, NaN or infinite values."""
     joints = np.asarray(joints, dtype=np.float64)
     if problem := skeleton.problem_with(joints):
         raise ValueError(f"`joints` {problem}.")
