@@ -116,7 +116,7 @@ class Figure {
     });
     if (motion.head) {
       this.head = new Mesh(sphere, materials[2]);
-      this.head.scale.set(0.095, 0.118, 0.102);
+      this.head.scale.set(0.09, 0.112, 0.098);
       this.group.add(this.head);
     }
     this.torso = new Mesh(new BufferGeometry(), new MeshLambertMaterial({ color: style.colors[2], flatShading: true, side: DoubleSide }));
@@ -165,7 +165,7 @@ class Figure {
     const corners = this.motion.torso.map((joint) => this.places[joint]);
     const normal = new Vector3().subVectors(corners[2], corners[0]).cross(new Vector3().subVectors(corners[3], corners[1])).normalize();
     const attribute = this.torso.geometry.attributes.position;
-    for (const [offset, depth] of [[0, 0.055], [4, -0.055]]) {
+    for (const [offset, depth] of [[0, 0.068], [4, -0.068]]) {
       corners.forEach((corner, i) => attribute.setXYZ(offset + i, corner.x + depth * normal.x, corner.y + depth * normal.y, corner.z + depth * normal.z));
     }
     attribute.needsUpdate = true;
@@ -350,8 +350,11 @@ let waiting = false;
 
 function layOut() {
   const shown = main.classList.contains("single") ? 1 : tiles.length;
-  const columns = shown <= 3 ? shown : Math.ceil(Math.sqrt(shown * Math.max(innerWidth / innerHeight / 1.4, 0.8)));
-  main.style.setProperty("--columns", Math.min(columns, shown));
+  // as many columns as make the tiles most nearly square
+  const aspect = (columns) => innerWidth / columns / (Math.max(innerHeight - 180, 200) / Math.ceil(shown / columns));
+  const fromSquare = (columns) => Math.abs(Math.log(aspect(columns)));
+  const choices = Array.from({ length: shown }, (_, index) => index + 1);
+  main.style.setProperty("--columns", choices.reduce((best, columns) => (fromSquare(columns) < fromSquare(best) ? columns : best)));
   renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
   renderer.setSize(innerWidth, innerHeight, false);
   const narrow = innerWidth <= 640;
