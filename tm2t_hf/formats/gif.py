@@ -143,12 +143,13 @@ def draw_motion(
 def _draw_part(image, part, frame: int) -> None:
     """Draw into the box that holds the part, enlarged; reduced again, its edges are smooth."""
     pillow = _pillow()
-    left, top, right, bottom = box = _pixels_of(*part.box(frame), image.width)
+    low, high, draw = part.at(frame)
+    left, top, right, bottom = box = _pixels_of(low, high, image.width)
     if left == right or top == bottom:
         return
     size = (right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING
     large = image.crop(box).resize(size, pillow.Image.Resampling.NEAREST)
-    part.draw(pillow.ImageDraw.Draw(large), frame, np.array([left, top]) * SUPERSAMPLING)
+    draw(pillow.ImageDraw.Draw(large), np.array([left, top]) * SUPERSAMPLING)
     image.paste(large.reduce(SUPERSAMPLING), (left, top))
 
 
@@ -281,7 +282,9 @@ class _Floor:
         ends, depth = ends[(depth > NEAREST).any(axis=1)], depth[(depth > NEAREST).any(axis=1)]
         cut = np.clip((depth - NEAREST) / (depth - depth[:, ::-1] + 1e-9), 0, 1) * (depth < NEAREST)
         ends = ends + cut[..., None] * (ends[:, ::-1] - ends)
-        return camera.project(ends, frame)[0].reshape(-1, 4) - [0, self.top * SUPERSAMPLING] * 2
+        pixels = camera.project(ends, frame)[0]  # (lines, end, 2)
+        seen = (pixels.max(axis=1) > 0) & (pixels.min(axis=1) < self.size * SUPERSAMPLING)
+        return pixels[seen.all(axis=1)].reshape(-1, 4) - [0, self.top * SUPERSAMPLING] * 2
 
 
 class _RootPath:
@@ -296,19 +299,17 @@ class _RootPath:
                 kept.append(frame)
         self.kept = np.array(kept)
 
-    def box(self, frame: int) -> np.ndarray:
-        """(2, 2) supersampled pixels that hold the path."""
-        pixels, scale = self.camera.project(self.points[[*self.kept, frame]], frame)
-        width = 0.025 * scale[-1] + 2
-        return np.stack([pixels.min(axis=0) - width, pixels.max(axis=0) + width])
-
-    def draw(self, draw, frame: int, origin: np.ndarray) -> None:
+    def at(self, frame: int) -> tuple:
+        """Low and high corner (2,) of what is drawn, in supersampled pixels, and the function that draws it."""
         here = np.searchsorted(self.kept, frame)
         pixels, scale = self.camera.project(self.points[[*self.kept[:here], frame, *self.kept[here:]]], frame)
-        pixels = pixels - origin
         width = max(2, round(0.025 * scale[here]))
-        _line(draw, pixels[here:], width, PATH_AHEAD)
-        _line(draw, pixels[: here + 1], width, PATH)
+
+        def draw(draw, origin):
+            _line(draw, pixels[here:] - origin, width, PATH_AHEAD)
+            _line(draw, pixels[: here + 1] - origin, width, PATH)
+
+        return pixels.min(axis=0) - width, pixels.max(axis=0) + width, draw
 
 
 def _line(draw, pixels: np.ndarray, width: int, color) -> None:
@@ -337,7 +338,8 @@ def bones_of(skeleton: Skeleton) -> list[tuple[int, int, float, float, tuple[int
 class _Figure:
     """Shadow, then limbs and head from the farthest to the nearest, each with a thin light edge.
 
-    All frames are projected at once; `shapes` holds outlines of (frames, corners, 2) pixels.
+    All frames are projected at once: `shapes` are outlines (frames, shapes, corners, 2) in supersampled pixels, in the
+    order in which they are drawn, and `colors` has theirs.
     """
 
     def __init__(self, joints: np.ndarray, skeleton: Skeleton, camera: _Camera):
@@ -347,7 +349,7 @@ class _Figure:
         every = slice(None)
 
         pixels, scale = camera.project(joints * [1, 0, 1], every)
-        self.shadow = _capsules(pixels[:, parents], pixels[:, ends], 0.035 * scale[:, parents], 0.035 * scale[:, ends])
+        shadow = _capsules(pixels[:, parents], pixels[:, ends], 0.035 * scale[:, parents], 0.035 * scale[:, ends])
 
         pixels, scale = camera.project(joints, every)
         edge = 0.012 * scale.mean(axis=1, keepdims=True)
@@ -355,7 +357,7 @@ class _Figure:
         radii = wide * scale[:, parents], narrow * scale[:, ends]
         depths = [*scale[:, [parents, ends]].mean(axis=1).T]
         inner, outer = ([*np.moveaxis(_capsules(starts, stops, *(r + e for r in radii)), 1, 0)] for e in (0, edge))
-        self.colors = [bone[4] for bone in bones]
+        colors = [bone[4] for bone in bones]
         if "head" in skeleton.joint_names:
             head = skeleton.joint_names.index("head")
             neck = skeleton.parents[head]
@@ -366,29 +368,33 @@ class _Figure:
             outer.append(_capsules(center, center, HEAD_RADIUS * near + edge, HEAD_RADIUS * near + edge)[:, 0])
             # never behind the neck, whose end would show on the face
             depths.append(np.maximum(near[:, 0], scale[:, [head, neck]].max(axis=1)))
-            self.colors.append(MIDDLE)
+            colors.append(MIDDLE)
         right_hip, left_hip, right_shoulder, left_shoulder = skeleton.face_joints
         torso = [right_hip, left_hip, left_shoulder, right_shoulder]
-        inner.append(pixels[:, torso])
-        outer.append(None)
+        corners = pixels[:, np.resize(torso, shadow.shape[2])]  # as many corners as the others, without an edge
+        inner.append(corners)
+        outer.append(corners)
         depths.append(scale[:, torso].mean(axis=1))
-        self.colors.append(MIDDLE)
-        self.inner, self.outer = inner, outer
-        corners = np.concatenate([self.shadow.reshape(len(joints), -1, 2), *outer[:-1], inner[-1]], axis=1)
-        self.boxes = np.stack([corners.min(axis=1), corners.max(axis=1)], axis=1)  # (frames, low and high, 2)
-        self.order = np.argsort(np.stack(depths, axis=1), axis=1, kind="stable")  # (frames, parts)
 
-    def box(self, frame: int) -> np.ndarray:
-        """(2, 2) supersampled pixels that hold figure and shadow."""
-        return self.boxes[frame]
+        order = np.argsort(np.stack(depths, axis=1), axis=1, kind="stable")  # (frames, parts)
+        parts = np.stack([np.stack(outer, axis=1), np.stack(inner, axis=1)], axis=2)  # (frames, parts, 2, corners, 2)
+        parts = np.take_along_axis(parts, order[:, :, None, None, None], axis=1)
+        self.shapes = np.concatenate([shadow, parts.reshape(len(joints), -1, *parts.shape[3:])], axis=1)
+        pairs = [*((BACKGROUND, color) for color in colors), (MIDDLE, MIDDLE)]
+        self.colors = [
+            [SHADOW] * len(bones) + [color for part in row for color in pairs[part]] for row in order.tolist()
+        ]
 
-    def draw(self, draw, frame: int, origin: np.ndarray) -> None:
-        for outline in (self.shadow[frame] - origin).reshape(len(self.shadow[frame]), -1).tolist():
-            draw.polygon(outline, fill=SHADOW)
-        for part in self.order[frame]:
-            if self.outer[part] is not None:
-                draw.polygon((self.outer[part][frame] - origin).ravel().tolist(), fill=BACKGROUND)
-            draw.polygon((self.inner[part][frame] - origin).ravel().tolist(), fill=self.colors[part])
+    def at(self, frame: int) -> tuple:
+        """Low and high corner (2,) of what is drawn, in supersampled pixels, and the function that draws it."""
+        shapes = self.shapes[frame]
+
+        def draw(draw, origin):
+            outlines = (shapes - origin).reshape(len(shapes), -1).tolist()
+            for outline, color in zip(outlines, self.colors[frame], strict=True):
+                draw.polygon(outline, fill=color)
+
+        return shapes.min(axis=(0, 1)), shapes.max(axis=(0, 1)), draw
 
 
 def _capsules(starts: np.ndarray, ends: np.ndarray, start_radii: np.ndarray, end_radii: np.ndarray) -> np.ndarray:
