@@ -125,7 +125,8 @@ def draw_motion(
     top = big * (0.04 + 0.052 * len(heading))
     camera = _Camera.fit(joints, skeleton, big, top, big * 0.93)
     floor = _Floor(camera, size)
-    parts = _RootPath(joints[:, 0], camera), _Figure(joints, skeleton, camera)
+    paths = (_RootPath(joints[:, 0], camera, walked) for walked in (False, True))
+    parts = [*paths, _Figure(joints, skeleton, camera)]
     words = _Words(heading, (len(joints) - 1) / fps, size)
     frames = []
     for index in range(len(joints)):
@@ -288,10 +289,10 @@ class _Floor:
 
 
 class _RootPath:
-    """The root's path on the floor: walked dark, still ahead light."""
+    """The root's path on the floor: walked dark, still ahead light. Two parts, whose boxes are smaller than one."""
 
-    def __init__(self, root: np.ndarray, camera: _Camera):
-        self.camera = camera
+    def __init__(self, root: np.ndarray, camera: _Camera, walked: bool):
+        self.camera, self.walked = camera, walked
         self.points = root * [1, 0, 1]
         kept = [0]  # frames at least a centimeter apart: what lies between would not be seen
         for frame in range(1, len(root)):
@@ -302,12 +303,12 @@ class _RootPath:
     def at(self, frame: int) -> tuple:
         """Low and high corner (2,) of what is drawn, in supersampled pixels, and the function that draws it."""
         here = np.searchsorted(self.kept, frame)
-        pixels, scale = self.camera.project(self.points[[*self.kept[:here], frame, *self.kept[here:]]], frame)
-        width = max(2, round(0.025 * scale[here]))
+        kept = self.kept[:here] if self.walked else self.kept[here:][::-1]
+        pixels, scale = self.camera.project(self.points[[*kept, frame]], frame)
+        width = max(2, round(0.025 * scale[-1]))
 
         def draw(draw, origin):
-            _line(draw, pixels[here:] - origin, width, PATH_AHEAD)
-            _line(draw, pixels[: here + 1] - origin, width, PATH)
+            _line(draw, pixels - origin, width, PATH if self.walked else PATH_AHEAD)
 
         return pixels.min(axis=0) - width, pixels.max(axis=0) + width, draw
 
@@ -371,7 +372,8 @@ class _Figure:
             colors.append(MIDDLE)
         right_hip, left_hip, right_shoulder, left_shoulder = skeleton.face_joints
         torso = [right_hip, left_hip, left_shoulder, right_shoulder]
-        corners = pixels[:, np.resize(torso, shadow.shape[2])]  # as many corners as the others, without an edge
+        # without an edge, and with as many corners as the others have, the last of them in one place
+        corners = pixels[:, torso + torso[-1:] * (shadow.shape[2] - len(torso))]
         inner.append(corners)
         outer.append(corners)
         depths.append(scale[:, torso].mean(axis=1))
