@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """Clean feet: generated joints smoothed, put on the floor, and with feet that stand where they touch it.
 
-Everything works on joints (frames, joints, 3) in meters, y up, with the ground at y = 0, as the models make them. Bones
-get their median length and keep it.
+Everything works on joints (frames, joints, 3) in meters, y up, with the ground at y = 0, as the models make them.
+Bones get their median length and keep it.
 """
 
 import numpy as np
@@ -58,8 +58,8 @@ def legs(skeleton: Skeleton) -> list[tuple[int, ...]]:
 def foot_contacts(joints: np.ndarray, skeleton: Skeleton, fps: float) -> np.ndarray:
     """Where the left and the right toe are in contact with the ground: (frames, 2) bool.
 
-    A contact holds a slow moment of a low toe and lasts as long as the toe is neither fast nor high (hysteresis), so that
-    neither noise nor a rolling foot breaks it.
+    A contact holds a slow moment of a low toe and lasts as long as the toe is neither fast nor high (hysteresis), so
+    that neither noise nor a rolling foot breaks it.
     """
     toes = joints[:, [leg[-1] for leg in legs(skeleton)]]  # (frames, 2, 3)
     steps = np.linalg.norm(np.diff(toes[..., [0, 2]], axis=0), axis=-1) * fps  # (frames - 1, 2)
