@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from transformers import Pipeline, pipeline, set_seed
 
 from .files import written_beside
-from .formats import MOTION_SUFFIXES, save_motion
+from .formats import save_motion
 from .formats.page import PageMotion, save_page
 from .pipelines import shipped_checkpoint
 
@@ -64,7 +64,7 @@ def quickstart(
     ]
     shown = []
     for prompt, motion, caption in zip(PROMPTS, tqdm(motions, desc="Drawing", unit="motion"), captions, strict=True):
-        for suffix in MOTION_SUFFIXES:
+        for suffix in (".npy", ".gif"):
             path = output_dir / (re.sub(r"\W+", "-", prompt) + suffix)
             save_motion(motion["joints"], path, motion["fps"], prompt)
         shown.append((prompt, caption, path.with_suffix(".gif")))

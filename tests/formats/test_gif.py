@@ -113,8 +113,8 @@ def test_the_suffix_decides(tmp_path):
     save_motion(joints, tmp_path / "motion.GIF", fps=20, title="a person")
     with Image.open(tmp_path / "motion.GIF") as gif:
         assert gif.format == "GIF"
-    with pytest.raises(ValueError, match="motion.mp4 must end in .gif or .npy"):
-        save_motion(joints, tmp_path / "motion.mp4")
+    with pytest.raises(ValueError, match="motion.fbx must end in one of .gif, "):
+        save_motion(joints, tmp_path / "motion.fbx")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["motion.GIF", "motion.npy"]
 
 
