@@ -2,10 +2,10 @@
 # Licensed under the Apache License, Version 2.0.
 """Reads BVH files: a hierarchy of joints, and one row of numbers per frame that moves them.
 
-The format is Biovision's. Where its descriptions differ, this follows what Blender and most exporters do: rotations
-apply in the order of their channels, and a position channel replaces the joint's offset along its axis. Every way of
-writing it is read: any rotation order, positions on any joint, braces on any line, any whitespace, rows broken across
-lines, a byte order mark, names with spaces or in another encoding, end sites with or without a name.
+The format is Biovision's. Rotations apply in the order of their channels. A position channel replaces the joint's
+offset along its axis, as in Blender and most exporters; files whose bones show that positions are meant on top of the
+offset are converted. Every way of writing is read: any rotation order, positions on any joint, braces on any line,
+any whitespace, rows broken across lines, a byte order mark, names with spaces or in another encoding.
 """
 
 import re
@@ -40,7 +40,7 @@ class Bvh:
         offsets: `(joints, 3)` from the parent in the rest pose.
         channels: of each joint, the axis (0, 1, 2) and the kind (`"position"`, `"rotation"`) of each of its channels.
         frame_time: seconds per frame.
-        values: `(frames, channels)` the numbers of the file; angles in degrees.
+        values: `(frames, channels)` the numbers of the file; angles in degrees, positions relative to the parent.
     """
 
     names: tuple[str, ...]
@@ -182,7 +182,30 @@ def _parse(data: bytes) -> Bvh:
         raise _Broken("no joint has a channel, so nothing moves")
     values = _numbers(data, motion.end(), num_frames * num_channels, f"{num_frames} frames of {num_channels} channels")
     values = values.reshape(num_frames, num_channels)
-    return Bvh(tuple(names), tuple(parents), np.array(offsets), tuple(channels), frame_time, values)
+    offsets = np.array(offsets)
+    _replace_offsets(values, parents, offsets, channels)
+    return Bvh(tuple(names), tuple(parents), offsets, tuple(channels), frame_time, values)
+
+
+def _replace_offsets(values: np.ndarray, parents: list, offsets: np.ndarray, channels: list):
+    """Make positions replace the offsets where they are meant on top of them.
+
+    The bones tell: their length is that of the offset, so a position that replaces it is about as long, and one that
+    comes on top of it is about zero. A root, or a joint that carries the whole body, moves freely and tells nothing.
+    """
+    votes, columns, added, column = [], [], [], 0
+    for joint, kinds in enumerate(channels):
+        axes = [(column + at, axis) for at, (axis, kind) in enumerate(kinds) if kind == "position"]
+        column += len(kinds)
+        offset = offsets[joint, [axis for _, axis in axes]]
+        if parents[joint] < 0 or not np.linalg.norm(offset) > 0:
+            continue
+        columns += [at for at, _ in axes]
+        added += list(offset)
+        middle = np.median(values[:, [at for at, _ in axes]], axis=0)
+        votes.append(np.linalg.norm(middle) < np.linalg.norm(middle - offset))
+    if len(votes) >= 3 and np.mean(votes) > 0.5:
+        values[:, columns] += added
 
 
 def _parse_hierarchy(tokens: Iterator[re.Match]) -> tuple[list, list, list, list]:
