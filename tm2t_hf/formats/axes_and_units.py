@@ -20,6 +20,8 @@ _METRIC = ("metres", "centimetres", "millimetres")
 _ADULT = 1.45  # metres from the ankle to the base of the skull, of a person of 1.7 m
 _PLAUSIBLE = (0.8, 2.2)
 
+_USUAL = {"y": 0.4, "z": 0.2}  # how much less upright a body may be along these to be taken as standing on them
+
 # How x, y and z of a y-up motion are made of those of the file, by the axis that points up there: the (column, sign)
 # of each. All of them are rotations.
 TURNS = {
@@ -66,11 +68,9 @@ def find_unit(joints: np.ndarray, skeleton: Skeleton) -> Finding:
 def find_up(joints: np.ndarray, skeleton: Skeleton) -> Finding:
     """The key of `TURNS` that points up: along it the body stands, and its lowest point stays at one height.
 
-    y is taken in doubt, because that is what BVH files and arrays of joints usually have.
+    y and then z are taken in doubt, because those are what files usually have.
     """
-    top, feet = _top_joint(skeleton), list(skeleton.left_foot + skeleton.right_foot)
-    body = joints[:, top] - joints[:, feet].mean(axis=1)  # (frames, 3)
-    body = body / np.maximum(np.linalg.norm(body, axis=-1, keepdims=True), 1e-9)
+    body = _body_directions(joints, skeleton)
     size = _size(joints, skeleton)
     scores, upright = {}, {}
     for up, turn in TURNS.items():
@@ -78,7 +78,7 @@ def find_up(joints: np.ndarray, skeleton: Skeleton) -> Finding:
         lowest = (joints[:, :, column] * sign).min(axis=1)  # (frames,)
         wandering = np.ptp(np.percentile(lowest, (5, 95))) / size
         upright[up] = float(np.clip(body[:, column] * sign, 0, None).mean())
-        scores[up] = upright[up] - 0.5 * min(wandering, 1) + (0.3 if up == "y" else 0)
+        scores[up] = upright[up] - 0.5 * min(wandering, 1) + _USUAL.get(up, 0)
     best, second = sorted(scores, key=scores.get, reverse=True)[:2]
     if upright[best] < 0.5 or scores[best] - scores[second] < 0.2:
         return Finding(best, f"{best} seems to point up, but the body does not stand, or else pass up=")
@@ -94,13 +94,20 @@ def faces_backward(joints: np.ndarray, skeleton: Skeleton) -> bool:
     across = left_hip - right_hip + left_shoulder - right_shoulder
     facing = np.cross(across, [0.0, 1.0, 0.0])
     toes = sum(joints[:, toe] - joints[:, heel] for heel, toe in (skeleton.left_foot, skeleton.right_foot))
-    return bool(((toes * facing).sum(axis=-1) < 0).mean() > 0.8)
+    stands = _body_directions(joints, skeleton)[:, 1] > 0.7  # crawling turns the toes back
+    return bool(stands.any() and ((toes * facing).sum(axis=-1)[stands] < 0).mean() > 0.8)
 
 
 def turned_up(joints: np.ndarray, up: str) -> np.ndarray:
     """`(frames, joints, 3)` rotated such that the axis `up` becomes y."""
     columns, signs = zip(*TURNS[up], strict=True)
     return joints[..., list(columns)] * np.array(signs, dtype=joints.dtype)
+
+
+def _body_directions(joints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """`(frames, 3)` unit vectors from the feet to the head."""
+    body = joints[:, _top_joint(skeleton)] - joints[:, skeleton.left_foot + skeleton.right_foot].mean(axis=1)
+    return body / np.maximum(np.linalg.norm(body, axis=-1, keepdims=True), 1e-9)
 
 
 def _rest_pose(joints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
