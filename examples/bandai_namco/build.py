@@ -18,7 +18,6 @@ The datasets (Kobayashi et al. 2023, arXiv 2306.08861) are under CC BY-NC 4.0, a
 import json
 import logging
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

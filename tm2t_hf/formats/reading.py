@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SMPL_JOINTS = {24: "SMPL", 52: "SMPL-H", 55: "SMPL-X", 127: "SMPL-X", 144: "SMPL-X"}
 _ROUNDED = 2e-4  # a frame time of 0.0333333 s or 0.016667 s means 30 and 60 frames per second
 _FRAMES_LOOKED_AT = 1000
+_FASTEST = 15.0  # metres per second that no joint of an ordinary motion reaches
 
 
 @dataclass(frozen=True)
@@ -215,9 +216,10 @@ def _convert(
         joints = joints + source.root_offset.astype(np.float32)
     if faces_backward(turned_up(looked_at, axis.value), skeleton):
         guesses.append("the toes point backward: left and right may be exchanged")
-    rate = source_fps or source.fps
-    if rate is None:
-        rate = fps
+    rate = source_fps or source.fps or fps
+    if _begins_apart(joints * metres, rate):
+        joints = joints[1:]
+        guesses.append("its first frame, a pose apart from the motion, is left out")
     if (len(joints) - 1) / rate * fps * skeleton.num_joints > MAX_POSITIONS:
         raise ValueError(f"{len(joints) / rate:.4g} s at {fps:g} fps are more than can be read; cut it into parts")
     joints = resample(turned_up(joints, axis.value) * np.float32(metres), rate, fps)
@@ -245,6 +247,17 @@ def _floats(joints: np.ndarray, root_offset: np.ndarray, up: str) -> bool:
     """
     lowest = np.percentile(turned_up(joints, up)[..., 1].min(axis=1), 5)
     return abs(lowest + turned_up(root_offset, up)[1]) < abs(lowest)
+
+
+def _begins_apart(joints: np.ndarray, rate: float) -> bool:
+    """Whether the first frame is a pose for calibration (a T-pose) from which the body jumps into the motion.
+
+    Args:
+        joints: `(frames, joints, 3)` in metres.
+        rate: frames per second.
+    """
+    steps = np.linalg.norm(np.diff(joints[:12], axis=0), axis=-1).max(axis=1)  # (frames - 1,)
+    return len(steps) >= 2 and steps[0] > max(0.1, _FASTEST / rate, 5 * steps[1:].max())
 
 
 def _check_arguments(fps: float, unit: float | str | None, up: str | None, source_fps: float | None):
