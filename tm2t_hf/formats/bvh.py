@@ -26,6 +26,7 @@ END_SITE = ".end"  # the end site of "Head" is the joint "Head.end"
 _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _TOKEN = re.compile(rb"[{}]|[^\s{}]+")
 _MOTION = re.compile(rb"(?<!\S)MOTION\s+Frames\s*:\s*(\S+)\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
+_LONGEST_NAME = 100
 _POSITIONS_AT_ONCE = 2**19  # frames * joints of a block of forward kinematics
 
 
@@ -278,7 +279,7 @@ def _name(tokens: Iterator[re.Match]) -> str:
         words.append(word)
         if word == "}" or len(words) > 20:
             raise _Broken(f"a joint named {' '.join(words)[:40]!r} has no opening brace")
-    return " ".join(words)
+    return " ".join(words)[:_LONGEST_NAME]
 
 
 def _next(tokens: Iterator[re.Match]) -> str:

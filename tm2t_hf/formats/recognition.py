@@ -18,6 +18,7 @@ from .joint_names import CENTRAL_PARTS, ENDS_OF, NAMINGS, SIDE_PARTS, SKELETON_P
 SPINE = ("spine1", "spine2", "spine3")
 JointMap = Mapping[str, str | Sequence[str]]
 _MAX_MAP_BYTES = 2**20
+_MAX_PREFIXES = 32
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _indices_of_map(joint_map: JointMap, names: Sequence[str], skeleton: Skeleto
         sources = [sources] if isinstance(sources, str) else list(sources)
         for source in sources:
             if source not in names:
-                close = get_close_matches(source, names, 3) or names
+                close = get_close_matches(source, names[:500], 3) or names
                 raise ValueError(f"the joint map names {source!r}, but its joints are called {_some(close)}")
         found[joint] = tuple(names.index(source) for source in sources)
     return found
@@ -176,10 +177,11 @@ class _Body:
                 self.guesses[part] = f"{part} {reason}: a mean of {' and '.join(dict.fromkeys(others))} is taken"
         return best
 
-    def _prefixes(self, naming: Naming) -> set[str]:
+    def _prefixes(self, naming: Naming) -> list[str]:
         """What may stand before every name of this naming, judged by the names that the pelvis may have."""
         pelvis = [_plain(name) for name in naming.pelvis.split("|")]
-        return {name.removesuffix(end) for name in self.index for end in pelvis if name.endswith(end)}
+        found = {name.removesuffix(end) for name in self.index for end in pelvis if name.endswith(end)}
+        return sorted(found, key=lambda prefix: (len(prefix), prefix))[:_MAX_PREFIXES]
 
     def _parts_of(self, naming: Naming, prefix: str) -> dict[str, tuple[int, ...]]:
         patterns = {part: getattr(naming, part) for part in CENTRAL_PARTS}
