@@ -27,6 +27,7 @@ _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 _TOKEN = re.compile(rb"[{}]|[^\s{}]+")
 _MOTION = re.compile(rb"(?<!\S)MOTION\s+Frames\s*:\s*(\S+)\s+Frame\s+Time\s*:\s*(\S+)", re.IGNORECASE)
 _LONGEST_NAME = 100
+_LONGEST_HIERARCHY = 16 * 2**20  # bytes
 _POSITIONS_AT_ONCE = 2**19  # frames * joints of a block of forward kinematics
 
 
@@ -165,7 +166,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _parse(data: bytes) -> Bvh:
-    motion = _MOTION.search(data)
+    motion = _MOTION.search(data, 0, _LONGEST_HIERARCHY)
     if motion is None:
         raise _Broken("it has no MOTION section with 'Frames:' and 'Frame Time:'")
     names, parents, offsets, channels = _parse_hierarchy(_TOKEN.finditer(data, 0, motion.start()))
