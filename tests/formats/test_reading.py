@@ -121,12 +121,25 @@ def test_any_unit_and_axes_give_the_same_joints(tmp_path_factory, unit, up, size
 @pytest.mark.parametrize("up", TURNS)
 @pytest.mark.parametrize("unit", ["metres", "inches"])
 def test_real_files_with_other_units_and_axes_give_the_same_joints(data_dir, tmp_path, unit, up):
-    """The whole file is scaled, and turned by a root put above its own."""
+    """The joints of a real file, written in another unit and along other axes."""
     path = data_dir / "bandai_namco" / "bvh" / "dataset-1_bow_masculinity_001.bvh"
     expected = read_motion(path)
     in_file = expected.astype(np.float64) @ TO_FILE[up].T / METRES_PER_UNIT[unit]
     joints = read_motion(save(tmp_path / "bow.bvh", bvh_text(in_file)))
     np.testing.assert_allclose(joints, expected, atol=1e-4)
+
+
+def test_a_file_turned_by_a_root_above_its_own(data_dir, tmp_path):
+    path = data_dir / "bandai_namco" / "bvh" / "dataset-1_bow_masculinity_001.bvh"
+    hierarchy, motion = path.read_text().split("MOTION")
+    root = "HIERARCHY\nROOT Armature\n{\nOFFSET 0 0 0\nCHANNELS 1 Xrotation\n"
+    hierarchy = hierarchy.replace("HIERARCHY", root).replace("ROOT joint_Root", "JOINT joint_Root") + "}\n"
+    frames, frame_time, *rows = motion.strip().split("\n")
+    turned = "\n".join(f"90 {row}" for row in rows)
+    content = f"{hierarchy}MOTION\n{frames}\n{frame_time}\n{turned}\n"
+    found = import_motion(save(tmp_path / "bow.bvh", content))
+    assert found.up == "z"
+    np.testing.assert_allclose(found.joints, read_motion(path), atol=1e-4)
 
 
 def test_turns_are_rotations():
