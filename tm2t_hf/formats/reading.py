@@ -205,13 +205,10 @@ def _convert(
 ) -> ImportedMotion:
     joints, guesses = source.joints, list(source.recognition.guesses)
     looked_at = joints[:: math.ceil(len(joints) / _FRAMES_LOOKED_AT)].astype(np.float64)
-    unit = Finding(unit) if isinstance(unit, str) else unit
-    if unit is None:
-        unit = find_unit(looked_at, skeleton)
-    named = isinstance(unit, Finding)
-    metres = METRES_PER_UNIT[unit.value] if named else unit
+    found_unit = Finding(unit) if isinstance(unit, str) else find_unit(looked_at, skeleton) if unit is None else None
+    metres = unit if found_unit is None else METRES_PER_UNIT[found_unit.value]
     axis = Finding(up) if up else find_up(looked_at, skeleton)
-    guesses += [finding.doubt for finding in (unit, axis) if isinstance(finding, Finding) and finding.doubt]
+    guesses += [found.doubt for found in (found_unit, axis) if found and found.doubt]
     if source.root_offset is not None and _floats(looked_at, source.root_offset, axis.value):
         joints = joints + source.root_offset.astype(np.float32)
     if faces_backward(turned_up(looked_at, axis.value), skeleton):
@@ -234,7 +231,7 @@ def _convert(
         naming=source.recognition.naming,
         sources=sources,
         unused=tuple(name for name in source.names if name not in used),
-        unit=unit.value if named else f"units of {unit:g} m",
+        unit=found_unit.value if found_unit else f"units of {unit:g} m",
         up=axis.value,
         guesses=tuple(guesses),
     )
