@@ -299,21 +299,22 @@ def test_bad_arguments(tmp_path, arguments, reason):
         read_motion(tmp_path / "no.npy")
 
 
-def test_a_body_that_does_not_stand_is_taken_as_y_up_and_reported(data_dir):
+def test_a_body_that_crawls_is_taken_as_y_up_and_reported(data_dir):
     crawl = data_dir / "deepmimic" / "new_joints" / "dm_crawl.npy"
     motion = import_motion(crawl)
-    assert motion.up == "y" and any("the body does not stand" in guess for guess in motion.guesses)
+    assert motion.up == "y" and any("y is taken to point up" in guess for guess in motion.guesses)
     np.testing.assert_allclose(motion.joints, np.load(crawl), atol=1e-6)
 
 
 def test_real_motions_with_any_axis_up(data_dir):
-    """Climbing, cartwheels, rolls and getting up, too; only a crawl along the floor cannot be told."""
+    """Flips, cartwheels, rolls and getting up, too."""
     clips = [*(data_dir / "deepmimic" / "new_joints").glob("*.npy")]
     clips += sorted((data_dir / "bandai_namco" / "new_joints").glob("*.npy"))[::50]
     for path in clips:
         joints = np.load(path).astype(np.float64)
         for up in ("y", "z"):
-            assert find_up(joints @ TO_FILE[up].T, HUMANML3D).value == up or path.stem == "dm_crawl", path
+            found = find_up(joints @ TO_FILE[up].T, HUMANML3D)
+            assert found.value == up or (up == "z" and found.doubt), path  # y wins where it may be either
 
 
 def test_a_joint_map_in_a_file(tmp_path):

@@ -80,10 +80,11 @@ def find_up(joints: np.ndarray, skeleton: Skeleton) -> Finding:
         upright[up] = float(np.clip(body[:, column] * sign, 0, None).mean())
         scores[up] = upright[up] - 0.5 * min(wandering, 1) + _USUAL.get(up, 0)
     best, second = sorted(scores, key=scores.get, reverse=True)[:2]
-    if upright[best] < 0.5:
-        return Finding("y", "the body does not stand: y is taken to point up, or else pass up=")
     if scores[best] - scores[second] < 0.2:
-        return Finding(best, f"{best} seems to point up, but it may be {second}, or else pass up=")
+        usual, other = sorted((best, second), key=lambda up: -_USUAL.get(up, 0))
+        return Finding(usual, f"{usual} is taken to point up, but it may be {other}, or else pass up=")
+    if upright[best] < 0.5:
+        return Finding(best, f"{best} seems to point up, but the body does not stand, or else pass up=")
     return Finding(best)
 
 
