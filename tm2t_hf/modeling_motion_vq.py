@@ -155,7 +155,7 @@ class MotionVQCodebook(nn.Embedding):
         if not nearest:
             return super().forward(values)
         # in full precision also under autocast: bf16 would choose other codes than `encode` without it
-        with torch.autocast(values.device.type, enabled=False):
+        with torch.autocast("cpu" if values.is_meta else values.device.type, enabled=False):
             latents, codebook = values.float(), self.weight.float()
             # |z|^2 is the same for every code
             distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
@@ -252,9 +252,9 @@ class MotionVQPreTrainedModel(PreTrainedModel):
     _keys_to_ignore_on_load_missing = [r"quantizer\.code_(uses|sums)"]
     _no_split_modules = ["MotionVQResidualBlock"]
 
-    def _check_and_adjust_attn_implementation(self, attn_implementation, *args, **kwargs):
-        # There is no attention here, so what the model around it asks for is as good as anything.
-        return attn_implementation or "eager"
+    def get_correct_attn_implementation(self, requested_attention, *args, **kwargs):
+        """Accept what the model around it asks for, as there is no attention here."""
+        return requested_attention or "eager"
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -294,6 +294,14 @@ class MotionVQModel(MotionVQPreTrainedModel):
         self.quantizer = MotionVQQuantizer(config)
         self.decoder = MotionVQDecoder(config)
         self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The first layer, for tools that ask every model for it; here a convolution over features."""
+        return self.encoder.downsamples[0]
+
+    def set_input_embeddings(self, value: nn.Module):
+        """Replace the first layer."""
+        self.encoder.downsamples[0] = value
 
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
         """
