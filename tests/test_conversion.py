@@ -101,7 +101,7 @@ def test_golden_vq_forward(vq, vq_io):
     values, expected = vq_io["input"], vq_io
     with torch.no_grad():
         output = vq(values)
-        latents = vq._encode(values, None)[0][-1]
+        latents = vq._encode(values, None)[0]
     assert output.reconstruction.shape[1] == 64
     torch.testing.assert_close(latents, expected["pre_latents"], atol=2e-5, rtol=0)
     assert torch.equal(output.codes.flatten(), expected["indices"])

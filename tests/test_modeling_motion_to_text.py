@@ -369,6 +369,18 @@ def test_the_cache_changes_nothing(model, motion, search):
     torch.testing.assert_close(runs[0][1], runs[1][1], atol=2e-5, rtol=1e-4)
 
 
+def test_generation_goes_on_from_its_cache(model):
+    ids = motion_ids([[3, 1, 4, 1, 5]])
+    settings = {"eos_token_id": None, "return_dict_in_generate": True, "output_logits": True}
+    first = model.generate(ids, max_length=6, **settings)
+    rest = model.generate(
+        ids, decoder_input_ids=first.sequences, past_key_values=first.past_key_values, max_length=9, **settings
+    )
+    whole = model.generate(ids, max_length=9, **settings)
+    assert torch.equal(rest.sequences, whole.sequences)
+    torch.testing.assert_close(torch.stack(rest.logits), torch.stack(whole.logits[5:]), atol=2e-5, rtol=1e-4)
+
+
 def test_greedy_is_the_argmax_of_teacher_forcing(model):
     ids = motion_ids([[3, 1, 4, 1, 5]])
     caption = model.generate(ids, max_length=12)

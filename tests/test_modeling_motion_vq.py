@@ -28,8 +28,8 @@ def make_model(**options) -> MotionVQModel:
 
 def latents_of(model: MotionVQModel, motion_values, attention_mask=None) -> tuple[torch.Tensor, torch.Tensor]:
     """Latents before quantization, and their mask."""
-    hidden_states, mask = model._encode(motion_values, attention_mask)
-    return hidden_states[-1], mask
+    latents, mask, _ = model._encode(motion_values, attention_mask)
+    return latents, mask
 
 
 def motions(*shape: int, seed: int = 1) -> torch.Tensor:
@@ -561,8 +561,8 @@ def test_hidden_states():
     model = make_model(unit_length=8)
     values = motions(2, 32)
     stages = model(values, output_hidden_states=True).hidden_states
-    assert [tuple(stage.shape) for stage in stages] == [(2, 16, 8), (2, 8, 8), (2, 4, 8)]
-    assert torch.equal(model.quantizer.nearest(stages[-1]), model.encode(values).codes)
+    assert [tuple(stage.shape) for stage in stages] == [(2, 8, 16), (2, 8, 8), (2, 8, 4)]
+    assert torch.equal(model.quantizer.nearest(stages[-1].transpose(1, 2)), model.encode(values).codes)
     assert model(values).hidden_states is None
     model.config.output_hidden_states = True
     assert len(model(values).hidden_states) == 3

@@ -84,7 +84,7 @@ class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"`dropout` must be in [0, 1), got {self.dropout}.")
-        if not 0 <= self.label_smoothing * self.vocab_size <= self.vocab_size - 1:
+        if not 0 <= self.label_smoothing <= 1 - 1 / max(self.vocab_size, 1):
             raise ValueError(
                 f"`label_smoothing` must be at least 0 and at most 1 - 1 / vocab_size, got {self.label_smoothing}."
             )

@@ -377,7 +377,11 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         return loss / num_items_in_batch
 
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
-        # generate() asks here what the encoder shall read; later it copies input and mask once for every beam.
+        # generate() asks here what the encoder should read; later it copies input and mask once for every beam.
+        if model_kwargs.get("past_key_values") is not None and model_kwargs.get("decoder_input_ids") is not None:
+            # Without a mask, generate() would feed what is in the cache a second time.
+            if model_kwargs.get("decoder_attention_mask") is None:
+                model_kwargs["decoder_attention_mask"] = torch.ones_like(model_kwargs["decoder_input_ids"])
         if model_kwargs.get("encoder_outputs") is not None:
             return super()._prepare_model_inputs(inputs, bos_token_id, model_kwargs)
         forms = {name: model_kwargs.pop(name, None) for name in INPUTS}

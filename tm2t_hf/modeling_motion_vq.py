@@ -48,7 +48,7 @@ class MotionVQOutput(ModelOutput):
         position_loss, drift_loss: not yet weighted; None when their weight is 0.
         perplexity: of the codes used in the batch.
         hidden_states: on request, what each stage of the encoder makes of the one before it,
-            `(batch, frames / 2, hidden)`, `(batch, frames / 4, hidden)` and so on to `(batch, tokens, hidden)`.
+            `(batch, hidden, frames / 2)`, `(batch, hidden, frames / 4)` and so on to `(batch, hidden, tokens)`.
     """
 
     loss: Tensor | None = None
@@ -319,8 +319,8 @@ class MotionVQModel(MotionVQPreTrainedModel):
         Raises:
             ValueError: for another feature size, a clip shorter than one token, or padding in front of a clip.
         """
-        hidden_states, mask = self._encode(motion_values, attention_mask)
-        latents, mask = hidden_states[-1], mask.long()
+        latents, mask, _ = self._encode(motion_values, attention_mask)
+        mask = mask.long()
         return MotionVQEncoderOutput(codes=self.quantizer.nearest(latents) * mask, attention_mask=mask)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:
@@ -373,8 +373,7 @@ class MotionVQModel(MotionVQPreTrainedModel):
             ValueError: as `encode`.
         """
         config = self.config
-        hidden_states, mask = self._encode(motion_values, attention_mask)
-        latents = hidden_states[-1]
+        latents, mask, hidden_states = self._encode(motion_values, attention_mask)
         quantization = self.quantizer(latents, mask)
         lengths = None if attention_mask is None else mask.sum(-1)
         # (batch, tokens * unit_length, features)
@@ -417,12 +416,14 @@ class MotionVQModel(MotionVQPreTrainedModel):
             loss = loss + config.drift_loss_weight * losses["drift_loss"]
         return {"loss": loss, **losses}
 
-    def _encode(self, motion_values: Tensor, attention_mask: Tensor | None) -> tuple[tuple[Tensor, ...], Tensor]:
+    def _encode(
+        self, motion_values: Tensor, attention_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Encode without quantizing.
 
         Returns:
-            the outputs of the encoder's stages, the last one the latents (batch, tokens, hidden), and the bool mask
-            (batch, tokens) of the tokens that are not padding.
+            latents (batch, tokens, hidden), the bool mask (batch, tokens) of those that are not padding, and the
+            outputs of all stages of the encoder.
         """
         config = self.config
         if motion_values.dim() != 3 or motion_values.shape[-1] != config.feature_size:
@@ -444,11 +445,13 @@ class MotionVQModel(MotionVQPreTrainedModel):
         lengths = None if lengths is None else lengths // config.unit_length * config.unit_length
         seen = motion_values[:, : num_tokens * config.unit_length, : config.feature_size - config.contact_size]
         seen = seen.transpose(1, 2).to(self.dtype)  # features stay in single precision where the model is in half
-        hidden_states = tuple(hidden.transpose(1, 2) for hidden in self.encoder(seen, lengths))
-        shape = hidden_states[-1].shape[:2]
+        hidden_states = self.encoder(seen, lengths)
+        latents = hidden_states[-1].transpose(1, 2)
         if lengths is None:
-            return hidden_states, torch.ones(shape, dtype=torch.bool, device=seen.device)
-        return hidden_states, _mask(lengths // config.unit_length, shape[1]).squeeze(1)
+            mask = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
+        else:
+            mask = _mask(lengths // config.unit_length, latents.shape[1]).squeeze(1)
+        return latents, mask, hidden_states
 
     def _decode_vectors(self, vectors: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, tokens, hidden) -> (batch, tokens * unit_length, features)."""

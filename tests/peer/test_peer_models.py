@@ -61,7 +61,13 @@ class _Seq2SeqTest(_ModelTest, GenerationTesterMixin):
         return inputs
 
 
-@skipping({})
+@skipping(
+    {
+        "test_can_use_safetensors": "the codebook's moving averages are not saved: they restart from the codebook",
+        "test_load_save_without_tied_weights": "the codebook's moving averages are not saved",
+        "test_model_get_set_embeddings": "the first layer is a convolution",
+    }
+)
 class MotionVQModelTest(_ModelTest, unittest.TestCase):
     model_tester_class = testers.MotionVQModelTester
     config_class = MotionVQConfig
@@ -72,7 +78,11 @@ class MotionVQModelTest(_ModelTest, unittest.TestCase):
     test_resize_embeddings = False  # its table is a codebook, no vocabulary
 
 
-@skipping({})
+@skipping(
+    {
+        "test_resize_tokens_embeddings": "resizes the text vocabulary, not the input's, which is the motion's",
+    }
+)
 class MotionToTextModelTest(_Seq2SeqTest, unittest.TestCase):
     model_tester_class = testers.MotionToTextModelTester
     config_class = MotionToTextConfig
