@@ -697,9 +697,9 @@ def test_padding_on_the_left_is_refused(motion, call):
         run(motion_values=values, attention_mask=mask, **extra)
     ids = motion_ids([[1, 2, 3], [4]])
     ids[1] = ids[1].roll(2)
-    for given in ({"input_ids": ids}, {"input_probs": F.one_hot(ids, CODES + 3).float()}):
+    for form in ({"input_ids": ids}, {"input_probs": F.one_hot(ids, CODES + 3).float()}):
         with pytest.raises(ValueError, match=r"input_(ids|probs) must be padded on the right side only"):
-            run(**given, attention_mask=(ids != CODES + 2).long(), **extra)
+            run(**form, attention_mask=(ids != CODES + 2).long(), **extra)
 
 
 def test_too_long_a_motion_is_told_in_seconds(model):

@@ -57,7 +57,7 @@ def test_a_token_is_unit_length_frames(unit_length, frames):
     tokens = frames // unit_length
     codes = model.encode(values).codes
     assert codes.shape == (3, tokens) and codes.dtype == torch.int64
-    assert 0 <= codes.min() and codes.max() < 16 and len(codes.unique()) > 1
+    assert codes.min() >= 0 and codes.max() < 16 and len(codes.unique()) > 1
     assert model.decode(codes).shape == (3, tokens * unit_length, 23)
     output = model(values)
     assert torch.equal(output.codes, codes)
@@ -399,7 +399,7 @@ def test_save_and_load(tmp_path, codebook_update):
     model.train()(motions(4, 64))  # moves the averages away from where they start
     model.eval().save_pretrained(tmp_path)
     with safe_open(tmp_path / "model.safetensors", "pt") as weights:
-        assert not [key for key in weights.keys() if "code_uses" in key or "code_sums" in key]
+        assert not [key for key in set(weights.keys()) if "code_uses" in key or "code_sums" in key]
     assert AutoConfig.from_pretrained(tmp_path).to_diff_dict() == model.config.to_diff_dict()
     for loader in (MotionVQModel, AutoModel):
         loaded, information = loader.from_pretrained(tmp_path, output_loading_info=True)

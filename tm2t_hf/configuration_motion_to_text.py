@@ -22,7 +22,7 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
     The defaults are the sizes of TM2T (Guo et al., ECCV 2022) on HumanML3D. The source vocabulary is the motion
     vocabulary of `codebook_size` codes (see `vocabulary.py`). The target vocabulary is the
     text tokenizer's: `vocab_size`, `pad_token_id`, `bos_token_id`, `eos_token_id` and `decoder_start_token_id` all
-    speak of text. What `MarianConfig` has besides keeps its meaning.
+    refer to text. Whatever else `MarianConfig` has keeps its meaning.
 
     Args:
         vq_config: configuration (or its dict) of the motion VQ that the model carries to take motion features; None
@@ -41,7 +41,7 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
         token_dropout: share of motion tokens hidden in training, their embedding set to zero: a model that has seen
             gaps depends less on single tokens (the paper's code has none).
         label_smoothing: share of probability taken from the right token and spread evenly over all *other* tokens, as
-            in the paper's code; `torch` spreads over all tokens, so its figure is V / (V - 1) times this one.
+            in the paper's code; `torch` spreads it over all tokens, so its value is V / (V - 1) times this one.
         loss_reduction: "mean" over the tokens of the labels, or their "sum" (the paper's code).
         layer_norm_eps: epsilon of the layer norms.
         pad_token_id, bos_token_id, eos_token_id, decoder_start_token_id: special ids of the text vocabulary.

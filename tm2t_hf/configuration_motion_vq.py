@@ -13,9 +13,10 @@ from .vocabulary import MotionVocabularyMixin
 
 @strict
 class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfig):
-    """
-    Configuration of [`MotionVQModel`]. The defaults of the sizes are those of the released TM2T models; the default
-    codebook learning is one that cannot collapse (the paper's is `"gradient"`).
+    """Configuration of [`MotionVQModel`].
+
+    The defaults of the sizes are those of the released TM2T models; the default codebook learning is one that cannot
+    collapse (the paper's is `"gradient"`).
 
     Args:
         feature_size: features of a frame; `12 * joints - 1` in the HumanML3D representation.
@@ -25,7 +26,7 @@ class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfi
         codebook_size: number K of codes. The motion vocabulary is these, then `<bom>`, `<eom>` and `<pad>`.
         num_encoder_blocks: residual blocks after each strided convolution.
         num_decoder_blocks: residual blocks before the upsampling.
-        dilation_growth_rate: the i-th of a row of residual blocks is dilated by this to the power i; 1 is the paper.
+        dilation_growth_rate: the i-th residual block of a row is dilated by this to the power i; 1 is the paper.
         codebook_update: `"gradient"` (the paper), `"ema"` (moving averages) or `"ema_reset"` (and codes that fall out
             of use are restarted at latents of the batch).
         commitment_weight: beta of the paper.
@@ -34,7 +35,10 @@ class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfi
         position_loss_weight: weight of an additional L1 on the joint positions alone; 0 is the paper.
         drift_loss_weight: weight of an L1 on the root's velocities summed over time, which is what makes a decoded
             figure drift from its path; 0 is the paper.
-        fps: frames a second, so that lengths can be given in seconds.
+        fps: frames per second, so that lengths can be given in seconds.
+
+    Raises:
+        StrictDataclassError: naming the field that has the wrong type or does not fit the others.
     """
 
     model_type = "tm2t-vq"

@@ -14,15 +14,15 @@ from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
 
 @strict
 class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
-    """Sizes and behaviour of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
+    """Sizes and behavior of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
 
     Args:
         vq_config: configuration of the `MotionVQModel` that turns motion tokens into features; None leaves it out.
         codebook_size: number of motion codes K; None takes it from `vq_config` (or 1024 without one). The motion
             vocabulary has K + 3 ids: the codes, `<bom>` = K, `<eom>` = K + 1, `<pad>` = K + 2.
-        text_vocab_size: number of rows of the word embedding; None for a model without one, that is fed word vectors
+        text_vocab_size: number of rows of the word embedding; None for a model without one, which takes word vectors
             through `inputs_embeds`.
-        text_pad_id: text id that is padding; it tells the padding where no `attention_mask` is given.
+        text_pad_id: text id that is padding; it marks the padding where no `attention_mask` is given.
         text_embedding_size, text_hidden_size: width of a word vector, and of each direction of the text GRU.
         motion_hidden_size, num_layers: width and number of layers of the motion GRU.
         attention: "early" attends to the text before the GRU (the released models), "late" after it.
@@ -31,7 +31,7 @@ class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
             depends on the longest caption of its batch.
         dropout: dropout of word vectors, motion embeddings and the states the logits are read off.
         train_text_embedding: False freezes the word embedding (pretrained word vectors).
-        initializer_range: standard deviation of freshly initialised embeddings (the paper: 1).
+        initializer_range: standard deviation of freshly initialized embeddings (the paper: 1).
         loss_reduction: how the cross entropy is reduced; the paper: "sum".
         label_smoothing: probability that the loss moves from the right id evenly to all others (as the paper's code).
         use_cache: keep the recurrent state between the steps of `generate()`.

@@ -4,7 +4,7 @@
 
 It is the post-LN transformer of Vaswani et al. (2017) with the sizes of TM2T (arXiv 2207.01696), built on the Marian
 classes of `transformers`. What differs from Marian: two vocabularies, positions with sine and cosine interleaved, no
-dropout of embeddings, Xavier initialisation, another layer norm epsilon, and three kinds of input: motion ids, motion
+dropout of embeddings, Xavier initialization, another layer norm epsilon, and three kinds of input: motion ids, motion
 features (encoded by the motion VQ that the model carries) and distributions over motion ids.
 """
 
@@ -75,9 +75,9 @@ class InterleavedPositions(nn.Module):
             )
         seconds, limit = ((tokens - 2) * self.seconds_per_token for tokens in (length, most))
         raise ValueError(
-            f"the {self.what} lasts {seconds:g} seconds, but the model takes {limit:g} at most: it has {length} tokens "
-            f"(<bom> and <eom> included), and the model positions for {most} (max_position_embeddings); cut it into "
-            "shorter ones"
+            f"the {self.what} lasts {seconds:g} seconds, but the model takes {limit:g} at most: it has {length} "
+            f"tokens (<bom> and <eom> included), and the model has positions for {most} (max_position_embeddings); "
+            "cut it into shorter ones"
         )
 
 
@@ -168,7 +168,7 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
     The motion is given in one of three forms, to `forward()` and to `generate()` alike:
 
     - `input_ids` (batch, tokens): motion ids `<bom> codes <eom>`, padded with `<pad>`;
-    - `motion_values` (batch, frames, features): normalised features, encoded by `self.vq`;
+    - `motion_values` (batch, frames, features): normalized features, encoded by `self.vq`;
     - `input_probs` (batch, tokens, K + 3): a distribution over motion ids for each token, hard or soft;
       differentiable.
 
@@ -213,7 +213,7 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         """Motion ids of motion features, by the model's motion VQ.
 
         Args:
-            motion_values: (batch, frames, features), normalised.
+            motion_values: (batch, frames, features), normalized.
             attention_mask: (batch, frames), 1 for frames and 0 for padding; all frames count without it.
             offset: frame at which the first token begins; a clip that has no whole token from there on is read from
                 its first frame.
@@ -327,14 +327,21 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
             attention_mask: 1 for what counts and 0 for padding: over frames (batch, frames) with `motion_values`, over
                 tokens (batch, tokens) else. Without it, ids that are `<pad>` do not count, and all frames and
                 distributions do.
-            motion_values: (batch, frames, features) normalised motion features.
+            motion_values: (batch, frames, features) normalized motion features.
             input_probs: (batch, tokens, K + 3) distributions over motion ids.
             inputs_embeds: (batch, tokens, d_model) vectors in place of those of motion ids, already multiplied by the
                 encoder's `embed_scale`.
             decoder_input_ids: (batch, length) text ids, `<bos>` first. Made from the labels if left out.
+            decoder_attention_mask: (batch, length), 1 for text ids and 0 for padding.
+            encoder_outputs: what the encoder made of the motion, in place of the motion.
+            past_key_values: the cache of an earlier call, which `decoder_input_ids` continue.
+            decoder_inputs_embeds: (batch, length, d_model) vectors in place of `decoder_input_ids`.
             labels: (batch, length) text ids to predict: what follows `<bos>`, `<eos>` included; -100 is ignored.
+            use_cache: return `past_key_values`.
             num_items_in_batch: with the mean as reduction, divide by this number of labels (`Trainer` gives it when it
                 accumulates gradients) rather than by this batch's.
+            **kwargs: `output_hidden_states`, `output_attentions` and what else Marian takes. With several readings of
+                `motion_values`, `encoder_attentions` are (batch * readings, heads, tokens, tokens).
 
         Returns:
             Seq2SeqLMOutput with `logits` (batch, length, vocab_size) and, given labels, `loss`.
@@ -378,10 +385,11 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
 
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
         # generate() asks here what the encoder should read; later it copies input and mask once for every beam.
-        if model_kwargs.get("past_key_values") is not None and model_kwargs.get("decoder_input_ids") is not None:
+        prompt = model_kwargs.get("decoder_input_ids")
+        is_continued = model_kwargs.get("past_key_values") is not None and prompt is not None
+        if is_continued and model_kwargs.get("decoder_attention_mask") is None:
             # Without a mask, generate() would feed what is in the cache a second time.
-            if model_kwargs.get("decoder_attention_mask") is None:
-                model_kwargs["decoder_attention_mask"] = torch.ones_like(model_kwargs["decoder_input_ids"])
+            model_kwargs["decoder_attention_mask"] = torch.ones_like(prompt)
         if model_kwargs.get("encoder_outputs") is not None:
             return super()._prepare_model_inputs(inputs, bos_token_id, model_kwargs)
         forms = {name: model_kwargs.pop(name, None) for name in INPUTS}

@@ -20,8 +20,7 @@ LEAKY_SLOPE = 0.2
 
 @dataclass
 class MotionVQEncoderOutput(ModelOutput):
-    """
-    Output of [`MotionVQModel.encode`]; its fields are the arguments of [`MotionVQModel.decode`].
+    """Output of [`MotionVQModel.encode`]; its fields are the arguments of [`MotionVQModel.decode`].
 
     Args:
         codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
@@ -34,12 +33,11 @@ class MotionVQEncoderOutput(ModelOutput):
 
 @dataclass
 class MotionVQOutput(ModelOutput):
-    """
-    Output of [`MotionVQModel`]; all losses are means over the frames or tokens that the mask keeps.
+    """Output of [`MotionVQModel`]; all losses are means over the frames or tokens that the mask keeps.
 
     Args:
-        loss: what training minimises: the sum of the losses below with their weights.
-        reconstruction: `(batch, tokens * unit_length, features)`, normalised.
+        loss: what training minimizes: the sum of the losses below with their weights.
+        reconstruction: `(batch, tokens * unit_length, features)`, normalized.
         codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
         quantized: `(batch, tokens, hidden)` codebook vectors, with the straight-through gradient.
         reconstruction_loss: L1 between the reconstruction and the input.
@@ -262,7 +260,7 @@ class MotionVQPreTrainedModel(PreTrainedModel):
 
 
 def initialize_motion_vq(module: nn.Module):
-    """Initial values of one module of the VQ-VAE, as the original draws them; for models that carry one too."""
+    """Initial values of one module of the VQ-VAE, as the original draws them; also for models that carry one."""
     if isinstance(module, nn.Conv1d):
         init.xavier_normal_(module.weight)
         init.zeros_(module.bias)
@@ -279,10 +277,9 @@ def initialize_motion_vq(module: nn.Module):
 
 
 class MotionVQModel(MotionVQPreTrainedModel):
-    """
-    The motion VQ-VAE: `encode` gives codes, `decode` gives features, `forward` gives both and the training losses.
+    """The motion VQ-VAE: `encode` gives codes, `decode` gives features, `forward` gives both and the training losses.
 
-    All motion values are normalised, as [`MotionFeatureExtractor`] makes them. Padding changes nothing: with an
+    All motion values are normalized, as [`MotionFeatureExtractor`] makes them. Padding changes nothing: with an
     `attention_mask` every clip of a batch is computed as if it were alone.
     """
 
@@ -304,12 +301,12 @@ class MotionVQModel(MotionVQPreTrainedModel):
         self.encoder.downsamples[0] = value
 
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
-        """
-        Codes of a batch of motions. Frames beyond a clip's last whole token are left out, here as in training: no code
-        depends on them.
+        """Codes of a batch of motions.
+
+        Frames beyond a clip's last whole token are left out, here as in training: no code depends on them.
 
         Args:
-            motion_values: `(batch, frames, features)`, normalised.
+            motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
 
         Returns:
@@ -324,15 +321,14 @@ class MotionVQModel(MotionVQPreTrainedModel):
         return MotionVQEncoderOutput(codes=self.quantizer.nearest(latents) * mask, attention_mask=mask)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """
-        Motion of a batch of codes.
+        """Motion of a batch of codes.
 
         Args:
             codes: `(batch, tokens)` int64 from 0 to `codebook_size - 1` (no special ids: see `ids_to_codes`).
             attention_mask: `(batch, tokens)`, 1 for codes and 0 for the padding behind them.
 
         Returns:
-            `(batch, tokens * unit_length, features)`, normalised; zeros where padded.
+            `(batch, tokens * unit_length, features)`, normalized; zeros where padded.
 
         Raises:
             ValueError: for another shape, no token at all, ids outside the codebook, or padding in front of codes.
@@ -358,11 +354,10 @@ class MotionVQModel(MotionVQPreTrainedModel):
         return_loss: bool = True,
         output_hidden_states: bool | None = None,
     ) -> MotionVQOutput:
-        """
-        Reconstructs a batch of motions.
+        """Reconstruct a batch of motions.
 
         Args:
-            motion_values: `(batch, frames, features)`, normalised.
+            motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
             return_loss: False leaves the loss and its parts out. (The name tells `Trainer` that there is a loss
                 without labels.)
