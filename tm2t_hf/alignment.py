@@ -97,7 +97,7 @@ def gumbel_rollout(
 
     begin = torch.full((batch, 1), config.bos_token_id, device=device)
     states, _ = model.unroll(begin, model.decoder.start(text), text, max_tokens, draw)
-    logits = model.lm_head(model.decoder.read(states, text))  # (batch, tokens, K + 3)
+    logits = model.lm_head(model.read(states, text))  # (batch, tokens, K + 3)
     scores = drawable(logits, never, top_k) + torch.stack(noises, dim=1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
     probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
