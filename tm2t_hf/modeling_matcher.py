@@ -243,20 +243,20 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
             raise ValueError("Give the texts' motions as `motion_values`; for texts alone call get_text_embeddings().")
         texts = self.get_text_embeddings(input_ids, attention_mask, inputs_embeds, pos_ids).float()
         motions = self.get_motion_embeddings(motion_values, motion_attention_mask).float()
-        if len(texts) != len(motions):
+        if texts.shape[0] != motions.shape[0]:
             raise ValueError(f"There are {len(texts)} texts but {len(motions)} motions; give a motion for each text.")
         # by differences: the faster product of matrices is inexact where the distance is small
         distances = torch.cdist(texts, motions, compute_mode="donot_use_mm_for_euclid_dist")  # (batch, batch)
-        output = MotionTextMatcherOutput(text_embeddings=texts, motion_embeddings=motions, distances=distances)
+        losses = {}
         if return_loss:
-            output.matched_loss = (texts - motions).square().sum(-1).mean()
-            output.mismatched_loss = self._mismatched_loss(distances, group_ids)
-            output.loss = output.matched_loss + output.mismatched_loss
-        return output
+            losses["matched_loss"] = (texts - motions).square().sum(-1).mean()
+            losses["mismatched_loss"] = self._mismatched_loss(distances, group_ids)
+            losses["loss"] = losses["matched_loss"] + losses["mismatched_loss"]
+        return MotionTextMatcherOutput(text_embeddings=texts, motion_embeddings=motions, distances=distances, **losses)
 
     def _mismatched_loss(self, distances: Tensor, group_ids: Tensor | None) -> Tensor:
         if group_ids is None:
-            group_ids = torch.arange(len(distances), device=distances.device)
+            group_ids = torch.arange(distances.shape[0], device=distances.device)
         if group_ids.shape != distances.shape[:1]:
             raise ValueError(f"`group_ids` must have the shape ({len(distances)},); got {tuple(group_ids.shape)}.")
         mismatched = group_ids[:, None] != group_ids  # (batch, batch)

@@ -141,7 +141,7 @@ class BidirectionalGRU(nn.GRU):
             States (batch, longest, 2 * hidden_size), zero in the padding; and the last state of each direction,
             (batch, 2 * hidden_size).
         """
-        initial_state = initial_state.expand(-1, len(inputs), -1).contiguous()
+        initial_state = initial_state.expand(-1, inputs.shape[0], -1).contiguous()
         if torch.compiler.is_exporting():  # which packing, with its loop over the lengths' values, prevents
             return self._run_padded(inputs, lengths, initial_state)
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
