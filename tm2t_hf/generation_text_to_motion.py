@@ -133,15 +133,13 @@ class MotionGenerationMixin(GenerationMixin):
         mask = kwargs.get("decoder_attention_mask")
         if mask is None and (ids == pad).any():
             mask = kwargs["decoder_attention_mask"] = (ids != pad).long()
-        first = ids[:, 0]
-        if mask is not None:
-            if mask.shape != ids.shape:
-                raise ValueError(
-                    f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}."
-                )
-            first = ids.gather(1, mask.long().argmax(1, keepdim=True)).squeeze(1)
-        # generate() puts a <bom> in front where no row begins with one
-        if not (first == bom).all() or not (ids[:, 0] == bom).any():
+        read = torch.ones_like(ids) if mask is None else mask.long()
+        if read.shape != ids.shape:
+            raise ValueError(f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}.")
+        if not (ids == bom).any():
+            return  # generate() puts it before them
+        first = ids.gather(1, read.argmax(1, keepdim=True)).squeeze(1)  # (batch,)
+        if not ((first == bom) & read.any(1)).all() or not (ids[:, 0] == bom).any():
             raise ValueError(
                 f"Every motion to continue must begin with <bom> ({bom}) as its first token that the mask does not "
                 "hide, and the longest must have no padding before it."
