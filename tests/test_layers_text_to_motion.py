@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The parts of the text-to-motion model: the state between steps, tokens that are skipped, layers that are replaced."""
+"""The parts of the text-to-motion model: the state between steps, skipped tokens, layers that are replaced."""
 
 import copy
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What `generate()` of the text-to-motion model adds: lengths in seconds, motions to continue, the original's end rule."""
+"""`generate()` of the text-to-motion model: lengths in seconds, motions to continue, the original's end rule."""
 
 import copy
 import math
@@ -35,6 +35,7 @@ class EndOfMotionByArgmax(LogitsProcessor):
         self.never = [i for i in (eom_id, bom_id, pad_id) if i is not None]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (batch, vocabulary) -> the same, with -inf at ids that are not to be drawn."""
         ends = scores.argmax(-1, keepdim=True) == self.eom_id  # (batch, 1)
         is_eom = torch.arange(scores.shape[-1], device=scores.device) == self.eom_id
         return torch.where(ends, scores.masked_fill(~is_eom, -torch.inf), drawable(scores, self.never, self.top_k))
@@ -69,8 +70,12 @@ class MotionGenerationMixin(GenerationMixin):
         """`GenerationMixin.generate()` with lengths in seconds too.
 
         Args:
-            min_seconds, max_seconds: shortest and longest motion; counted in whole motion tokens that last
-                `vq_config.seconds_per_token`, so the motion is never shorter and never longer than asked for.
+            inputs: (batch, words) text ids, which may also be called `input_ids`.
+            generation_config: replaces that of the model.
+            min_seconds: shortest motion; counted in whole motion tokens that last `vq_config.seconds_per_token`, so
+                the motion is never shorter and never longer than requested.
+            max_seconds: longest motion, counted likewise.
+            **kwargs: what `forward` and `GenerationMixin.generate()` take.
 
         A motion to continue is given as `decoder_input_ids` (batch, tokens), beginning with `<bom>`. Shorter ones are
         padded with `<pad>` on either side; `decoder_attention_mask` is made from the padding if left out. With the
@@ -135,7 +140,9 @@ class MotionGenerationMixin(GenerationMixin):
             mask = kwargs["decoder_attention_mask"] = (ids != pad).long()
         read = torch.ones_like(ids) if mask is None else mask.long()
         if read.shape != ids.shape:
-            raise ValueError(f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}.")
+            raise ValueError(
+                f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}."
+            )
         if not (ids == bom).any():
             return  # generate() puts it before them
         first = ids.gather(1, read.argmax(1, keepdim=True)).squeeze(1)  # (batch,)

@@ -30,15 +30,16 @@ class TextEncoderOutput(ModelOutput):
     Args:
         last_hidden_state: (batch, words, 2 * text_hidden_size) states of the words, zeros past a caption's end.
         pooler_output: (batch, 2 * text_hidden_size) last states of both directions: the whole caption.
-        keys, values: (batch, words, motion_hidden_size) what the decoder's attention scores against, and takes.
+        key_states: (batch, words, motion_hidden_size) what the decoder's attention scores against.
+        value_states: (batch, words, motion_hidden_size) what it takes from each word.
         key_bias: (batch, words) what is added to the scores: hugely negative for masked padding.
         hidden_states: if asked for, the word vectors and `last_hidden_state`.
     """
 
     last_hidden_state: Tensor | None = None
     pooler_output: Tensor | None = None
-    keys: Tensor | None = None
-    values: Tensor | None = None
+    key_states: Tensor | None = None  # not `keys` and `values`, which are methods of a ModelOutput
+    value_states: Tensor | None = None
     key_bias: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
 
@@ -64,7 +65,7 @@ class TextAttention(nn.Module):
         bias = keys.new_zeros(keys.shape[:2])
         if mask is not None:
             bias = bias.masked_fill(~mask, torch.finfo(bias.dtype).min)
-        return {"keys": keys, "values": self.output(self.value(words)), "key_bias": bias}
+        return {"key_states": keys, "value_states": self.output(self.value(words)), "key_bias": bias}
 
     def forward(self, states: Tensor, text: TextEncoderOutput) -> tuple[Tensor, Tensor]:
         """Text seen from motion states (batch, tokens, motion_hidden_size).
@@ -73,8 +74,8 @@ class TextAttention(nn.Module):
             What is seen, of the same shape, and the weights of the words (batch, tokens, words).
         """
         query = self.query(states)
-        weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.keys.transpose(1, 2)).softmax(-1)
-        return weights @ text.values, weights
+        weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.key_states.transpose(1, 2)).softmax(-1)
+        return weights @ text.value_states, weights
 
 
 class TextEncoder(nn.Module):

@@ -30,8 +30,7 @@ LEAKY_SLOPE = 0.2
 
 @dataclass
 class MotionTextMatcherOutput(ModelOutput):
-    """
-    Output of [`MotionTextMatcher`].
+    """Output of [`MotionTextMatcher`].
 
     Args:
         loss: the sum of the two losses below.
@@ -91,6 +90,8 @@ class SequenceEncoder(nn.Module):
 
 
 class MotionTextMatcherPreTrainedModel(WordVectorsMixin, PreTrainedModel):
+    """Loads, saves and initializes the matcher."""
+
     config: MotionTextMatcherConfig
     base_model_prefix = "matcher"
     main_input_name = "input_ids"
@@ -115,8 +116,7 @@ class MotionTextMatcherPreTrainedModel(WordVectorsMixin, PreTrainedModel):
 
 
 class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
-    """
-    Embeds sentences and motions in one space.
+    """Embeds sentences and motions in one space.
 
     `get_text_embeddings` and `get_motion_embeddings` give the embeddings, `forward` also the contrastive loss.
     Neither the order of a batch nor its padding changes an embedding.
@@ -146,8 +146,7 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         pos_ids: Tensor | None = None,
     ) -> Tensor:
-        """
-        Embeddings of a batch of texts.
+        """Embeddings of a batch of texts.
 
         Args:
             input_ids: `(batch, words)` text ids.
@@ -179,11 +178,10 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         return self.text_encoder(vectors, lengths)
 
     def get_motion_embeddings(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """
-        Embeddings of a batch of motions; frames beyond the last whole movement count as context only.
+        """Embeddings of a batch of motions; frames beyond the last whole movement count as context only.
 
         Args:
-            motion_values: `(batch, frames, features)`, normalised.
+            motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
 
         Returns:
@@ -222,16 +220,19 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         group_ids: Tensor | None = None,
         return_loss: bool = True,
     ) -> MotionTextMatcherOutput:
-        """
-        Embeddings of texts and of their motions, and the contrastive loss (Hadsell et al. 2006) on their distances:
-        d² where text and motion belong together, max(0, margin - d)² where they do not.
+        """Embed texts and their motions, and compute the contrastive loss on their distances.
 
-        The original draws one wrong motion for each text of a batch; here all of them count, which is what that
+        The loss (Hadsell et al., 2006) is d² where text and motion belong together, max(0, margin - d)² where they do
+        not. The original draws one wrong motion for each text of a batch; here all of them count, which is what that
         draw is on average.
 
         Args:
-            input_ids, attention_mask, inputs_embeds, pos_ids: the texts, see `get_text_embeddings`.
-            motion_values, motion_attention_mask: their motions, row by row, see `get_motion_embeddings`.
+            input_ids: the texts; see `get_text_embeddings` for all four of its arguments.
+            attention_mask: of the texts.
+            inputs_embeds: the texts as word vectors.
+            pos_ids: parts of speech of the words.
+            motion_values: their motions, row by row; see `get_motion_embeddings`.
+            motion_attention_mask: of the motions.
             group_ids: `(batch,)` int64; texts and motions of the same group never count as mismatched. By default
                 every row is a group of its own. (`Trainer` would take the name "labels" for something to predict.)
             return_loss: compute the losses; without them `loss`, `matched_loss` and `mismatched_loss` are None.

@@ -32,6 +32,8 @@ from .vocabulary import ids_to_codes
 
 
 class TextToMotionPreTrainedModel(WordVectorsMixin, PreTrainedModel):
+    """Loads, saves and initializes the text-to-motion model."""
+
     config: TextToMotionConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
@@ -57,7 +59,7 @@ class TextToMotionPreTrainedModel(WordVectorsMixin, PreTrainedModel):
         elif isinstance(module, TextEncoder):
             init.normal_(module.initial_state)
         elif isinstance(module, TextAttention):
-            # In the paper this is one half of a layer from twice the size, which is initialised as a whole.
+            # In the paper this is one half of a layer from twice the size, which is initialized as a whole.
             init.xavier_normal_(module.output.weight, gain=math.sqrt(2 / 3))
         elif isinstance(module, MotionDecoder):
             init.xavier_normal_(module.mix.weight, gain=math.sqrt(2 / 3))
@@ -66,7 +68,7 @@ class TextToMotionPreTrainedModel(WordVectorsMixin, PreTrainedModel):
 class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
     """Motion tokens from text, and features from motion tokens.
 
-    `generate()` gives ids of the motion vocabulary, `decode_motion()` the features, in normalised units. The VQ model
+    `generate()` gives ids of the motion vocabulary, `decode_motion()` the features, in normalized units. The VQ model
     is the sub-model `vq` (None without a `vq_config`).
     """
 
@@ -124,11 +126,13 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         """Logits of the motion tokens that follow `decoder_input_ids`.
 
         Args:
-            input_ids: (batch, words) text ids; or `inputs_embeds`: (batch, words, text_embedding_size) word vectors;
-                or `encoder_outputs`, what the encoder made of them.
+            input_ids: (batch, words) text ids.
+            inputs_embeds: (batch, words, text_embedding_size) word vectors, in place of `input_ids`.
+            encoder_outputs: what the encoder made of the text, in place of both.
             attention_mask: (batch, words), 0 on the padding (on the right); by default that of `text_pad_id`.
-            decoder_input_ids: (batch, tokens) motion ids, beginning with `<bom>`; made from `labels` if left out. Or
-                `decoder_inputs_embeds`: (batch, tokens, motion_hidden_size) rows of `decoder.embed_tokens`.
+            decoder_input_ids: (batch, tokens) motion ids, beginning with `<bom>`; made from `labels` if left out.
+            decoder_inputs_embeds: (batch, tokens, motion_hidden_size) rows of `decoder.embed_tokens`, in place of
+                `decoder_input_ids`.
             labels: (batch, tokens) the motion ids to predict, `<eom>` included; -100 is ignored.
             past_key_values: the cache of an earlier call, which `decoder_input_ids` continue: they hold only what the
                 cache has not seen. The call moves the cache along.
@@ -226,8 +230,8 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         embeddings = self.decoder.embed_tokens(ids) if embeddings is None else embeddings.to(self.dtype)
         if embeddings.shape[0] != batch or embeddings.shape[1] == 0:
             raise ValueError(
-                f"The decoder's input is (batch, tokens) = {tuple(embeddings.shape[:2])}; it must be of {batch} motions, "
-                "one for each text, with at least one token."
+                f"The decoder's input is (batch, tokens) = {tuple(embeddings.shape[:2])}; it must be of {batch} motions"
+                ", one for each text, with at least one token."
             )
         return embeddings
 
@@ -264,7 +268,9 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         all of them are computed anew, in one go, from the states that are returned.
 
         Args:
-            ids: (batch, 1) first ids; state, text: what to begin with.
+            ids: (batch, 1) first ids.
+            state: (layers, batch, motion_hidden_size) before them.
+            text: the encoded text.
             steps: the most ids to feed.
             choose: takes the step and its logits (batch, K + 3); returns the next ids (batch,) and whether to stop.
 
@@ -287,7 +293,7 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         """Features of motion ids (batch, tokens), each row up to its `<eom>`: `<bom>`, `<eom>`, `<pad>` are left out.
 
         Returns:
-            a (frames, features) tensor a row, in normalised units; (0, features) for a row without a code.
+            a (frames, features) tensor a row, in normalized units; (0, features) for a row without a code.
 
         Raises:
             ValueError: if the model has no `vq`.
