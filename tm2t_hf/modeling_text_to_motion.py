@@ -230,8 +230,8 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         embeddings = self.decoder.embed_tokens(ids) if embeddings is None else embeddings.to(self.dtype)
         if embeddings.shape[0] != batch or embeddings.shape[1] == 0:
             raise ValueError(
-                f"The decoder's input is (batch, tokens) = {tuple(embeddings.shape[:2])}; it must be of {batch} motions"
-                ", one for each text, with at least one token."
+                f"The decoder's input is (batch, tokens) = {tuple(embeddings.shape[:2])}; it must be of "
+                f"{batch} motions, one for each text, with at least one token."
             )
         return embeddings
 
