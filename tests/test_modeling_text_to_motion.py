@@ -476,7 +476,7 @@ def test_missing_weights_are_initialised(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"codebook_size": 11}, "has 12 codes, but `codebook_size` is 11"),
+        ({"codebook_size": 11}, "codebook_size is 11, but the motion VQ of vq_config has 12 codes"),
         ({"num_layers": 0}, "`num_layers` must be at least 1"),
         ({"text_pad_id": 30}, "outside the text vocabulary of 30 ids"),
         ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),

@@ -2,12 +2,16 @@
 # Licensed under the Apache License, Version 2.0.
 """Configuration of the text-motion matcher, the network that text-to-motion models are evaluated with."""
 
+import math
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .configuration_base import OverridesFirstMixin
+
 
 @strict
-class MotionTextMatcherConfig(PreTrainedConfig):
+class MotionTextMatcherConfig(OverridesFirstMixin, PreTrainedConfig):
     """Configuration of [`MotionTextMatcher`]. The defaults are the sizes of Guo et al. (CVPR 2022), without parts of
     speech.
 
@@ -63,8 +67,8 @@ class MotionTextMatcherConfig(PreTrainedConfig):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         for name in ("initializer_range", "margin"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, got {getattr(self, name)}.")
         for name in ("pos_size", "padded_frames"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}.")

@@ -2,17 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """Configuration of the text-to-motion model: a bidirectional GRU over words, an attentive GRU over motion tokens."""
 
+import math
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_motion_vq import MotionVQConfig
-from .vocabulary import MotionVocabularyMixin
+from .configuration_base import derived_field
+from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
 
 
 @strict
-class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
+class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
     """Sizes and behaviour of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
 
     Args:
@@ -44,6 +45,7 @@ class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
     attribute_map = {"hidden_size": "motion_hidden_size", "num_hidden_layers": "num_layers"}
     sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
     keys_to_ignore_at_inference = ["past_key_values"]
+    derived_fields = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
@@ -64,44 +66,31 @@ class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
     use_cache: bool = True
     tie_word_embeddings: bool = True
     is_encoder_decoder: bool = True
-    bos_token_id: int | None = None
-    eos_token_id: int | None = None
-    pad_token_id: int | None = None
-    decoder_start_token_id: int | None = None
 
-    def __post_init__(self, **kwargs):
-        super().__post_init__(**kwargs)
-        if self.codebook_size is None:
-            self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
-        # Always derived: generate() looks the special ids up under these names.
-        self.bos_token_id = self.decoder_start_token_id = self.bom_id
-        self.eos_token_id = self.eom_id
-        self.pad_token_id = self.pad_id
-
-    @property
-    def vocab_size(self) -> int:
-        """Size of the target vocabulary, which is the motion vocabulary."""
-        return self.motion_vocab_size
+    # generate() looks for the motion vocabulary under these names.
+    vocab_size = derived_field("vocab_size", "codebook_size", lambda config: config.motion_vocab_size)
+    bos_token_id = derived_field("bos_token_id", "codebook_size", lambda config: config.bom_id)
+    eos_token_id = derived_field("eos_token_id", "codebook_size", lambda config: config.eom_id)
+    pad_token_id = derived_field("pad_token_id", "codebook_size", lambda config: config.pad_id)
+    decoder_start_token_id = derived_field("decoder_start_token_id", "codebook_size", lambda config: config.bom_id)
 
     def validate_architecture(self):
         """Part of the validation by `@strict`: relations between the fields."""
-        for name in ("codebook_size", "text_embedding_size", "text_hidden_size", "motion_hidden_size", "num_layers"):
+        for name in ("text_embedding_size", "text_hidden_size", "motion_hidden_size", "num_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
-        if self.vq_config is not None and self.vq_config.codebook_size != self.codebook_size:
-            raise ValueError(
-                f"The VQ model has {self.vq_config.codebook_size} codes, but `codebook_size` is {self.codebook_size}: "
-                "a translation model must be used with the VQ model whose codes it was trained on."
-            )
         if self.text_vocab_size is not None and not 0 <= self.text_pad_id < self.text_vocab_size:
             raise ValueError(
                 f"`text_pad_id` {self.text_pad_id} is outside the text vocabulary of {self.text_vocab_size} ids."
             )
-        for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be in [0, 1), got {getattr(self, name)}.")
-        if self.initializer_range <= 0:
-            raise ValueError(f"`initializer_range` must be positive, got {self.initializer_range}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` must be in [0, 1), got {self.dropout}.")
+        if not 0 <= self.label_smoothing * self.vocab_size <= self.vocab_size - 1:
+            raise ValueError(
+                f"`label_smoothing` must be at least 0 and at most 1 - 1 / vocab_size, got {self.label_smoothing}."
+            )
+        if not 0 < self.initializer_range < math.inf:
+            raise ValueError(f"`initializer_range` must be positive and finite, got {self.initializer_range}.")
 
 
 __all__ = ["TextToMotionConfig"]
