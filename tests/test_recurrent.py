@@ -35,6 +35,7 @@ def t2m_batch() -> dict[str, torch.Tensor]:
 MODELS = {
     "text to motion": (t2m_model, t2m_batch),
     "text to motion, late": (late_t2m_model, t2m_batch),
+    "text to motion with its VQ": (t2m.tiny_model, t2m_batch),
     "matcher": (matcher.tiny_model, lambda: matcher.tiny_batch([5, 2], [9, 14])),
 }
 
