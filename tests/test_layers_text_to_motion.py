@@ -202,3 +202,14 @@ def test_dynamic_int8(model, kinds):
     assert "dynamic" in type(quantized.encoder.attention.query).__module__
     assert (quantized(ids, mask, motions(2)).logits - exact).abs().max() < 0.3 * exact.abs().max()
     assert quantized.generate(ids, attention_mask=mask, num_beams=2).shape[0] == 2
+
+
+def test_halves_of_a_layer_are_initialized_as_one():
+    """Xavier's standard deviation for the whole layer, of twice the input size."""
+    model = tiny_model(motion_hidden_size=128, text_hidden_size=128)
+    for layer, size in (
+        (model.encoder.attention.output, 3 * 128),
+        (model.decoder.mix, 3 * 128),
+        (model.encoder.attention.query, 2 * 128),
+    ):
+        assert layer.weight.std().item() == pytest.approx((2 / size) ** 0.5, rel=0.03)

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """The parts of the text-to-motion model: text encoder, attention, motion decoder, and the decoder's state."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ from .recurrent import (
     right_padded_lengths,
     text_lengths,
 )
+
+# In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
+# a mark on the layer, since transformers passes over modules that hold no parameter of their own.
+HALF_GAIN = math.sqrt(2 / 3)
 
 
 @dataclass
@@ -58,6 +63,7 @@ class TextAttention(nn.Module):
         self.key = nn.Linear(2 * config.text_hidden_size, size, bias=False)
         self.value = nn.Linear(2 * config.text_hidden_size, size)
         self.output = nn.Linear(size, size, bias=False)
+        self.output.init_gain = HALF_GAIN
 
     def project(self, words: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """Keys, values and key bias of word states (batch, words, 2 * text_hidden_size); mask is True for words."""
@@ -186,6 +192,7 @@ class MotionDecoder(nn.Module):
         self.initial_state = nn.Linear(2 * config.text_hidden_size, size * config.num_layers)
         self.gru = MotionGRU(size, size, num_layers=config.num_layers, batch_first=True)
         self.mix = nn.Linear(size, size)
+        self.mix.init_gain = HALF_GAIN
         self.norm = nn.LayerNorm(size)
         if self.late:
             self.projection = nn.Linear(size, size)

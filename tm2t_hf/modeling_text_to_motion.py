@@ -2,7 +2,6 @@
 # Licensed under the Apache License, Version 2.0.
 """Text to motion: a bidirectional GRU over words and an attentive GRU over motion tokens (TM2T, section 3.2)."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 
@@ -21,7 +20,6 @@ from .layers_text_to_motion import (
     Attend,
     MotionDecoder,
     RecurrentCache,
-    TextAttention,
     TextEncoder,
     TextEncoderOutput,
     checked_text,
@@ -45,7 +43,7 @@ class TextToMotionPreTrainedModel(WordVectorsMixin, PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module):
         if isinstance(module, nn.Linear):
-            init.xavier_normal_(module.weight)
+            init.xavier_normal_(module.weight, gain=getattr(module, "init_gain", 1.0))
             if module.bias is not None:
                 init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
@@ -58,11 +56,6 @@ class TextToMotionPreTrainedModel(WordVectorsMixin, PreTrainedModel):
                 init.uniform_(parameter, -(module.hidden_size**-0.5), module.hidden_size**-0.5)
         elif isinstance(module, TextEncoder):
             init.normal_(module.initial_state)
-        elif isinstance(module, TextAttention):
-            # In the paper this is one half of a layer from twice the size, which is initialized as a whole.
-            init.xavier_normal_(module.output.weight, gain=math.sqrt(2 / 3))
-        elif isinstance(module, MotionDecoder):
-            init.xavier_normal_(module.mix.weight, gain=math.sqrt(2 / 3))
 
 
 class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):

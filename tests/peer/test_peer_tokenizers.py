@@ -26,6 +26,16 @@ class _TokenizerTest(common.TokenizerTesterMixin, common.TokenizersBackendTester
         super().setUpClass()
 
 
+OFFSETS = "lemmas have no place among the characters of a caption: asking for it is an error"
+FIXED_TOKENS = "the special tokens are ids of the models and keep their names"
+FIXED_TOKENS_SKIPPED = {
+    "test_add_bos_token_without_bos_token": FIXED_TOKENS,
+    "test_added_tokens_serialization": FIXED_TOKENS,
+    "test_bos_token_with_add_bos_token_*": FIXED_TOKENS,
+    "test_pad_token_initialization": FIXED_TOKENS,
+}
+
+
 class MotionTokenizerReadingEnglish(MotionTokenizer):
     """Takes every other word for `<motion_0>`: the sentences of the common tests become motions."""
 
@@ -34,13 +44,23 @@ class MotionTokenizerReadingEnglish(MotionTokenizer):
         self._tokenizer.model.unk_token = "<motion_0>"
 
 
-@skipping({})
+@skipping(
+    {
+        "test_rust_tokenizer_add_prefix_space_0": "PreTrainedTokenizerFast keeps the pre-tokenizer of tokenizer.json; "
+        "captions are learned without a space before the first word",
+    }
+)
 class TextTokenizerTest(_TokenizerTest, unittest.TestCase):
     tokenizer_class = rust_tokenizer_class = PreTrainedTokenizerFast
     make = staticmethod(testers.text_tokenizer)
 
 
-@skipping({})
+@skipping(
+    {
+        **FIXED_TOKENS_SKIPPED,
+        "test_training_new_tokenizer*": "the vocabulary follows from the size of the codebook: nothing is learned",
+    }
+)
 class MotionTokenizerTest(_TokenizerTest, unittest.TestCase):
     tokenizer_class = rust_tokenizer_class = MotionTokenizerReadingEnglish
     make = staticmethod(lambda: MotionTokenizer(codebook_size=29))
@@ -50,7 +70,17 @@ class MotionTokenizerTest(_TokenizerTest, unittest.TestCase):
         return " " * with_prefix_space + text, tokenizer.encode(text, add_special_tokens=False)
 
 
-@skipping({})
+@skipping(
+    {
+        **FIXED_TOKENS_SKIPPED,
+        "test_alignment_methods": OFFSETS,
+        "test_chat_template_return_assistant_tokens_mask*": OFFSETS,
+        "test_maximum_encoding_length_*_input": "captions are cut to max_words, as in the original",
+        "test_offsets_mapping": OFFSETS,
+        "test_tokenize_special_tokens": "words with other signs than letters are dropped, as in the original",
+        "test_training_new_tokenizer*": "the vocabulary is that of the converted model",
+    }
+)
 class WordTokenizerTest(_TokenizerTest, unittest.TestCase):
     tokenizer_class = rust_tokenizer_class = WordTokenizer
     make = staticmethod(testers.word_tokenizer)

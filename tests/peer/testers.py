@@ -37,15 +37,17 @@ class ModelTester:
     """One tiny model.
 
     Attributes:
-        parent: the test case; batch_size, seq_length: shape of the text, or of the motion in frames.
+        parent: the test case; fields: of the configuration, where it is another than the tester's.
+        batch_size, seq_length: shape of the text, or of the motion in frames.
     """
 
     batch_size = 4
     seq_length = 8
     is_training = True
 
-    def __init__(self, parent):
+    def __init__(self, parent, **fields):
         self.parent = parent
+        self.fields = fields
 
     def get_config(self):
         """The configuration."""
@@ -68,7 +70,7 @@ class MotionVQModelTester(ModelTester):
 
     def get_config(self):
         """Learns its codebook by moving averages, the default."""
-        return vq_config()
+        return vq_config(**self.fields)
 
     def get_inputs(self):
         """The first motion is whole, the others are padded."""
@@ -78,7 +80,7 @@ class MotionVQModelTester(ModelTester):
 
 
 class MotionToTextModelTester(ModelTester):
-    """The transformer from motion to text, without a motion VQ: the common tests read `input_ids`."""
+    """The transformer from motion to text with its motion VQ; the common tests feed it `input_ids`."""
 
     encoder_seq_length = seq_length = 8
     decoder_seq_length = 7
@@ -86,13 +88,11 @@ class MotionToTextModelTester(ModelTester):
     hidden_size = 16
     num_hidden_layers = 2
     num_attention_heads = 4
-    with_vq = False
 
     def get_config(self):
         """29 codes, 37 entries of text."""
         return MotionToTextConfig(
-            vq_config=vq_config() if self.with_vq else None,
-            codebook_size=None if self.with_vq else 29,
+            vq_config=vq_config(codebook_update="gradient"),
             vocab_size=37,
             d_model=self.hidden_size,
             encoder_layers=self.num_hidden_layers,
@@ -117,19 +117,17 @@ class MotionToTextModelTester(ModelTester):
 
 
 class TextToMotionModelTester(ModelTester):
-    """The recurrent model from text to motion, without a motion VQ."""
+    """The recurrent model from text to motion with its motion VQ."""
 
     encoder_seq_length = seq_length = 8
     decoder_seq_length = 7
     hidden_size = 16
     num_hidden_layers = 1  # of encoder and decoder alike
-    with_vq = False
 
     def get_config(self):
         """29 codes, 37 entries of text."""
         return TextToMotionConfig(
-            vq_config=vq_config() if self.with_vq else None,
-            codebook_size=None if self.with_vq else 29,
+            vq_config=vq_config(codebook_update="gradient"),
             text_vocab_size=37,
             text_embedding_size=self.hidden_size,
             text_hidden_size=self.hidden_size // 2,
