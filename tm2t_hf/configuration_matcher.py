@@ -41,6 +41,7 @@ class MotionTextMatcherConfig(OverridesFirstMixin, PreTrainedConfig):
     """
 
     model_type = "tm2t-matcher"
+    attribute_map = {"vocab_size": "text_vocab_size"}
 
     feature_size: int = 263
     contact_size: int = 4

@@ -42,6 +42,7 @@ class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
     """
 
     model_type = "tm2t-t2m"
+    attribute_map = {"hidden_size": "motion_hidden_size", "num_hidden_layers": "num_layers"}
     sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
     keys_to_ignore_at_inference = ["past_key_values"]
     derived_fields = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
