@@ -23,6 +23,7 @@ SHORTEST_BONE = 1e-5  # metres; a shorter one has no direction
 SMALLEST_BODY, TALLEST_BODY = 0.5, 3.0  # metres
 BONE_CHANGE = 0.25  # standard deviation over time divided by the mean, for the typical bone
 SIDE_DIFFERENCE = 0.35  # of the longer one of two bones that mirror each other
+UNUSUAL = "unless the person"  # in doubts that a real motion may raise: a person who lies down or stands on the hands
 CONTACT_RANGE = (-0.5, 1.5)  # contacts are 0 or 1; models write values around them
 
 
@@ -149,12 +150,9 @@ def _doubt_about_axes(joints: np.ndarray, skeleton: Skeleton) -> str | None:
         signs[0] = -1
     turn = f"`joints[..., {order}] * {signs.tolist()}`"
     if axis == 1:
-        return (
-            "has its head below its feet: unless the person is upside down, y points down; turn the joints with "
-            f"{turn}"
-        )
+        return f"has its head below its feet: {UNUSUAL} is upside down, y points down; turn the joints with {turn}"
     return (
-        f"has its feet and its head apart along {'xyz'[axis]}, not y: unless the person lies down, the joints "
+        f"has its feet and its head apart along {'xyz'[axis]}, not y: {UNUSUAL} lies down, the joints "
         f"are not y up; turn them with {turn}"
     )
 
