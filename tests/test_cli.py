@@ -127,7 +127,7 @@ def test_quickstart(shipped, capsys, monkeypatch):
         (["generate", "a person", "--output", "no/a.gif"], "lies in a folder that does not exist"),
         (["generate", "a person", "--max_seconds", "-1"], "max_seconds"),
         (["generate", "a person", "--model", "tm2t-m2t-copy"], "tm2t-m2t; use it with pipeline('motion-to-text')"),
-        (["caption", "nowhere.npy"], "There is no file nowhere.npy"),
+        (["caption", "nowhere.npy"], "nowhere.npy is missing"),
         (["caption", "short.npy"], "short.npy has 3 frames, which is shorter than one motion token"),
         (["prepare", "nowhere"], "nowhere"),
         (["toy", "full"], "full is not empty"),

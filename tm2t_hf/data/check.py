@@ -15,7 +15,7 @@ from ..skeletons import HUMANML3D, Skeleton
 from .captions import CaptionLine, read_captions
 from .folder import SPLITS, clips_in, read_split
 
-# People lie down or stand on their hands in some clips of a data set. In more than this share of them the axes are wrong.
+# In some clips of a data set people lie down or stand on their hands; in more of them than this, the axes are wrong.
 USUAL_SHARE = 0.1
 
 
