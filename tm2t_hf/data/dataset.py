@@ -17,8 +17,8 @@ from datasets.exceptions import DatasetGenerationError
 from ..files import load_array
 from ..motion import features_to_joints, joints_to_features, mirror_joints, resample
 from ..skeletons import HUMANML3D, Skeleton
-from .captions import mirror_caption, read_captions
 from .cache import rebuilt_if_broken
+from .captions import mirror_caption, read_captions
 from .folder import read_split
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def load_motion_dataset(
             for KIT-ML.
         max_frames: longer rows are dropped likewise.
         mirror: also add every row mirrored left to right, motion and words, with "M" before the clip's name in the id
-            (`s1/Mwalk` for `s1/walk`). For training splits only. Clips whose mirror image is already in the split (as in HumanML3D) are not mirrored again.
+            (`s1/Mwalk` for `s1/walk`). For training splits only. Clips whose mirror image is already in the split (as
+            in HumanML3D) are not mirrored again.
         speeds: every row at each of these speeds, with the id followed by `*<speed>` where it is not 1. For training
             splits only: slightly slower and faster performances are other token sequences of the same movement.
         repeats: how often to repeat clips whose ids match a pattern: `{"dance_*": 4}`. The further rows have ids
