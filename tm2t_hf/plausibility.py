@@ -125,7 +125,7 @@ def _doubt_about_size(joints: np.ndarray, skeleton: Skeleton) -> str | None:
         return None
     factor = 10.0 ** round(math.log10(1.5 / size))
     return (
-        f"shows a body that is about {float(f'{size:.1g}'):g} m tall: the joints of {skeleton.name} are in units of "
+        f"shows a body of the wrong size (about {float(f'{size:.1g}'):g} m tall): the joints of {skeleton.name} are in units of "
         f"{skeleton.metres_per_unit:g} m; multiply them by {factor:g}, if that is the difference"
     )
 
