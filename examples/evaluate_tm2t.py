@@ -1,8 +1,8 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Evaluate checkpoints on one split of a data folder, by the protocol that docs/evaluation.md writes down.
+r"""Evaluate checkpoints on one split of a data folder, by the protocol that docs/evaluation.md writes down.
 
-    python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --matcher tm2t-matcher \\
+    python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --matcher tm2t-matcher \
         --data_dir DATA --split test --labels bandai_namco --protocol tm2t-v1 --output_dir report
 
 Any of the models may be left out, and with it the rows that need it. Writes `report.json`, `report.md` and pictures:
@@ -68,6 +68,8 @@ NOTHING = ("none", "none")  # action and style of a motion without a frame
 
 @dataclass
 class Arguments:
+    """What the command line takes."""
+
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, prepared by `tm2t-hf prepare`."})
     output_dir: str = field(metadata={"help": "Where the report is written and replications are kept."})
     vq: str | None = field(default=None, metadata={"help": "Folder or Hub id of a motion VQ."})
@@ -96,6 +98,7 @@ class Arguments:
 
 
 def main():
+    """Evaluate and write the report."""
     (args,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     for page in args.write_into:
         if not Path(page).is_file():
@@ -138,6 +141,7 @@ class Evaluation:
         self.real = embed_motions(self.matcher, self.data.features, args) if self.matcher else None
 
     def run(self):
+        """Fill the report."""
         self.evaluate_real_motions()
         if self.vq:
             self.evaluate_reconstruction()
@@ -147,6 +151,7 @@ class Evaluation:
             self.evaluate_generation()
 
     def evaluate_real_motions(self):
+        """What real motions score: the best that can be expected."""
         self.add_motions("real motion", [self.look_at(self.data.joints, self.real)])
 
     def evaluate_reconstruction(self):
@@ -265,6 +270,8 @@ class Evaluation:
 
 @dataclass
 class Checkpoint:
+    """A model with its processor, and the digest of its files."""
+
     name: str
     digest: str
     model: Any
@@ -272,6 +279,7 @@ class Checkpoint:
 
     @property
     def extractor(self) -> MotionFeatureExtractor:
+        """The feature extractor in its processor."""
         return getattr(self.processor, "feature_extractor", self.processor)
 
     @property
@@ -281,6 +289,7 @@ class Checkpoint:
 
 
 def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
+    """Load one model; another type than the role needs ends the program."""
     folder = Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
     found = PreTrainedConfig.get_config_dict(folder)[0].get("model_type")
     if found not in MODEL_TYPES[role]:
@@ -294,6 +303,7 @@ def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
 
 
 def check_checkpoints(checkpoints: dict[str, Checkpoint], args: Arguments):
+    """End the program unless the models can be used together."""
     if not checkpoints:
         raise SystemExit("There is nothing to evaluate: give --vq, --m2t, --t2m or --matcher.")
     first, *others = checkpoints.values()
@@ -331,6 +341,7 @@ class Data:
 
 
 def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool) -> Data:
+    """One split of the data folder, in full."""
     skeleton = Skeleton.from_dict(extractor.skeleton)
     rows = load_motion_dataset(args.data_dir, args.split, skeleton)
     if grouped and len(rows) < GROUP_SIZE:
@@ -480,6 +491,8 @@ def reconstruct(vq: Checkpoint, features: Sequence[np.ndarray], args: Arguments)
 
 
 def caption_motions(m2t: Checkpoint, features: Sequence[np.ndarray], args: Arguments) -> list[str]:
+    """One caption per motion."""
+
     def compute(batch):
         inputs = m2t.processor(motion=batch, return_tensors="pt").to(args.device)
         ids = m2t.model.generate(**inputs, num_beams=args.num_beams, do_sample=False)

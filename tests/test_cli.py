@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The command line: what each command writes and prints, and one sentence for what the user can mend."""
+"""The command line: what each command writes and prints, and one sentence for what the user can fix."""
 
 import os
 import shutil
@@ -138,7 +138,7 @@ def test_quickstart(shipped, capsys, monkeypatch):
         (["toy", "few", "--num_clips", "3"], "at least 10 clips"),
     ],
 )
-def test_what_the_user_can_mend_is_one_sentence(command, message, shipped, checkpoints, capsys):
+def test_what_the_user_can_fix_is_one_sentence(command, message, shipped, checkpoints, capsys):
     np.save("short.npy", np.zeros((3, 263)))
     (shipped / "full").mkdir()
     (shipped / "full" / "file").write_text("")

@@ -131,7 +131,7 @@ def test_skeleton_gives_the_feature_size_and_the_frame_rate(tmp_path):
     write_clip(tmp_path, "a", noise(60, KIT.feature_size), "walk#walk/VERB#0.0#2.0\n")
     (tmp_path / "test.txt").write_text("a")
     dataset = load_motion_dataset(tmp_path, "test", skeleton=KIT)
-    assert dataset[0]["features"].shape == (25, 251)  # 12.5 frames a second
+    assert dataset[0]["features"].shape == (25, 251)  # 12.5 frames per second
     with pytest.raises(ValueError, match=r"a.npy has shape \(60, 251\), but humanml3d needs \(frames, 263\)"):
         load_motion_dataset(tmp_path, "test")
 
@@ -335,13 +335,13 @@ def test_vq_batches_are_normalised_windows(folder, extractor):
     assert batch["motion_values"].dtype == torch.float32
     assert batch["attention_mask"].sum(1).tolist() == [40, 64, 20]  # 21 frames are five whole tokens
     assert batch["motion_values"][0, 40:].abs().max() == 0
-    normalised = (rows[1]["features"] - 0.5) / 2
+    normalized = (rows[1]["features"] - 0.5) / 2
     starts = set()
     for epoch in range(20):
         collator.epoch = epoch
         window = collator(rows)["motion_values"][1].numpy()
-        start = next(k for k in range(27) if np.allclose(normalised[k], window[0], atol=1e-6))
-        np.testing.assert_allclose(window, normalised[start : start + 64], atol=1e-6)
+        start = next(k for k in range(27) if np.allclose(normalized[k], window[0], atol=1e-6))
+        np.testing.assert_allclose(window, normalized[start : start + 64], atol=1e-6)
         starts.add(start)
     assert len(starts) > 5
     # The same row in the same epoch is cropped alike, whatever else is in the batch.

@@ -25,7 +25,7 @@ def save_motion(
     """Write a motion in the format that the suffix names: `.gif`, or `.npy` with joints (frames, joints, 3) float32.
 
     Args:
-        joints: (frames, joints, 3) in metres, y up.
+        joints: (frames, joints, 3) in meters, y up.
         path: file to write.
         fps: frames per second.
         title: caption of the motion, for formats that show one.

@@ -60,7 +60,7 @@ def make_toy_dataset(output_dir: str | Path, num_clips: int = 300, seed: int = 0
 
 
 def make_toy_clip(action: str, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """One clip of an action: joints (frames, 22, 3) float32 in metres, y up, and three captions.
+    """One clip of an action: joints (frames, 22, 3) float32 in meters, y up, and three captions.
 
     Pace, size, length and heading are drawn from `rng`. Raises ValueError for an unknown action.
     """
