@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Files that are written whole or not at all, and arrays that are read without trusting the file."""
+"""Files that are written whole or not at all, and arrays and texts that are read without trusting the file."""
 
 import os
 import secrets
@@ -28,6 +28,9 @@ def written_beside(path: str | PathLike) -> Iterator[Path]:
 
     Yields:
         The temporary path, whose name ends in `.part` and is used by no other process. Nothing is there yet.
+
+    Raises:
+        OSError: `path` cannot be written (no such folder, no permission, disk full); the message names it.
     """
     path = Path(path)
     part, old = (path.with_name(f".{path.name}.{secrets.token_hex(4)}.{kind}") for kind in ("part", "old.part"))
@@ -35,7 +38,18 @@ def written_beside(path: str | PathLike) -> Iterator[Path]:
         yield part
         if part.is_dir() and path.is_dir():
             os.replace(path, old)  # a folder cannot be replaced in one step
-        os.replace(part, path)
+            try:
+                os.replace(part, path)
+            except BaseException:
+                os.replace(old, path)
+                raise
+        else:
+            os.replace(part, path)
+    except OSError as error:
+        # A full disk shows in many ways, most of which name no file or the temporary one.
+        if error.filename is not None and str(part) not in str(error.filename):
+            raise
+        raise OSError(f"{path} cannot be written: {error.strerror or _in_one_line(error)}.") from error
     finally:
         for leftover in (part, old):
             if leftover.is_dir():
@@ -48,6 +62,27 @@ def save_array(path: str | PathLike, array: np.ndarray) -> None:
     """Write a `.npy` file whole or not at all."""
     with written_beside(path) as part, open(part, "wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def read_text(path: str | PathLike) -> str:
+    """The text in a UTF-8 file, without a byte order mark and with `\\n` at the ends of lines.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or is not UTF-8. Both name the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or _in_one_line(error)}.") from error
+    if "\0" in text:  # no text has it, but UTF-16 without a byte order mark does
+        raise ValueError(f"{path} is not UTF-8 text; save it in the encoding UTF-8.")
+    return text
 
 
 def load_array(path: str | PathLike) -> np.ndarray:
@@ -99,7 +134,8 @@ def load_statistics(
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; `tm2t-hf prepare` makes it from the joints of a data folder.")
-    mean, std = (load_array(path).astype(np.float32) for path in paths)
+    with np.errstate(over="ignore"):  # to infinite values, which are refused
+        mean, std = (load_array(path).astype(np.float32) for path in paths)
     check_statistics(mean, std, skeleton, names=tuple(map(str, paths)))
     return mean, std
 
@@ -108,4 +144,4 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-__all__ = ["load_array", "load_statistics", "save_array", "written_beside"]
+__all__ = ["load_array", "load_statistics", "read_text", "save_array", "written_beside"]

@@ -97,10 +97,16 @@ class Skeleton:
             What follows the motion's name in a sentence, such as "has no frames"; None if nothing is wrong.
         """
         if joints.ndim != 3 or tuple(joints.shape[1:]) != (self.num_joints, 3):
-            return (
+            problem = (
                 f"has shape {tuple(joints.shape)}, but joints of the {self.name} skeleton have the shape "
                 f"(frames, {self.num_joints}, 3)"
             )
+            if joints.ndim == 3 and joints.shape[1] > self.num_joints and joints.shape[2] == 3:
+                problem += (
+                    f"; if the further joints come last, as the hands of SMPL and SMPL-H do, take the first "
+                    f"{self.num_joints}: joints[:, :{self.num_joints}]"
+                )
+            return problem
         if len(joints) == 0:
             return "has no frames"
         finite = (abs(joints) < math.inf).reshape(len(joints), -1).all(1)  # (frames,)

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ..files import read_text
+
 
 class CaptionLine(NamedTuple):
     """One line of `texts/<id>.txt`. `start` and `end` are seconds; both 0.0 mean the whole clip."""
@@ -18,6 +20,7 @@ class CaptionLine(NamedTuple):
 
     @property
     def whole_clip(self) -> bool:
+        """Whether the caption is one of the whole clip."""
         return self.start == 0.0 and self.end == 0.0
 
 
@@ -26,13 +29,14 @@ def read_captions(path: str | Path) -> list[CaptionLine]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line is not `caption#tokens#start#end`, a caption is empty, or there is no line at all.
+        ValueError: the file is not UTF-8, a line is not `caption#tokens#start#end`, a caption has no words, a tag is
+            infinite, or there is no line at all. Both name the file.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"The clip {path.stem} has no text: {path} is missing.")
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         parts = [part.strip() for part in line.rsplit("#", 3)]
@@ -42,8 +46,10 @@ def read_captions(path: str | Path) -> list[CaptionLine]:
             raise ValueError(
                 f"{path}, line {number}: expected 'caption#lemma/POS ...#start#end', got {line!r}."
             ) from None
-        if not caption:
-            raise ValueError(f"{path}, line {number}: the caption is empty.")
+        if not any(map(str.isalnum, caption)):
+            raise ValueError(f"{path}, line {number}: the caption {caption!r} has no words.")
+        if math.isinf(start) or math.isinf(end):
+            raise ValueError(f"{path}, line {number}: start and end are seconds, not infinite; got {line!r}.")
         # HumanML3D writes "nan" where a caption belongs to the whole clip.
         lines.append(CaptionLine(caption, tokens, *(0.0 if math.isnan(tag) else tag for tag in (start, end))))
     if not lines:

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Check a folder in the HumanML3D layout and report every problem at once."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,49 +10,82 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..files import load_array, load_statistics
+from ..plausibility import UNUSUAL, doubts_about, doubts_about_features, problems_of, problems_of_features
 from ..skeletons import HUMANML3D, Skeleton
 from .captions import CaptionLine, read_captions
-from .folder import SPLITS, read_split
-from .prepare import motion_problem
+from .folder import SPLITS, clips_in, read_split
+
+# People lie down or stand on their hands in some clips of a data set. In more than this share of them the axes are wrong.
+USUAL_SHARE = 0.1
 
 
 def check(data_dir: str | Path, skeleton: Skeleton = HUMANML3D, unit_length: int = 4) -> list[str]:
-    """Everything that is wrong with a folder in the HumanML3D layout, a sentence a problem; empty when it is fine.
+    """Every problem of a folder in the HumanML3D layout, one sentence per problem; empty when it is fine.
 
-    Looks at split files, texts, joints, features and statistics. Clips with the same problem share a sentence.
+    Looks at split files, texts, joints, features and statistics, and at whether the motions look like a body
+    (`tm2t_hf.plausibility`). Clips with the same problem share a sentence.
+
+    Args:
+        data_dir: the folder.
+        skeleton: what the joints and features should be.
+        unit_length: frames of a motion token; shorter clips are of no use.
     """
     folder = Path(data_dir)
     if not folder.is_dir():
         return [f"There is no data folder {folder}."]
     problems, splits = _check_splits(folder)
     found: dict[str, list[str]] = defaultdict(list)
-    scales: list[np.ndarray] = []
-    clips = sorted(set().union(*splits.values()))
-    has_joints, has_features = (any((folder / name).glob("*.npy")) for name in ("new_joints", "new_joint_vecs"))
-    if not has_features:
+    named = set().union(*splits.values())
+    joints, features = (set(clips_in(folder / name)) for name in ("new_joints", "new_joint_vecs"))
+    has_texts = (folder / "texts").is_dir()
+    if not features:
         problems.append(f"There are no features in new_joint_vecs: make them with `tm2t-hf prepare {folder}`.")
-    if not has_features and not has_joints:
+    if not features and not joints:
         problems.append("There are no joints in new_joints to make features from either.")
-    if not (folder / "texts").is_dir():
+    if not has_texts:
         problems.append("The folder texts is missing.")
+    clips = sorted(named | joints)
     for clip in tqdm(clips, desc="Checking", unit="clip"):
         frames = None
-        if has_features:
-            frames = _check_features(folder / "new_joint_vecs" / f"{clip}.npy", skeleton, unit_length, found)
-        if has_joints:
-            _check_joints(folder / "new_joints" / f"{clip}.npy", skeleton, frames, found, scales)
-        if (folder / "texts").is_dir():
-            _check_texts(folder / "texts" / f"{clip}.txt", None if frames is None else frames / skeleton.fps, found)
+        if features and clip in named:
+            path = folder / "new_joint_vecs" / f"{clip}.npy"
+            frames = _check_features(path, clip, skeleton, unit_length, found)
+        if joints:
+            _check_joints(folder / "new_joints" / f"{clip}.npy", clip, skeleton, frames, found)
+        if has_texts and clip in named:
+            seconds = None if frames is None else frames / skeleton.fps
+            _check_texts(folder / "texts" / f"{clip}.txt", clip, seconds, found)
     for problem, names in found.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        problems.append(f"{problem}: {', '.join(names[:3])}{more}.")
-    problems += _check_scale(scales, skeleton)
-    if has_features:
+        if UNUSUAL not in problem or len(names) > USUAL_SHARE * len(clips):
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            problems.append(f"{problem}: {', '.join(names[:3])}{more}.")
+    if features:
         try:
             load_statistics(folder, skeleton)
         except (FileNotFoundError, ValueError) as error:
             problems.append(str(error))
     return problems
+
+
+def load_joints(path: Path, skeleton: Skeleton) -> np.ndarray:
+    """Joints (frames, joints, 3) float32 of which features can be made.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not an array of numbers, cannot be a motion of the skeleton, or is too short. Both name it.
+    """
+    joints = _as_float32(load_array(path))
+    problems = problems_of(joints, skeleton)
+    if not problems and len(joints) < 2:
+        problems = ["has 1 frame, but features need two frames or more"]
+    if problems:
+        raise ValueError(f"{path} {problems[0]}.")
+    return joints
+
+
+def _as_float32(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # to infinite values, which are refused
+        return array.astype(np.float32)
 
 
 def _check_splits(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
@@ -72,47 +106,53 @@ def _check_splits(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
     return problems, splits
 
 
-def _load_array(path: Path, found: dict[str, list[str]]) -> np.ndarray | None:
+def _load(path: Path, clip: str, kind: str, found: dict[str, list[str]]) -> np.ndarray | None:
     try:
-        return load_array(path)
+        return _as_float32(load_array(path))
     except FileNotFoundError:
-        found[f"No file in {path.parent.name} for clips of the split files"].append(path.stem)
+        found[f"No file in {kind} for clips of the split files"].append(clip)
     except ValueError:
-        found[f"Not a readable .npy file of numbers in {path.parent.name}"].append(path.stem)
+        found[f"Not a readable .npy file of numbers in {kind}"].append(clip)
     return None
 
 
-def _check_features(path: Path, skeleton: Skeleton, unit_length: int, found: dict[str, list[str]]) -> int | None:
-    features = _load_array(path, found)
+def _check_features(
+    path: Path, clip: str, skeleton: Skeleton, unit_length: int, found: dict[str, list[str]]
+) -> int | None:
+    """The number of frames, if the file has the shape of features."""
+    features = _load(path, clip, "new_joint_vecs", found)
     if features is None:
         return None
     if features.ndim != 2 or features.shape[1] != skeleton.feature_size:
         needed = f"{skeleton.name} needs (frames, {skeleton.feature_size})"
-        found[f"Features of shape {_shape(features)}, but {needed}"].append(path.stem)
+        found[f"Features of shape {_shape(features)}, but {needed}"].append(clip)
         return None
     if not np.isfinite(features).all():
-        found["NaN or infinite features"].append(path.stem)
-    if len(features) < unit_length:
-        found[f"Shorter than one motion token ({unit_length} frames)"].append(path.stem)
+        found["NaN or infinite features"].append(clip)
+    elif len(features) < unit_length:
+        found[f"Shorter than one motion token ({unit_length} frames)"].append(clip)
+    else:
+        for problem in problems_of_features(features, skeleton) or doubts_about_features(features, skeleton):
+            found[f"A file of new_joint_vecs {_without_frame(problem)}"].append(clip)
     return len(features)
 
 
-def _check_joints(
-    path: Path, skeleton: Skeleton, frames: int | None, found: dict[str, list[str]], scales: list[np.ndarray]
-):
-    joints = _load_array(path, found)
+def _check_joints(path: Path, clip: str, skeleton: Skeleton, frames: int | None, found: dict[str, list[str]]):
+    joints = _load(path, clip, "new_joints", found)
     if joints is None:
         return
-    if joints.ndim != 3 or joints.shape[1:] != (skeleton.num_joints, 3):
-        needed = f"{skeleton.name} needs (frames, {skeleton.num_joints}, 3)"
-        found[f"Joints of shape {_shape(joints)}, but {needed}"].append(path.stem)
-    elif problem := motion_problem(joints, skeleton):
-        found[f"A file of new_joints {problem}"].append(path.stem)
-    else:
-        scales.append(np.ptp(joints.mean(axis=0), axis=0))
-        # HumanML3D itself keeps joints recovered from the features, which are as long as these.
-        if frames is not None and len(joints) - frames not in (0, 1):
-            found["Features of another length than the joints"].append(path.stem)
+    if problems := problems_of(joints, skeleton):
+        problem = _without_frame(problems[0]).replace(str(joints.shape), _shape(joints))
+        found[f"A file of new_joints {problem}"].append(clip)
+        return
+    if len(joints) < 2:
+        found["A file of new_joints has 1 frame, but features need two frames or more"].append(clip)
+        return
+    for doubt in doubts_about(joints, skeleton):
+        found[f"A file of new_joints {doubt}"].append(clip)
+    # HumanML3D itself keeps joints recovered from the features, which are as long as these.
+    if frames is not None and len(joints) - frames not in (0, 1):
+        found["Features of another length than the joints"].append(clip)
 
 
 def _shape(array: np.ndarray) -> str:
@@ -120,41 +160,25 @@ def _shape(array: np.ndarray) -> str:
     return f"({', '.join(['frames', *map(str, array.shape[1:])])})"
 
 
-def _check_texts(path: Path, seconds: float | None, found: dict[str, list[str]]):
+def _without_frame(problem: str) -> str:
+    """The problem in the words that clips with it in different frames share."""
+    return re.sub(r", first in frame \d+", "", problem)
+
+
+def _check_texts(path: Path, clip: str, seconds: float | None, found: dict[str, list[str]]):
     try:
         lines = read_captions(path)
     except FileNotFoundError:
-        found["No text file"].append(path.stem)
-        return
-    except UnicodeDecodeError:
-        found["A text file that is not UTF-8"].append(path.stem)
+        found["No text file"].append(clip)
         return
     except ValueError as error:
-        found["A text file that cannot be used"].append(f"{path.stem} ({str(error).rstrip('.')})")
+        found["A text file that cannot be used"].append(f"{clip} ({str(error).rstrip('.')})")
         return
     if any(_has_bad_range(line, seconds) for line in lines):
-        found["A caption whose start and end tags name no part of the clip"].append(path.stem)
+        found["A caption whose start and end tags name no part of the clip"].append(clip)
 
 
 def _has_bad_range(line: CaptionLine, seconds: float | None) -> bool:
     if line.whole_clip:
         return False
     return line.start < 0 or line.end <= line.start or (seconds is not None and line.start >= seconds)
-
-
-def _check_scale(scales: list[np.ndarray], skeleton: Skeleton) -> list[str]:
-    """Bodies that lie down, or are no body's size. Judged over all clips: in one clip a person may really lie."""
-    if not scales:
-        return []
-    extent = np.median(scales, axis=0) * skeleton.metres_per_unit
-    problems = []
-    if extent.argmax() != 1:
-        problems.append(
-            f"The bodies are longest along {'xyz'[extent.argmax()]}, not y: the joints do not seem to be y up."
-        )
-    if not 0.5 < extent.max() < 3:
-        problems.append(
-            f"The bodies are {extent.max():.3g} m tall: joints of {skeleton.name} are in units of "
-            f"{skeleton.metres_per_unit:g} m."
-        )
-    return problems

@@ -2,16 +2,24 @@
 # Licensed under the Apache License, Version 2.0.
 """Prepare a folder in the HumanML3D layout: features and statistics from joints."""
 
+import hashlib
+import json
+import logging
 import shutil
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
-from ..files import load_array, save_array, written_beside
-from ..motion import bone_offsets, feature_statistics, joints_to_features, retarget
+from ..files import load_array, read_text, save_array, written_beside
+from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
 from ..skeletons import HUMANML3D, Skeleton
-from .folder import read_split
+from .check import check, load_joints
+from .folder import clips_in, read_split
+
+logger = logging.getLogger(__name__)
+
+STATISTICS = ("Mean.npy", "Std.npy")
+RECORD = "prepared.json"  # how the features were made, and which statistics are ours
 
 
 def prepare(
@@ -21,11 +29,13 @@ def prepare(
     retarget_to: str | None = None,
     train_split: str = "train",
     overwrite: bool = False,
+    fps: float | None = None,
 ) -> Path:
-    """Make `new_joint_vecs`, `Mean.npy` and `Std.npy` from `new_joints`.
+    """Make `new_joint_vecs`, `Mean.npy` and `Std.npy` from `new_joints`, then `check` the folder.
 
-    An interrupted run goes on where it stopped: finished files are kept. The statistics are those of the train split,
-    and are written when they are missing or when features were made.
+    An interrupted run continues where it stopped: finished files are kept. Features and statistics that came with the
+    data are kept as well. Statistics that `prepare` made itself (`prepared.json` says which) are made again when
+    features were added or the train split has changed.
 
     Args:
         data_dir: folder in the HumanML3D layout with `new_joints`, `texts` and split files.
@@ -35,19 +45,44 @@ def prepare(
         retarget_to: id of a clip whose bone lengths every clip gets (the original takes one clip of HumanML3D); needs
             an `output_dir`, because the joints there are the retargeted ones.
         train_split: the split whose clips make the statistics.
-        overwrite: make every file again.
+        overwrite: make every file again, also those that came with the data.
+        fps: frames per second of the joints, if not the skeleton's: they are resampled; needs an `output_dir`.
 
     Returns:
-        The prepared folder.
+        The prepared folder. What `check` finds in it is logged as warnings, one per problem.
 
     Raises:
         FileNotFoundError: no joints, or no split file.
-        ValueError: joints of another shape, NaN or infinite joints, or a motion too short for a feature.
+        ValueError: joints of another shape, NaN or infinite joints, bones without length, a motion too short for a
+            feature, or a folder that was prepared with other arguments.
     """
+    folder = make_features(data_dir, output_dir, skeleton, retarget_to, train_split, overwrite, fps)
+    for problem in check(folder, skeleton):
+        logger.warning(problem)
+    return folder
+
+
+def make_features(
+    data_dir: str | Path,
+    output_dir: str | Path | None = None,
+    skeleton: Skeleton = HUMANML3D,
+    retarget_to: str | None = None,
+    train_split: str = "train",
+    overwrite: bool = False,
+    fps: float | None = None,
+) -> Path:
+    """As `prepare`, without the check at the end."""
     source = Path(data_dir)
     target = Path(output_dir) if output_dir is not None else source
     elsewhere = target.resolve() != source.resolve()
-    clips = sorted(path.stem for path in (source / "new_joints").glob("*.npy"))
+    if fps is not None and not 1 <= fps <= 1000:
+        raise ValueError(f"fps is {fps:g}, but the frames per second of joints are between 1 and 1000.")
+    if fps == skeleton.fps:
+        fps = None
+    for given, verb in ((retarget_to, "Retargeting"), (fps, "Resampling")):
+        if given is not None and not elsewhere:
+            raise ValueError(f"{verb} changes the joints: give an output_dir next to the data folder.")
+    clips = clips_in(source / "new_joints")
     if not clips:
         raise FileNotFoundError(f"{source} has no joints: no .npy file in {source / 'new_joints'}.")
     train = read_split(source, train_split)
@@ -55,57 +90,101 @@ def prepare(
         raise FileNotFoundError(
             f"{source / 'new_joints' / missing[0]}.npy is missing, but {train_split}.txt names it."
         )
-    if retarget_to is not None and not elsewhere:
-        raise ValueError("Retargeting changes the joints: give an output_dir beside the data folder.")
-
     offsets = None
     if retarget_to is not None:
-        offsets = bone_offsets(_load_joints(source / "new_joints" / f"{retarget_to}.npy", skeleton), skeleton)
+        offsets = bone_offsets(load_joints(source / "new_joints" / f"{retarget_to}.npy", skeleton), skeleton)
+
+    target.mkdir(parents=True, exist_ok=True)
+    options = {"skeleton": skeleton.name, "fps": fps or skeleton.fps, "retarget_to": retarget_to}
+    _check_options(target, options, overwrite)
     if elsewhere:
         _copy_texts(source, target, overwrite)
-    (target / "new_joint_vecs").mkdir(exist_ok=True)
-    made = 0
+    own_statistics = overwrite or _are_own_statistics(target)
     for clip in tqdm(clips, desc="Motion features", unit="clip"):
         features_path = target / "new_joint_vecs" / f"{clip}.npy"
         if features_path.exists() and not overwrite:
             continue
-        joints = _load_joints(source / "new_joints" / f"{clip}.npy", skeleton)
+        joints = load_joints(source / "new_joints" / f"{clip}.npy", skeleton)
+        if fps is not None:
+            joints = resample(joints, fps, skeleton.fps)
         if offsets is not None:
             joints = retarget(joints, skeleton, offsets)
+        if own_statistics:  # from here on they are stale, also for a run after this one is killed
+            (target / STATISTICS[1]).unlink(missing_ok=True)
         if elsewhere:
-            (target / "new_joints").mkdir(exist_ok=True)
-            save_array(target / "new_joints" / f"{clip}.npy", joints)
-        save_array(features_path, joints_to_features(joints, skeleton))
-        made += 1
-
-    if made or overwrite or not all((target / name).exists() for name in ("Mean.npy", "Std.npy")):
-        files = (target / "new_joint_vecs" / f"{clip}.npy" for clip in train)
-        mean, std = feature_statistics(map(load_array, files), skeleton)
-        save_array(target / "Mean.npy", mean)
-        save_array(target / "Std.npy", std)
+            _save(target / "new_joints" / f"{clip}.npy", joints)
+        _save(features_path, joints_to_features(joints, skeleton))
+    _make_statistics(target, train, skeleton, options)
     return target
 
 
-def _load_joints(path: Path, skeleton: Skeleton) -> np.ndarray:
-    joints = load_array(path)
-    if problem := motion_problem(joints, skeleton):
-        raise ValueError(f"{path} {problem}.")
-    return joints.astype(np.float32)
+def _save(path: Path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)  # ids may name sub-folders
+    save_array(path, array)
 
 
-def motion_problem(joints: np.ndarray, skeleton: Skeleton) -> str | None:
-    """Why features cannot be made from `joints`, as `Skeleton.problem_with` puts it, or None."""
-    if problem := skeleton.problem_with(joints):
-        return problem
-    return f"has {len(joints)} frame, but features need two frames or more" if len(joints) < 2 else None
+def _read_record(folder: Path) -> dict:
+    """What an earlier run noted; nothing if there was none."""
+    try:
+        record = json.loads(read_text(folder / RECORD))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _write_record(folder: Path, record: dict):
+    with written_beside(folder / RECORD) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_options(folder: Path, options: dict, overwrite: bool):
+    """Features made in different ways must not mix. Notes the options before the first feature is made."""
+    record = _read_record(folder)
+    for name, value in options.items():
+        if name in record and record[name] != value and not overwrite:
+            raise ValueError(
+                f"{folder} was prepared with {name} {record[name]}, now it is {value}: pass overwrite to make every "
+                "file again, or give another output_dir."
+            )
+    _write_record(folder, record | options)
+
+
+def _are_own_statistics(folder: Path) -> bool:
+    """Whether `prepare` made the statistics in a folder, so that it may replace them."""
+    paths = [folder / name for name in STATISTICS]
+    return all(path.is_file() for path in paths) and _digest(paths) == _read_record(folder).get("statistics")
+
+
+def _make_statistics(folder: Path, train: list[str], skeleton: Skeleton, options: dict):
+    """Mean and standard deviation of the train split, unless they came with the data or are up to date."""
+    split = hashlib.sha256("\n".join(sorted(train)).encode()).hexdigest()
+    paths = [folder / name for name in STATISTICS]
+    if all(path.exists() for path in paths):
+        if not _are_own_statistics(folder):
+            logger.info("%s came with the data and are kept.", " and ".join(map(str, paths)))
+            return
+        if _read_record(folder).get("train_split") == split:
+            return
+    files = (folder / "new_joint_vecs" / f"{clip}.npy" for clip in train)
+    mean, std = feature_statistics(map(load_array, files), skeleton)
+    # The standard deviation comes last: without it, the next run makes everything from here on again.
+    paths[1].unlink(missing_ok=True)
+    save_array(paths[0], mean)
+    with written_beside(paths[1]) as part:
+        save_array(part, std)
+        _write_record(folder, options | {"train_split": split, "statistics": _digest([paths[0], part])})
+
+
+def _digest(paths: list[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def _copy_texts(source: Path, target: Path, overwrite: bool):
-    """Copy the captions and the plain files of the folder (split files, licence), but not its statistics."""
-    (target / "texts").mkdir(parents=True, exist_ok=True)
-    plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy"]
-    for path in [*plain, *(source / "texts").glob("*.txt")]:
+    """Copy the captions and the plain files of the folder (split files, license), but not its statistics."""
+    plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name != RECORD]
+    for path in [*plain, *(source / "texts").rglob("*.txt")]:
         copy = target / path.relative_to(source)
         if overwrite or not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
             with written_beside(copy) as part:
                 shutil.copyfile(path, part)
