@@ -296,7 +296,7 @@ class Data:
 
 
 def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool) -> Data:
-    skeleton = Skeleton.from_dict(extractor.skeleton)
+    skeleton = extractor.skeleton
     rows = load_motion_dataset(args.data_dir, args.split, skeleton)
     if grouped and len(rows) < GROUP_SIZE:
         raise SystemExit(

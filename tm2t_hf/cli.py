@@ -38,7 +38,7 @@ def generate(arguments: argparse.Namespace) -> int:
     )
     if not all(len(motion["joints"]) for motion in motions):
         raise ValueError("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
-    skeleton = Skeleton.from_dict(animate.processor.feature_extractor.skeleton)
+    skeleton = animate.processor.feature_extractor.skeleton
     for number, motion in enumerate(motions, 1):
         for path in outputs:
             if len(motions) > 1:

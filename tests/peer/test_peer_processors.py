@@ -28,7 +28,7 @@ class MotionFeatureExtractorTester:
     def prepare_feat_extract_dict(self):
         """Arguments of the extractor."""
         return {
-            "skeleton": HUMANML3D.to_dict(),
+            "skeleton": HUMANML3D.name,
             "mean": [0.0] * self.feature_size,
             "std": [1.0] * self.feature_size,
         }
@@ -98,5 +98,6 @@ class TM2TProcessorTest(_ProcessorTest, unittest.TestCase):
     processor_class = naming_motion_audio(TM2TProcessor)
 
 
+@skipping({"test_valid_processor_kwargs_set": "both processors share one class of arguments"})
 class MotionTextMatcherProcessorTest(_ProcessorTest, unittest.TestCase):
     processor_class = naming_motion_audio(MotionTextMatcherProcessor)
