@@ -254,7 +254,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     def to_dict(self) -> dict[str, Any]:
         """As it is saved; a known skeleton by its name, any other in full."""
         known = SKELETONS.get(self.skeleton.name) == self.skeleton
-        return super().to_dict() | {"skeleton": self.skeleton.name if known else self.skeleton.to_dict()}
+        skeleton = self.skeleton.name if known else self.skeleton.to_dict()
+        return super().to_dict() | {"skeleton": skeleton, "padding_side": self.padding_side}
 
     def __repr__(self) -> str:
         return (
@@ -337,7 +338,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         height = np.ptp(joints[..., 1], axis=1).max()
         if height > TALLEST_METERS:
             smaller = [other for other, size in METERS_PER_UNIT.items() if size < METERS_PER_UNIT[unit]]
-            fix = f"pass unit={' or unit='.join(map(repr, smaller))}" if smaller else "they are in none of m, cm and mm"
+            fix = (
+                f"pass unit={' or unit='.join(map(repr, smaller))}" if smaller else "they are in none of m, cm and mm"
+            )
             raise ValueError(
                 f"{name} shows a figure {height:,.0f} m tall, taking unit={unit!r} for its joints; if they are in "
                 f"another unit, {fix} (KIT-ML's new_joints are in 'mm')."
@@ -378,12 +381,19 @@ def _report(name: str, problems: list[str], doubts) -> None:
         logger.warning(f"{name} {doubt}.")
 
 
+def _is_nested(motion) -> bool:
+    """Whether `motion` is a list or tuple, or an array of objects, as data sets of uneven lengths have them."""
+    if isinstance(motion, np.ndarray):
+        return motion.dtype == object and motion.ndim > 0
+    return isinstance(motion, (list, tuple))
+
+
 def _shape_of(motion) -> tuple[int, ...] | None:
     """Shape of an array or of nested lists, by their first items; None for paths, rows and other objects."""
     shape = []
-    while isinstance(motion, (list, tuple)):
+    while _is_nested(motion):
         shape.append(len(motion))
-        if not motion:
+        if len(motion) == 0:
             return tuple(shape)
         motion = motion[0]
     if isinstance(motion, (int, float, complex)):
@@ -392,13 +402,19 @@ def _shape_of(motion) -> tuple[int, ...] | None:
     return None if array_shape is None else (*shape, *array_shape)
 
 
-def _as_numbers(motion, name: str) -> np.ndarray:
-    """Array, tensor or nested list -> float64 array."""
+def _to_arrays(motion):
+    """Tensors in any nesting -> arrays."""
     if isinstance(motion, torch.Tensor):
         motion = motion.detach().cpu()
-        motion = (motion.float() if motion.dtype == torch.bfloat16 else motion).numpy()
-    elif isinstance(motion, (list, tuple)) and motion and isinstance(motion[0], torch.Tensor):
-        motion = [frame.detach().cpu().tolist() for frame in motion]
+        return (motion.float() if motion.dtype == torch.bfloat16 else motion).numpy()
+    if _is_nested(motion) and len(motion) and not isinstance(motion[0], (int, float)):
+        return [_to_arrays(part) for part in motion]
+    return motion
+
+
+def _as_numbers(motion, name: str) -> np.ndarray:
+    """Array, tensor or nested list -> float64 array."""
+    motion = _to_arrays(motion)
     try:
         array = np.asarray(motion)
     except ValueError:

@@ -68,7 +68,9 @@ class CaptionMotionProcessor(ProcessorMixin):
     valid_processor_kwargs = TM2TProcessorKwargs
     text_kwargs = {"padding": True}  # the default; that of motions is the feature extractor's
 
-    def __call__(self, text=None, motion=None, text_target=None, **kwargs: Unpack[TM2TProcessorKwargs]) -> BatchFeature:
+    def __call__(
+        self, text=None, motion=None, text_target=None, **kwargs: Unpack[TM2TProcessorKwargs]
+    ) -> BatchFeature:
         """Prepare captions and motions for a model.
 
         Args:
@@ -150,11 +152,12 @@ class CaptionMotionProcessor(ProcessorMixin):
         return ["input_ids", "attention_mask", "motion_values", "motion_attention_mask"]
 
     def __repr__(self) -> str:
-        lines = []
-        for name in self.get_attributes():
-            part = getattr(self, name)
-            is_tokenizer = name.endswith("tokenizer")
-            lines.append(f"  {name}={f'{type(part).__name__}({len(part)} ids)' if is_tokenizer else part!r},")
+        parts = {name: getattr(self, name) for name in self.get_attributes()}
+        shown = {
+            name: f"{type(part).__name__}({len(part)} ids)" if name.endswith("tokenizer") else repr(part)
+            for name, part in parts.items()
+        }
+        lines = [f"  {name}={part}," for name, part in shown.items()]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
@@ -172,9 +175,18 @@ class TM2TProcessor(CaptionMotionProcessor):
         feature_extractor: a `MotionFeatureExtractor`.
         tokenizer: the text tokenizer.
         motion_tokenizer: a `MotionTokenizer`, saved in the folder `motion_tokenizer/`.
+
+    Raises:
+        ValueError: for another kind of motion tokenizer.
     """
 
     def __init__(self, feature_extractor, tokenizer, motion_tokenizer):
+        # transformers takes the text tokenizer if it finds no other
+        if not hasattr(motion_tokenizer, "codebook_size"):
+            raise ValueError(
+                f"motion_tokenizer is a {type(motion_tokenizer).__name__}, not a MotionTokenizer; a saved processor "
+                "keeps it in motion_tokenizer/."
+            )
         super().__init__(feature_extractor, tokenizer, motion_tokenizer)
 
 

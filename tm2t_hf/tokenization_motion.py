@@ -138,7 +138,9 @@ class MotionTokenizer(PreTrainedTokenizerFast):
 
 def _words(text: Any) -> list[str]:
     """The words of a text, or of lists of texts."""
-    return (text or "").split() if isinstance(text, str) or text is None else [w for part in text for w in _words(part)]
+    return (
+        (text or "").split() if isinstance(text, str) or text is None else [w for part in text for w in _words(part)]
+    )
 
 
 __all__ = ["MotionTokenizer"]

@@ -26,6 +26,7 @@ class _TokenizerTest(common.TokenizerTesterMixin, common.TokenizersBackendTester
         super().setUpClass()
 
 
+OFFSETS = "lemmas have no place among the characters of a caption: asking for it is an error"
 FIXED_TOKENS = "the special tokens are ids of the models and keep their names"
 FIXED_TOKENS_SKIPPED = {
     "test_add_bos_token_without_bos_token": FIXED_TOKENS,
@@ -33,9 +34,6 @@ FIXED_TOKENS_SKIPPED = {
     "test_bos_token_with_add_bos_token_*": FIXED_TOKENS,
     "test_pad_token_initialization": FIXED_TOKENS,
 }
-
-
-OFFSETS = "lemmas have no place among the characters of a caption: asking for it is an error"
 
 
 class MotionTokenizerReadingEnglish(MotionTokenizer):
