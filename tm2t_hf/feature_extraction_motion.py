@@ -398,7 +398,7 @@ def _shape_of(motion) -> tuple[int, ...] | None:
         motion = motion[0]
     if isinstance(motion, (int, float, complex)):
         return tuple(shape)
-    array_shape = getattr(motion, "shape", None)
+    array_shape = None if isinstance(motion, str) else getattr(motion, "shape", None)  # strings of numpy have one
     return None if array_shape is None else (*shape, *array_shape)
 
 
