@@ -14,7 +14,7 @@ from .data import check, prepare
 from .formats import MOTION_SUFFIXES, save_motion
 from .pipelines import shipped_checkpoint
 from .quickstart import quickstart
-from .skeletons import SKELETONS, Skeleton
+from .skeletons import SKELETONS
 from .toy import make_toy_dataset
 
 

@@ -30,4 +30,15 @@ def is_stream(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, Sized)
 
 
-__all__ = ["is_row", "is_stream", "unwrap_row"]
+def items_of(value: Any) -> list | None:
+    """What a container holds, in order; None if `value` is none (texts, bytes and mappings are none)."""
+    if isinstance(value, (str, bytes, Mapping)):
+        return None
+    if isinstance(value, Iterable):
+        return list(value)
+    if isinstance(value, Sized) and hasattr(value, "__getitem__"):  # as data sets of torch
+        return [value[index] for index in range(len(value))]
+    return None
+
+
+__all__ = ["is_row", "is_stream", "items_of", "unwrap_row"]

@@ -3,7 +3,7 @@
 """Motion in (features, joints or .npy files) -> normalized `motion_values` for the models, and back to joints."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any, Literal, get_args
 
@@ -12,7 +12,7 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType, logging
 
-from .containers import is_row, unwrap_row
+from .containers import is_row, items_of, unwrap_row
 from .files import load_array, load_statistics
 from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
 from .plausibility import doubts_about, doubts_about_features, problems_of, problems_of_features
@@ -178,25 +178,20 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             ValueError: for a container of no motions.
         """
         motions = unwrap_row(motions, "motion", "motion")
-        if isinstance(motions, torch.Tensor) or (
+        of_numbers = isinstance(motions, torch.Tensor) or (
             isinstance(motions, np.ndarray) and (motions.ndim == 0 or motions.dtype.kind not in "OUT")
-        ):
-            # Joints (frames, joints, 3) and features (frames, features) are one motion; another axis makes a batch.
-            several = motions.ndim == 4 or motions.ndim == 3 and motions.shape[-1] == self.feature_size
-            return self._not_empty(motions) if several else None
-        if isinstance(motions, (str, bytes, PathLike)) or not isinstance(motions, Iterable):
+        )
+        # Joints (frames, joints, 3) and features (frames, features) are one motion; another axis makes a batch.
+        if of_numbers and motions.ndim != 4 and not (motions.ndim == 3 and motions.shape[-1] == self.feature_size):
             return None
-        items = self._not_empty(motions)
+        items = items_of(motions)
+        if items is None:
+            return None
+        if not items:
+            raise ValueError("motion is an empty list; pass at least one motion.")
         shape = _shape_of(items[0])
         is_frame = shape is not None and (len(shape) < 2 or len(shape) == 2 and shape[-1] == 3)
         return None if is_frame else items
-
-    @staticmethod
-    def _not_empty(motions: Iterable) -> list:
-        motions = list(motions)
-        if not motions:
-            raise ValueError("motion is an empty list; pass at least one motion.")
-        return motions
 
     def normalize(self, features):
         """Features (..., features) in meters, radians, ... -> model units; a tensor stays a tensor."""

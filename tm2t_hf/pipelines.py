@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
 from transformers import AutoModel, AutoProcessor, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
@@ -86,8 +87,8 @@ class TextToMotionPipeline(_MotionPipeline):
 
         Args:
             text_inputs: a caption, or anything that holds captions in an order: a list, a tuple, an array, a column of
-                a data set or data frame. Rows with a `"text"` stand for that text. Generators and streamed data sets
-                are read while motions are generated.
+                a data set or data frame. Rows with a `"text"` stand for that text. Generators, streamed data sets and
+                data sets of torch are read while motions are generated.
             batch_size: how many captions are generated at once; 1 by default.
             kwargs: arguments of `generate()`, such as `do_sample`, `top_k`, `num_beams`, `num_return_sequences`,
                 `min_seconds`, `max_seconds`; also as one dict `generate_kwargs`. `transformers.set_seed` makes samples
@@ -102,6 +103,8 @@ class TextToMotionPipeline(_MotionPipeline):
         Raises:
             ValueError: for a caption that is empty or not a string.
         """
+        if isinstance(text_inputs, Dataset):
+            return super().__call__(text_inputs, **kwargs)
         if is_stream(text_inputs):
             return super().__call__((caption for caption in text_inputs), **kwargs)
         caption = unwrap_row(text_inputs, "text", "text")
@@ -161,8 +164,8 @@ class MotionToTextPipeline(_MotionPipeline):
         Args:
             motions: a motion, or anything that holds motions in an order. A motion is one of: features
                 (frames, features), not normalized; joints (frames, joints, 3), y up; the path of a `.npy` file with
-                either; what the pipeline "text-to-motion" returns. Generators and streamed data sets are read while
-                captions are generated.
+                either; what the pipeline "text-to-motion" returns. Generators, streamed data sets and data sets of
+                torch are read while captions are generated.
             fps: frames per second of the motions if other than the model's: they are resampled.
             unit: unit of joints: `"m"` by default, `"cm"` or `"mm"` (the `new_joints` of KIT-ML).
             batch_size: how many motions are described at once; 1 by default.
@@ -177,6 +180,8 @@ class MotionToTextPipeline(_MotionPipeline):
             ValueError: for a motion that does not fit, see `MotionFeatureExtractor`.
             FileNotFoundError: for a path where there is no file.
         """
+        if isinstance(motions, Dataset):
+            return super().__call__(motions, **kwargs)
         if is_stream(motions):
             return super().__call__((motion for motion in motions), **kwargs)
         several = self.processor.feature_extractor.list_motions(motions)
@@ -248,8 +253,8 @@ def register_pipelines() -> None:
         ("text-to-motion", TextToMotionPipeline, "tm2t-t2m", "text"),
         ("motion-to-text", MotionToTextPipeline, "tm2t-m2t", "multimodal"),
     ):
-        # AutoModel, not AutoModelForSeq2SeqLM: a folder of another model type then loads, and the pipeline says what it
-        # needs.
+        # AutoModel, not AutoModelForSeq2SeqLM: a folder of another model type then loads, and the pipeline says what
+        # it needs.
         PIPELINE_REGISTRY.register_pipeline(
             task, pipeline_class, pt_model=AutoModel, default={"model": (str(CHECKPOINTS / folder), "main")}, type=kind
         )

@@ -2,8 +2,10 @@
 # Licensed under the Apache License, Version 2.0.
 """The processor of the translation models: captions and motions in, captions and joints out."""
 
-from typing import Literal, TypedDict
+from typing import TypedDict
 
+import numpy as np
+from huggingface_hub.dataclasses import validate_typed_dict
 from transformers import BatchFeature, ProcessorMixin
 from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
@@ -42,14 +44,14 @@ class MotionKwargs(TypedDict, total=False):
 
     Attributes:
         fps: frames per second of the motions if other than the model's.
-        unit: unit of joints.
+        unit: unit of joints: `"m"`, `"cm"` or `"mm"`.
         padding: True (the default) pads to the longest motion.
         pad_to_multiple_of: the padded number of frames is a multiple of it.
         return_tensors: `"pt"` or `"np"`; lists or arrays if left out.
     """
 
-    fps: float | int | None
-    unit: Literal["m", "cm", "mm"]
+    fps: float | int | np.number | None
+    unit: str
     padding: bool | str | PaddingStrategy | None
     pad_to_multiple_of: int | None
     return_tensors: str | TensorType | None
@@ -89,6 +91,7 @@ class CaptionMotionProcessor(ProcessorMixin):
             ValueError: if there is nothing to process, for captions that are empty or not strings, for captions and
                 motions of unequal number, and for motions that do not fit.
             TypeError: for an unknown argument.
+            StrictDataclassFieldValidationError: for an argument of the wrong type.
         """
         if text is None and motion is None:
             raise ValueError("there is nothing to process; pass text=, motion= or both.")
@@ -121,14 +124,15 @@ class CaptionMotionProcessor(ProcessorMixin):
 
     def _arguments(self, given: dict) -> tuple[dict, dict, str | TensorType | None]:
         """Arguments of a call -> those of the tokenizer, those of the feature extractor, and the kind of tensors."""
-        known = {*CaptionKwargs.__annotations__, *MotionKwargs.__annotations__}
-        known |= {"text_kwargs", "motion_kwargs", "common_kwargs"}
-        for name in given:
-            if name not in known:
-                raise TypeError(f"{type(self).__name__} has no argument {name!r}; it has {', '.join(sorted(known))}.")
+        sides = {"text_kwargs": CaptionKwargs.__annotations__, "motion_kwargs": MotionKwargs.__annotations__}
+        _check_names(given, {*sides, *sides["text_kwargs"], *sides["motion_kwargs"], "common_kwargs"}, "The processor")
+        for side, names in sides.items():
+            _check_names(given.get(side, {}), names, side)
         given = {"audio_kwargs" if name == "motion_kwargs" else name: value for name, value in given.items()}
         merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **given)
         text_kwargs, motion_kwargs = merged["text_kwargs"], merged["audio_kwargs"]
+        validate_typed_dict(CaptionKwargs, text_kwargs)
+        validate_typed_dict(MotionKwargs, motion_kwargs)
         if motion_kwargs.get("padding") in ("max_length", PaddingStrategy.MAX_LENGTH):
             motion_kwargs["padding"] = True  # max_length is a number of text tokens
         kinds = [kwargs.pop("return_tensors", None) for kwargs in (text_kwargs, motion_kwargs)]
@@ -159,6 +163,12 @@ class CaptionMotionProcessor(ProcessorMixin):
         }
         lines = [f"  {name}={part}," for name, part in shown.items()]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+def _check_names(given: dict, known, owner: str) -> None:
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{owner} has no argument {name!r}; it has {', '.join(sorted(known))}.")
 
 
 class TM2TProcessor(CaptionMotionProcessor):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from .containers import unwrap_row
+from .containers import items_of, unwrap_row
 
 SPECIAL_TOKENS = ["<pad>", "<bos>", "<eos>", "<unk>"]  # ids 0 to 3
 EXAMPLE = "pass a caption such as 'a person waves the left hand', or a list of them"
@@ -105,9 +105,10 @@ def list_captions(captions: str | Iterable[str], argument: str = "text") -> list
         return [captions]
     if isinstance(captions, (set, frozenset)):
         raise ValueError(f"{argument} is a set, which has no order; pass a list.")
-    if isinstance(captions, bytes) or not isinstance(captions, Iterable):
+    items = items_of(captions)
+    if items is None:
         raise ValueError(f"{argument} is {type(captions).__name__}, not a string; {EXAMPLE}.")
-    captions = [unwrap_row(caption, "text", f"{argument}[{index}]") for index, caption in enumerate(captions)]
+    captions = [unwrap_row(caption, "text", f"{argument}[{index}]") for index, caption in enumerate(items)]
     if not captions:
         raise ValueError(f"{argument} is an empty list; {EXAMPLE}.")
     for index, caption in enumerate(captions):
