@@ -13,6 +13,7 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "tm2t_hf/__init__.py").re
 EXTRAS = {
     "demo": ["pillow>=10.1"],  # tm2t-hf quickstart
     "render": ["matplotlib>=3.8", "pillow>=10.1"],  # GIFs of motions, pictures of evaluations
+    "video": ["av>=12"],  # .mp4 where ffmpeg is not installed
     "metrics": ["evaluate>=0.4.3"],  # tm2t_hf.metrics and examples/evaluate_tm2t.py
 }
 EXTRAS["dev"] = [
@@ -44,7 +45,13 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["tm2t_hf", "tm2t_hf.*"]),
-    package_data={"tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")]},
+    package_data={
+        "tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")],
+        "tm2t_hf.formats": [
+            f"web/{name}" for name in ("template.html", "viewer.js", "viewer.min.js", "three.LICENSE")
+        ],
+        "tm2t_hf.training": ["*.md"],
+    },
     install_requires=[
         "accelerate>=1.2",
         "datasets>=4.3",

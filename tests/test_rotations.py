@@ -9,14 +9,21 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from tm2t_hf.rotations import (
+    axis_rotation,
+    continuous_quaternions,
     cross,
+    euler_to_quaternion,
+    fit_rotation,
     invert_quaternion,
     matrix_from_6d,
     matrix_to_6d,
+    matrix_to_quaternion,
     multiply_quaternions,
     quaternion_between,
+    quaternion_to_euler,
     quaternion_to_matrix,
     rotate,
+    twist_angle,
 )
 
 seeds = st.integers(0, 10**6)
@@ -163,3 +170,113 @@ def test_gradients_are_finite_where_a_direction_is_special(target):
     rotation_6d = torch.cat([source.detach(), target.detach()]).requires_grad_()  # for (0, 0, 1): two equal columns
     matrix_from_6d(rotation_6d).sum().backward()
     assert rotation_6d.grad.isfinite().all()
+
+
+def same_rotations(left: torch.Tensor, right: torch.Tensor, atol: float = 1e-9) -> None:
+    torch.testing.assert_close(quaternion_to_matrix(left), quaternion_to_matrix(right), atol=atol, rtol=0)
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_matrix_round_trip(seed):
+    quaternion = quaternions(seed, 4, 5)
+    back = matrix_to_quaternion(quaternion_to_matrix(quaternion))
+    torch.testing.assert_close(back, torch.where(quaternion[..., :1] < 0, -quaternion, quaternion))
+
+
+@pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (-1, 2, 3)])
+def test_half_turns_have_quaternions(axis):
+    axis = normalize(torch.tensor(axis, dtype=torch.float64), dim=-1)
+    for angle in (math.pi, math.pi - 1e-9, 3.0, 0.0):
+        turn = axis_rotation(axis, torch.tensor(angle, dtype=torch.float64))
+        same_rotations(matrix_to_quaternion(quaternion_to_matrix(turn)), turn)
+
+
+@given(seeds, st.floats(-3.1, 3.1))
+@settings(deadline=None)
+def test_a_rotation_is_its_twist_and_then_a_swing(seed, angle):
+    axis = normalize(draws(seed, 5, 3), dim=-1)
+    swing = quaternion_between(axis, draws(seed + 1, 5, 3))
+    twist = axis_rotation(axis, torch.tensor(angle, dtype=torch.float64).expand(5))
+    torch.testing.assert_close(rotate(twist, axis), axis)
+    measured = twist_angle(multiply_quaternions(swing, twist), axis)
+    torch.testing.assert_close(measured, torch.full((5,), angle, dtype=torch.float64))
+    torch.testing.assert_close(twist_angle(-twist, axis), measured)  # q and -q are one rotation
+
+
+@given(seeds, st.integers(2, 6))
+@settings(deadline=None)
+def test_a_rotation_is_found_from_points(seed, points):
+    quaternion, source = quaternions(seed, 5), draws(seed + 1, points, 3)
+    fitted = fit_rotation(source, rotate(quaternion[:, None], source))
+    torch.testing.assert_close(source @ fitted.mT, rotate(quaternion[:, None], source), atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(fitted), torch.ones(5, dtype=torch.float64))
+
+
+def test_what_points_leave_open_stays_at_rest():
+    line = torch.tensor([[0.0, 1.0, 0.0], [0.0, -2.0, 0.0]], dtype=torch.float64)
+    identity = torch.eye(3, dtype=torch.float64)
+    torch.testing.assert_close(fit_rotation(line, line), identity)
+    target = normalize(torch.tensor([0.3, 1.0, 0.2], dtype=torch.float64), dim=-1)
+    smallest = quaternion_to_matrix(quaternion_between(line[0], target))
+    torch.testing.assert_close(fit_rotation(line, line[:, 1:2] * target), smallest, atol=1e-6, rtol=0)
+    # a mirror image is not a rotation
+    points = draws(0, 4, 3)
+    assert torch.linalg.det(fit_rotation(points, points * torch.tensor([-1.0, 1, 1]))) > 0
+
+
+@given(seeds)
+@settings(deadline=None)
+def test_the_sign_of_a_quaternion_is_that_of_the_frame_before(seed):
+    axis = normalize(draws(seed, 3, 3), dim=-1)
+    turned = axis_rotation(axis, torch.linspace(0, 20, 120, dtype=torch.float64)[:, None])  # (frames, 3, 4)
+    signs = torch.where(draws(seed + 1, 120, 3, 1) < 0, -1, 1)
+    signs[0] = 1
+    torch.testing.assert_close(continuous_quaternions(turned * signs), turned)
+
+
+ORDERS = ["XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(seed=seeds, frames=st.integers(1, 5))
+@settings(deadline=None, max_examples=20)
+def test_euler_angles_of_any_rotations(order, seed, frames):
+    quaternion = quaternions(seed, frames, 3)
+    angles = quaternion_to_euler(quaternion, order)
+    assert angles.shape == (frames, 3, 3)
+    same_rotations(euler_to_quaternion(angles, order), quaternion)
+
+
+def test_the_last_letter_of_an_order_turns_first():
+    quarter = torch.tensor(math.pi / 2)
+    z = torch.tensor([0.0, 0.0, 1.0])
+    turn = euler_to_quaternion(torch.stack([torch.tensor(0.0), quarter, quarter]), "ZXY")
+    torch.testing.assert_close(rotate(turn, z), torch.tensor([1.0, 0.0, 0.0]))  # y: z to x, which x leaves there
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_euler_angles_count_through_full_turns(order, place):
+    """Also the middle one, which passes gimbal lock at 90 degrees, exactly and between frames."""
+    for count in (145, 150):
+        angles = torch.zeros(count, 3, dtype=torch.float64)
+        angles[:, place] = torch.linspace(0, 4 * math.pi, count, dtype=torch.float64)
+        torch.testing.assert_close(quaternion_to_euler(euler_to_quaternion(angles, order), order), angles)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(seed=seeds)
+@settings(deadline=None, max_examples=20)
+def test_slow_euler_angles_are_found_again(order, seed):
+    start = draws(seed, 3) * torch.tensor([3.0, 0.3, 3.0])
+    speed = 0.05 * draws(seed + 1, 3).clamp(-1, 1) * torch.tensor([1.0, 0.2, 1.0])
+    angles = start + speed * torch.arange(60)[:, None]
+    found = quaternion_to_euler(euler_to_quaternion(angles, order), order)
+    assert (found.diff(dim=0) - angles.diff(dim=0)).abs().max() < 1e-6 or angles[:, 1].abs().max() > 1.4
+
+
+@pytest.mark.parametrize("order", ["ZZY", "XY", "xyz", ""])
+def test_other_orders_are_refused(order):
+    with pytest.raises(ValueError, match="order of Euler angles is the letters X, Y and Z"):
+        quaternion_to_euler(quaternions(0, 2), order)

@@ -2,17 +2,19 @@
 # Licensed under the Apache License, Version 2.0.
 """What `make quickstart` shows: prompts to moving figures and back to sentences, with the checkpoints that ship."""
 
-import html
 import re
 import shutil
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+import torch
 from tqdm.auto import tqdm
-from transformers import pipeline, set_seed
+from transformers import Pipeline, pipeline, set_seed
 
 from .files import written_beside
-from .formats import MOTION_SUFFIXES, save_motion
+from .formats import save_motion
+from .formats.page import PageMotion, save_page
 from .pipelines import shipped_checkpoint
 
 PROMPTS = (
@@ -26,16 +28,7 @@ PROMPTS = (
     "a person bows politely",
 )
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>tm2t_hf quickstart</title>
-<style>body {{ font: 16px sans-serif; margin: 2em; background: #eee; color: #34383f }}
-figure {{ display: inline-block; margin: .5em; padding: .5em; background: #fff }} img {{ display: block; width: 20em }}
-figcaption {{ width: 20em }} i {{ color: #777 }}</style>
-<h1>A sentence, its motion, and the motion described again</h1>
-{figures}
-</html>
-"""
-FIGURE = '<figure><img src="{file}" alt="{prompt}"><figcaption>{prompt}<br><i>{caption}</i></figcaption></figure>'
+TITLE = "A sentence, its motion, and the motion described again"
 
 
 def quickstart(
@@ -44,7 +37,7 @@ def quickstart(
     """Generate a motion for each prompt, draw it, describe it, and print where to look.
 
     Args:
-        output_dir: gets a GIF and a `.npy` of joints a prompt, and `index.html`, which shows them all.
+        output_dir: gets a GIF and a `.npy` of joints per prompt, and `index.html`, a page that plays them all.
         checkpoint_dir: gets the folders `tm2t-vq`, `tm2t-m2t` and `tm2t-t2m`, those that are not there yet, so that
             `AutoModel.from_pretrained("tm2t-t2m")` works there.
         seed: of the samples.
@@ -71,17 +64,20 @@ def quickstart(
     ]
     shown = []
     for prompt, motion, caption in zip(PROMPTS, tqdm(motions, desc="Drawing", unit="motion"), captions, strict=True):
-        for suffix in MOTION_SUFFIXES:
+        for suffix in (".npy", ".gif"):
             path = output_dir / (re.sub(r"\W+", "-", prompt) + suffix)
             save_motion(motion["joints"], path, motion["fps"], prompt)
         shown.append((prompt, caption, path.with_suffix(".gif")))
 
-    figures = [
-        FIGURE.format(file=path.name, prompt=html.escape(prompt), caption=html.escape(caption))
-        for prompt, caption, path in shown
-    ]
-    with written_beside(output_dir / "index.html") as part:
-        part.write_text(PAGE.format(figures="\n".join(figures)), encoding="utf-8")
+    codes, unit_length = motion_codes([motion["motion"] for motion in motions], describe)
+    save_page(
+        [
+            PageMotion(motion["joints"], motion["fps"], prompt, caption, tokens, unit_length)
+            for (prompt, caption, _), motion, tokens in zip(shown, motions, codes, strict=True)
+        ],
+        output_dir / "index.html",
+        TITLE,
+    )
     width = max(map(len, PROMPTS))
     print(f"\n{'prompt':{width}}   the motion, described again")
     for prompt, caption, _ in shown:
@@ -93,6 +89,16 @@ def quickstart(
         f"    tm2t-hf caption wave.npy"
     )
     return shown
+
+
+def motion_codes(motions: list[np.ndarray], describe: Pipeline) -> tuple[list[list[int]], int]:
+    """The codes that a motion-to-text pipeline reads motions (frames, features) as, and the frames per code."""
+    model = describe.model
+    inputs = describe.processor(motion=motions, return_tensors="pt").to(model.device)
+    with torch.no_grad():
+        encoded = model.vq.encode(**inputs)
+    rows = zip(encoded.codes, encoded.attention_mask.bool(), strict=True)
+    return [codes[mask].tolist() for codes, mask in rows], model.vq.config.unit_length
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:

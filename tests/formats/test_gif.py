@@ -58,6 +58,12 @@ def test_the_figure_stands_upright_its_left_on_our_right():
     assert where(image, gif.MIDDLE)[:, 0].mean() < left[:, 0].mean()  # the trunk is above the legs
 
 
+def test_the_trunk_is_filled_between_shoulders_and_hips():
+    (image,) = draw_motion(stand(1), size=240)
+    rows, _ = where(image, gif.MIDDLE).T
+    assert all((rows == row).sum() > 14 for row in range(84, 103))  # from below the arms down to the hips
+
+
 @pytest.mark.parametrize("travel", [0.0, 2.5, 12.0])
 def test_the_figure_is_whole_and_well_sized_in_every_frame(travel):
     for image in draw_motion(stand(5, travel), size=240):
@@ -107,8 +113,8 @@ def test_the_suffix_decides(tmp_path):
     save_motion(joints, tmp_path / "motion.GIF", fps=20, title="a person")
     with Image.open(tmp_path / "motion.GIF") as gif:
         assert gif.format == "GIF"
-    with pytest.raises(ValueError, match="motion.mp4 must end in .gif or .npy"):
-        save_motion(joints, tmp_path / "motion.mp4")
+    with pytest.raises(ValueError, match="motion.fbx must end in one of .gif, "):
+        save_motion(joints, tmp_path / "motion.fbx")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["motion.GIF", "motion.npy"]
 
 

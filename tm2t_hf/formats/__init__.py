@@ -8,10 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from ..skeletons import HUMANML3D, Skeleton
+from .bvh_writing import save_bvh
 from .gif import save_gif
+from .glb import save_glb
+from .mp4 import save_mp4
 from .npy import save_npy
+from .page import save_html, save_page
+from .tables import save_csv, save_npz
 
-WRITERS = {".gif": save_gif, ".npy": save_npy}
+WRITERS = {
+    ".gif": save_gif,
+    ".mp4": save_mp4,
+    ".html": save_html,
+    ".bvh": save_bvh,
+    ".glb": save_glb,
+    ".npy": save_npy,
+    ".npz": save_npz,
+    ".csv": save_csv,
+}
 MOTION_SUFFIXES = tuple(WRITERS)
 
 
@@ -22,13 +36,21 @@ def save_motion(
     title: str | None = None,
     skeleton: Skeleton = HUMANML3D,
 ) -> None:
-    """Write a motion in the format that the suffix names: `.gif`, or `.npy` with joints (frames, joints, 3) float32.
+    """Write a motion in the format that the suffix names.
+
+    | suffix | what |
+    |---|---|
+    | `.gif`, `.mp4` | a drawing |
+    | `.html` | a page to play, turn and scrub it in, in any browser, without a network |
+    | `.bvh`, `.glb` | a skeleton with rotations, for Blender and other 3D tools |
+    | `.npy` | the joints, (frames, joints, 3) float32 |
+    | `.npz`, `.csv` | the joints with frame rate and names |
 
     Args:
-        joints: (frames, joints, 3) in metres, y up.
+        joints: (frames, joints, 3) in meters, y up.
         path: file to write.
         fps: frames per second.
-        title: caption of the motion, for formats that show one.
+        title: caption of the motion, for formats that hold one.
         skeleton: what the joints are.
 
     Raises:
@@ -36,8 +58,21 @@ def save_motion(
     """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
-        raise ValueError(f"{path} must end in {' or '.join(WRITERS)}.")
+        raise ValueError(f"{path} must end in one of {', '.join(WRITERS)}.")
     WRITERS[suffix](joints, path, fps, title, skeleton)
 
 
-__all__ = ["MOTION_SUFFIXES", "WRITERS", "save_gif", "save_motion", "save_npy"]
+__all__ = [
+    "MOTION_SUFFIXES",
+    "WRITERS",
+    "save_bvh",
+    "save_csv",
+    "save_gif",
+    "save_glb",
+    "save_html",
+    "save_motion",
+    "save_mp4",
+    "save_npy",
+    "save_npz",
+    "save_page",
+]
