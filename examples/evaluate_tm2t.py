@@ -1,8 +1,8 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Evaluate checkpoints on one split of a data folder, by the protocol that docs/evaluation.md writes down.
+r"""Evaluate checkpoints on one split of a data folder, by the protocol that docs/evaluation.md writes down.
 
-    python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --matcher tm2t-matcher \\
+    python examples/evaluate_tm2t.py --vq tm2t-vq --m2t tm2t-m2t --t2m tm2t-t2m --matcher tm2t-matcher \
         --data_dir DATA --split test --labels bandai_namco --protocol tm2t-v1 --output_dir report
 
 Any of the models may be left out, and with it the rows that need it. Writes `report.json`, `report.md` and pictures:
@@ -15,7 +15,7 @@ Any of the models may be left out, and with it the rows that need it. Writes `re
   action and style they name.
 
 What is drawn (motions, groups, pairs) is drawn `--replications` times and reported as mean ± half width of the 95 %
-interval. The replications of text-to-motion are kept in `output_dir/replications`: a run that was interrupted goes on
+interval. The replications of text-to-motion are kept in `output_dir/replications`: a run that was interrupted resumes
 where it stopped, as long as arguments, data, checkpoints and code are the same.
 """
 
@@ -26,6 +26,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +40,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModel, AutoProcessor, HfArgumentParser, PreTrainedConfig, set_seed
 
 import tm2t_hf
-from tm2t_hf import MotionFeatureExtractor, Skeleton, WordTokenizer
+from tm2t_hf import MotionFeatureExtractor, Skeleton, WordTokenizer, features_to_joints
 from tm2t_hf.data import load_motion_dataset
 from tm2t_hf.files import written_beside
 from tm2t_hf.metrics import (
@@ -67,7 +68,9 @@ NOTHING = ("none", "none")  # action and style of a motion without a frame
 
 @dataclass
 class Arguments:
-    data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
+    """What the command line takes."""
+
+    data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, prepared by `tm2t-hf prepare`."})
     output_dir: str = field(metadata={"help": "Where the report is written and replications are kept."})
     vq: str | None = field(default=None, metadata={"help": "Folder or Hub id of a motion VQ."})
     m2t: str | None = field(default=None, metadata={"help": "Folder or Hub id of a motion-to-text model."})
@@ -81,7 +84,9 @@ class Arguments:
     protocol: Literal["tm2t-v1"] = field(default="tm2t-v1", metadata={"help": "What docs/evaluation.md writes down."})
     replications: int = field(default=PROTOCOL["replications"], metadata={"help": "How often everything is drawn."})
     num_beams: int = field(default=PROTOCOL["num_beams"], metadata={"help": "Beams of motion-to-text."})
-    batch_size: int = field(default=PROTOCOL["batch_size"], metadata={"help": "Clips a batch; samples depend on it."})
+    batch_size: int = field(
+        default=PROTOCOL["batch_size"], metadata={"help": "Clips per batch; samples depend on it."}
+    )
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
     bert_score: str | None = field(
         default=None, metadata={"help": "Encoder for BERTScore of captions, such as roberta-large; needs bert-score."}
@@ -93,136 +98,171 @@ class Arguments:
 
 
 def main():
+    """Evaluate and write the report."""
     (args,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
-    checkpoints = {
-        role: load_checkpoint(role, getattr(args, role), args.device) for role in MODEL_TYPES if getattr(args, role)
-    }
-    check_checkpoints(checkpoints, args)
     for page in args.write_into:
         if not Path(page).is_file():
             raise SystemExit(f"--write_into {page}: there is no such page.")
-    vq, m2t, t2m, matcher = (checkpoints.get(role) for role in MODEL_TYPES)
-    data = load_data(args, next(iter(checkpoints.values())).extractor, grouped=matcher is not None)
-    judge = module_of(args.labels, "judge").ActionStyleJudge.from_folder() if args.labels else None
-    action_and_style = module_of(args.labels, "labels").action_and_style if args.labels else None
-    seeds = [replication_seed(args.seed, replication) for replication in range(args.replications)]
-    report = describe_run(args, checkpoints, data) | {"matcher": {}, "motions": {}, "judge": {}, "captions": {}}
-    rows = {}  # of motions, for the pictures
+    evaluation = Evaluation(args)
+    evaluation.run()
+    output_dir = Path(args.output_dir)
+    write_report(output_dir, evaluation.report)
+    for page in args.write_into:
+        write_into(Path(page), evaluation.report)
+    draw_pictures(output_dir, evaluation.report, evaluation.rows, evaluation.data.labels)
+    print((output_dir / "report.md").read_text(encoding="utf-8"))
 
-    def look_at(values: list, extractor, references: list | None = None) -> dict[str, np.ndarray]:
-        """What the tables need to know of a motion a clip: values (frames, features), normalised; maybe no frame."""
-        joints = extractor.post_process(values)
+
+class Evaluation:
+    """The models, the clips, what the matcher makes of them, and the report as it grows.
+
+    `run` fills `report`, and `rows`: what `look_at` saw of the motions of each row, for the pictures.
+    """
+
+    def __init__(self, args: "Arguments"):
+        self.args = args
+        self.checkpoints = {
+            role: load_checkpoint(role, getattr(args, role), args.device)
+            for role in MODEL_TYPES
+            if getattr(args, role)
+        }
+        check_checkpoints(self.checkpoints, args)
+        self.vq, self.m2t, self.t2m, self.matcher = (self.checkpoints.get(role) for role in MODEL_TYPES)
+        self.extractor = next(iter(self.checkpoints.values())).extractor
+        self.data = load_data(args, self.extractor, grouped=self.matcher is not None)
+        self.judge = module_of(args.labels, "judge").ActionStyleJudge.from_folder() if args.labels else None
+        self.action_and_style = module_of(args.labels, "labels").action_and_style if args.labels else None
+        self.seeds = [replication_seed(args.seed, replication) for replication in range(args.replications)]
+        self.report = describe_run(args, self.checkpoints, self.data)
+        self.report |= {"matcher": {}, "motions": {}, "judge": {}, "captions": {}}
+        self.rows: dict[str, list[dict]] = {}
+        # Embeddings (clips, dim) of the first captions and of the real motions.
+        self.texts = embed_texts(self.matcher, self.data.prompts(self.matcher), args) if self.matcher else None
+        self.real = embed_motions(self.matcher, self.data.features, args) if self.matcher else None
+
+    def run(self):
+        """Fill the report."""
+        self.evaluate_real_motions()
+        if self.vq:
+            self.evaluate_reconstruction()
+        if self.m2t or self.matcher:
+            self.evaluate_captions()
+        if self.t2m:
+            self.evaluate_generation()
+
+    def evaluate_real_motions(self):
+        """What real motions score: the best that can be expected."""
+        self.add_motions("real motion", [self.look_at(self.data.joints, self.real)])
+
+    def evaluate_reconstruction(self):
+        """Motion -> codes -> motion."""
+        codes, features = reconstruct(self.vq, self.data.features, self.args)
+        scores = codebook_scores(codes, self.vq.model.config.codebook_size)
+        seen = self.look_at_features(features, self.data.joints)
+        self.add_motions("VQ reconstruction", [seen], **scores)
+
+    def evaluate_captions(self):
+        """Motion -> caption, and what one human caption scores against the others of its clip."""
+        references = self.data.references(self.m2t)
+        others = [captions[1:] for captions in references] if min(map(len, references)) > 1 else None
+        if others:
+            name = "first real caption, against the others"
+            self.add_captions(name, [[captions[0] for captions in references]], others)
+            if self.matcher:
+                self.add_retrieval(name, self.texts)
+        if self.m2t:
+            written = caption_motions(self.m2t, self.data.features, self.args)
+            if others:
+                self.add_captions("motion to text, against the same", [written], others)
+            self.add_captions("motion to text", [written], references)
+            if self.matcher:
+                self.add_retrieval("motion to text", embed_texts(self.matcher, written, self.args))
+
+    def evaluate_generation(self):
+        """Caption -> motion, and back to a caption."""
+        folder = Path(self.args.output_dir) / "replications"
+        key = run_key(self.report, self.args)
+        replications = []
+        for seed in tqdm(self.seeds, desc="text to motion, replications"):
+            replications.append(remember(folder / f"{key}-{seed}.npz", partial(self.sample, seed)))
+        self.add_motions("text to motion", replications)
+        if self.m2t:
+            back = [seen["captions"].tolist() for seen in replications]
+            self.add_captions("text to motion, captioned back", back, self.data.references(self.m2t))
+        self.report["generation_config"] = self.t2m.model.generation_config.to_diff_dict()
+
+    def sample(self, seed: int) -> dict[str, np.ndarray]:
+        """One replication of text-to-motion."""
+        set_seed(seed)
+        codes, features = zip(*generate(self.t2m, self.data.prompts(self.t2m), self.args), strict=True)
+        seen = self.look_at_features(list(features))
+        if self.m2t:
+            seen["captions"] = np.array(caption_codes(self.m2t, codes, self.args))
+        return seen
+
+    def look_at_features(self, features: list, references: list | None = None) -> dict[str, np.ndarray]:
+        """`look_at` for features (frames, features), not normalized, of one motion per clip."""
+        embeddings = embed_motions(self.matcher, features, self.args) if self.matcher else None
+        return self.look_at(joints_of(features, self.data.skeleton), embeddings, references)
+
+    def look_at(
+        self, joints: list[np.ndarray], embeddings: np.ndarray | None, references: list | None = None
+    ) -> dict[str, np.ndarray]:
+        """What the tables need to know of one motion per clip: joints (frames, joints, 3), maybe without a frame."""
         shown = [motion for motion in joints if len(motion)]
-        seen = {"seconds": np.mean([len(motion) for motion in joints]) / data.skeleton.fps}
-        seen |= {"empty": len(joints) - len(shown)} | joint_scores(shown, data.skeleton, references)
-        if judge:
-            verdicts = iter(judge.judge(shown, args.batch_size))
+        seen = {"seconds": np.mean([len(motion) for motion in joints]) / self.data.skeleton.fps}
+        seen |= {"empty": len(joints) - len(shown)} | joint_scores(shown, self.data.skeleton, references)
+        if self.judge:
+            verdicts = iter(self.judge.judge(shown, self.args.batch_size))
             seen["verdicts"] = np.array([next(verdicts) if len(motion) else NOTHING for motion in joints])
-        if matcher:
-            seen["embeddings"] = embed_motions(matcher, [extractor.denormalize(each) for each in values], args)
+        if embeddings is not None:
+            seen["embeddings"] = embeddings
         return {name: np.asarray(value) for name, value in seen.items()}
 
-    def add_motions(name: str, replications: list[dict], **scores):
-        """A row in the tables of motions; of what `look_at` saw, once or in every replication."""
-        rows[name] = replications
+    def add_motions(self, name: str, replications: list[dict], **scores):
+        """A row in the tables of motions, of what `look_at` saw, once or in every replication."""
+        self.rows[name] = replications
         quality = [{key: value for key, value in seen.items() if value.ndim == 0} for seen in replications]
-        report["motions"][name] = summarize(quality) | scores
-        if judge:
+        self.report["motions"][name] = summarize(quality) | scores
+        if self.judge:
             verdicts = [seen["verdicts"].tolist() for seen in replications]
-            report["judge"][name] = summarize([shares(found, data.labels) for found in verdicts])
-            report["judge"][name]["mistakes"] = mistakes(verdicts, data.labels)
-        if matcher:
-            report["matcher"][name] = summarize(matcher_scores([seen["embeddings"] for seen in replications], name))
+            self.report["judge"][name] = summarize([shares(found, self.data.labels) for found in verdicts])
+            self.report["judge"][name]["mistakes"] = mistakes(verdicts, self.data.labels)
+        if self.matcher:
+            embeddings = [seen["embeddings"] for seen in replications]
+            self.report["matcher"][name] = summarize(self.matcher_scores(embeddings, name))
 
-    def matcher_scores(motions: list[np.ndarray], name: str) -> list[dict[str, float]]:
+    def matcher_scores(self, motions: list[np.ndarray], name: str) -> list[dict[str, float]]:
         """Of the embeddings (clips, dim) of one row, once or in every replication."""
-        reference = None if name == "real motion" else real
+        reference = None if name == "real motion" else self.real
         scores = []
-        for replication, seed in enumerate(seeds):
+        for replication, seed in enumerate(self.seeds):
             own = motions[replication % len(motions)]
-            scores.append(motion_scores(own, texts, reference, seed=seed))
+            scores.append(motion_scores(own, self.texts, reference, seed=seed))
             others = [motions[(replication + step) % len(motions)] for step in range(1, min(OTHERS + 1, len(motions)))]
             if others:
                 scores[-1]["multimodality"] = np.linalg.norm(np.array(others) - own, axis=-1).mean()
         return scores
 
-    def add_captions(name: str, replications: list[list[str]], references: list[list[str]]):
-        """A row in the table of captions, one caption a clip."""
+    def add_captions(self, name: str, replications: list[list[str]], references: list[list[str]]):
+        """A row in the table of captions, one caption per clip."""
         scores = []
         for captions in replications:
             scores.append(caption_scores(map(words_of, captions), references))
-            if args.bert_score:
-                scores[-1]["bert_score"] = bert_score(captions, references, args.bert_score)
-            if data.labels:
-                scores[-1] |= shares([action_and_style(caption) for caption in captions], data.labels)
-        report["captions"][name] = summarize(scores)
+            if self.args.bert_score:
+                scores[-1]["bert_score"] = bert_score(captions, references, self.args.bert_score)
+            if self.data.labels:
+                scores[-1] |= shares([self.action_and_style(caption) for caption in captions], self.data.labels)
+        self.report["captions"][name] = summarize(scores)
 
-    def add_retrieval(name: str, captions: list[str]):
-        """How well the captions of real motions are found from them."""
-        found = embed_texts(matcher, captions, args)
+    def add_retrieval(self, name: str, found: np.ndarray):
+        """How well real motions find their captions, given as embeddings (clips, dim)."""
         scores = []
-        for seed in seeds:
+        for seed in self.seeds:
             order = np.random.default_rng(seed).permutation(len(found))
-            precision, distance = retrieval(real[order], found[order])
+            precision, distance = retrieval(self.real[order], found[order])
             scores.append({f"r_precision{k}": value for k, value in enumerate(precision, 1)} | {"mm_dist": distance})
-        report["captions"][name] |= summarize(scores)
-
-    # Real motions.
-    extractor = next(iter(checkpoints.values())).extractor
-    if matcher:
-        texts = embed_texts(matcher, data.prompts(matcher), args)
-    seen = look_at(normalize(data.features, extractor), extractor)
-    real = seen.get("embeddings")
-    add_motions("real motion", [seen])
-
-    # Motion -> codes -> motion.
-    if vq:
-        codes, values = reconstruct(vq, data.features, args)
-        codebook = codebook_scores(codes, vq.model.config.codebook_size)
-        add_motions("VQ reconstruction", [look_at(values, vq.extractor, data.joints)], **codebook)
-
-    # Motion -> caption, and what one human caption scores against the others of its clip.
-    if m2t or matcher:
-        references = data.references(m2t)
-        if min(map(len, references)) > 1:
-            name, others = "first real caption, against the others", [captions[1:] for captions in references]
-            add_captions(name, [[captions[0] for captions in references]], others)
-            if matcher:
-                add_retrieval(name, data.prompts(matcher))
-        if m2t:
-            written = caption_motions(m2t, data.features, args)
-            if min(map(len, references)) > 1:
-                add_captions("motion to text, against the same", [written], others)
-            add_captions("motion to text", [written], references)
-            if matcher:
-                add_retrieval("motion to text", written)
-
-    # Caption -> motion, and back to a caption.
-    if t2m:
-
-        def sample(seed: int) -> dict[str, np.ndarray]:
-            set_seed(seed)
-            codes, values = zip(*generate(t2m, data.prompts(t2m), args), strict=True)
-            seen = look_at(list(values), t2m.extractor)
-            if m2t:
-                seen["captions"] = np.array(caption_codes(m2t, codes, args))
-            return seen
-
-        folder = Path(args.output_dir) / "replications"
-        key = run_key(report, args)
-        progress = tqdm(seeds, desc="text to motion, replications")
-        replications = [remember(folder / f"{key}-{seed}.npz", lambda seed=seed: sample(seed)) for seed in progress]
-        add_motions("text to motion", replications)
-        if m2t:
-            back = [seen["captions"].tolist() for seen in replications]
-            add_captions("text to motion, captioned back", back, references)
-        report["generation_config"] = t2m.model.generation_config.to_diff_dict()
-
-    write_report(Path(args.output_dir), report)
-    for page in args.write_into:
-        write_into(Path(page), report)
-    draw_pictures(Path(args.output_dir), report, rows, data.labels)
-    print((Path(args.output_dir) / "report.md").read_text(encoding="utf-8"))
+        self.report["captions"][name] |= summarize(scores)
 
 
 # Checkpoints and data.
@@ -230,6 +270,8 @@ def main():
 
 @dataclass
 class Checkpoint:
+    """A model with its processor, and the digest of its files."""
+
     name: str
     digest: str
     model: Any
@@ -237,6 +279,7 @@ class Checkpoint:
 
     @property
     def extractor(self) -> MotionFeatureExtractor:
+        """The feature extractor in its processor."""
         return getattr(self.processor, "feature_extractor", self.processor)
 
     @property
@@ -246,6 +289,7 @@ class Checkpoint:
 
 
 def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
+    """Load one model; another type than the role needs ends the program."""
     folder = Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
     found = PreTrainedConfig.get_config_dict(folder)[0].get("model_type")
     if found not in MODEL_TYPES[role]:
@@ -259,6 +303,7 @@ def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
 
 
 def check_checkpoints(checkpoints: dict[str, Checkpoint], args: Arguments):
+    """End the program unless the models can be used together."""
     if not checkpoints:
         raise SystemExit("There is nothing to evaluate: give --vq, --m2t, --t2m or --matcher.")
     first, *others = checkpoints.values()
@@ -275,7 +320,7 @@ def check_checkpoints(checkpoints: dict[str, Checkpoint], args: Arguments):
 
 @dataclass
 class Data:
-    """One split; every list has an item a clip."""
+    """One split; every list has one item per clip."""
 
     skeleton: Skeleton
     features: list[np.ndarray]
@@ -296,6 +341,7 @@ class Data:
 
 
 def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool) -> Data:
+    """One split of the data folder, in full."""
     skeleton = extractor.skeleton
     rows = load_motion_dataset(args.data_dir, args.split, skeleton)
     if grouped and len(rows) < GROUP_SIZE:
@@ -310,12 +356,18 @@ def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool)
             labels = list(map(module_of(args.labels, "labels").action_and_style_of_clip, rows["id"]))
         except ValueError as error:
             raise SystemExit(f"--labels {args.labels} does not fit {args.data_dir}: {error}") from error
-    joints = extractor.post_process(normalize(features, extractor))
-    return Data(skeleton, features, joints, rows["captions"][:], rows["tokens"][:], labels)
+    return Data(skeleton, features, joints_of(features, skeleton), rows["captions"][:], rows["tokens"][:], labels)
 
 
-def normalize(features: Sequence[np.ndarray], extractor: MotionFeatureExtractor) -> list[np.ndarray]:
-    return [extractor.normalize(motion) for motion in features]
+def joints_of(features: Sequence, skeleton: Skeleton) -> list[np.ndarray]:
+    """Joints (frames, joints, 3) float32 in meters of features (frames, features), not normalized; maybe no frame."""
+    joints = []
+    for motion in features:
+        motion = torch.as_tensor(motion)
+        empty = motion.new_zeros(0, skeleton.num_joints, 3)
+        found = features_to_joints(motion, skeleton.num_joints) if len(motion) else empty
+        joints.append((found * skeleton.metres_per_unit).numpy())
+    return joints
 
 
 def module_of(data_set: str, name: str):
@@ -423,14 +475,15 @@ def embed_motions(matcher: Checkpoint, features: Sequence, args: Arguments) -> n
 
 @torch.no_grad()
 def reconstruct(vq: Checkpoint, features: Sequence[np.ndarray], args: Arguments) -> tuple[list, list]:
-    """Codes (tokens,) and normalised values (frames, features) of every motion."""
+    """Codes (tokens,) and features (frames, features), not normalized, of every motion."""
     unit_length = vq.model.config.unit_length
 
     def compute(batch):
         inputs = vq.extractor(batch, return_tensors="pt").to(args.device)
         encoded = vq.model.encode(**inputs)
         values = vq.model.decode(**encoded)  # (batch, tokens * unit_length, features)
-        cut = zip(encoded.codes.cpu(), values.cpu(), encoded.attention_mask.sum(-1).tolist(), strict=True)
+        features = vq.extractor.denormalize(values.cpu())
+        cut = zip(encoded.codes.cpu(), features, encoded.attention_mask.sum(-1).tolist(), strict=True)
         return [(own[:length], motion[: length * unit_length]) for own, motion, length in cut]
 
     codes, values = zip(*by_length(features, compute, "VQ reconstruction", args.batch_size), strict=True)
@@ -438,6 +491,8 @@ def reconstruct(vq: Checkpoint, features: Sequence[np.ndarray], args: Arguments)
 
 
 def caption_motions(m2t: Checkpoint, features: Sequence[np.ndarray], args: Arguments) -> list[str]:
+    """One caption per motion."""
+
     def compute(batch):
         inputs = m2t.processor(motion=batch, return_tensors="pt").to(args.device)
         ids = m2t.model.generate(**inputs, num_beams=args.num_beams, do_sample=False)
@@ -466,14 +521,15 @@ def caption_codes(m2t: Checkpoint, codes: Sequence[torch.Tensor], args: Argument
 
 
 def generate(t2m: Checkpoint, captions: list[str], args: Arguments) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Codes (tokens,) and normalised values (frames, features) of a motion a caption; both may be empty."""
+    """Codes (tokens,) and features (frames, features), not normalized, of a motion per caption; both may be empty."""
 
     def compute(batch):
         inputs = t2m.processor(text=batch, return_tensors="pt").to(args.device)
         ids = t2m.model.generate(**inputs)
         codes = ids_to_codes(ids, t2m.model.config.vq_config)
         values = t2m.model.decode_motion(ids)
-        return [(own.cpu(), motion.cpu()) for own, motion in zip(codes, values, strict=True)]
+        denormalize = t2m.extractor.denormalize
+        return [(own.cpu(), denormalize(motion.cpu())) for own, motion in zip(codes, values, strict=True)]
 
     return by_length(captions, compute, "captions to motions", args.batch_size)
 

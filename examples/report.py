@@ -89,12 +89,13 @@ def write_into(path: Path, report: dict):
 
 
 def write(path: Path, text: str):
+    """Write a text file whole or not at all."""
     with written_beside(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def markdown(report: dict, heading: str) -> str:
-    """A table a group; a column that no row has is left out."""
+    """One table per group; a column that no row has is left out."""
     data = report["data"]
     but = ", ".join(f"{name} {value}" for name, value in report["deviations"].items())
     lines = [
@@ -119,6 +120,7 @@ def markdown(report: dict, heading: str) -> str:
 
 
 def show(value: float | list[float] | None, decimals: int, factor: float) -> str:
+    """A score in a table, [mean, half width] as mean ± half width."""
     if value is None:
         return ""
     if isinstance(value, list):
@@ -127,11 +129,12 @@ def show(value: float | list[float] | None, decimals: int, factor: float) -> str
 
 
 def draw_pictures(folder: Path, report: dict, rows: dict[str, list[dict]], labels: list | None):
-    """The pictures whose numbers are at hand; none, and a warning, without matplotlib.
+    """The pictures whose numbers are there; none, and a warning, without matplotlib.
 
     Args:
+        folder: where they are written.
         report: as written.
-        rows: row of motions -> what was seen of it, a dict a replication, with `embeddings` (clips, dim) and
+        rows: row of motions -> what was seen of it, one dict per replication, with `embeddings` (clips, dim) and
             `verdicts` (clips, 2).
         labels: (action, style) of every clip.
     """
@@ -157,6 +160,7 @@ def draw_pictures(folder: Path, report: dict, rows: dict[str, list[dict]], label
 
 
 def draw_intervals(figure, report: dict):
+    """One panel per score: every row with its interval."""
     panels = []
     for group in ("matcher", "judge"):
         for key, heading, _, factor in TABLES[group][1]:
@@ -201,6 +205,7 @@ def draw_map(figure, embeddings: dict[str, np.ndarray]):
 
 
 def draw_confusion(figure, wanted: list[str], seen: list[str], name: str):
+    """What was asked for against what the judge saw, in percent of what was asked for."""
     actions = sorted(set(wanted))
     columns = actions + sorted(set(seen) - set(wanted))
     counts = np.zeros((len(actions), len(columns)))
@@ -212,8 +217,8 @@ def draw_confusion(figure, wanted: list[str], seen: list[str], name: str):
     axes.imshow(percent, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (row, column), value in np.ndenumerate(percent):
         if value >= 0.5:
-            colour = "white" if value > 60 else "black"
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
+            color = "white" if value > 60 else "black"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=color)
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
     named = [f"{action} ({count:.0f})" for action, count in zip(actions, counts.sum(1), strict=True)]
     axes.set_yticks(range(len(actions)), named, fontsize=8)

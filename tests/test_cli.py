@@ -1,14 +1,18 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The command line: what each command writes and prints, and one sentence for what the user can mend."""
+"""The command line: what each command writes and prints, and one sentence for what the user can fix."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from transformers import AutoModel, AutoProcessor, GenerationConfig
 
-from tm2t_hf import pipelines, quickstart
+from tm2t_hf import cli, pipelines, quickstart
 from tm2t_hf.cli import main
 
 Image = pytest.importorskip("PIL.Image")
@@ -129,14 +133,14 @@ def test_quickstart(shipped, capsys, monkeypatch):
         (["generate", "a person", "--output", "no/a.gif"], "lies in a folder that does not exist"),
         (["generate", "a person", "--max_seconds", "-1"], "max_seconds"),
         (["generate", "a person", "--model", "tm2t-m2t-copy"], "tm2t-m2t; use it with pipeline('motion-to-text')"),
-        (["caption", "nowhere.npy"], "There is no file nowhere.npy"),
+        (["caption", "nowhere.npy"], "nowhere.npy is missing"),
         (["caption", "short.npy"], "short.npy has 3 frames, which is shorter than one motion token"),
         (["prepare", "nowhere"], "nowhere"),
         (["toy", "full"], "full is not empty"),
         (["toy", "few", "--num_clips", "3"], "at least 10 clips"),
     ],
 )
-def test_what_the_user_can_mend_is_one_sentence(command, message, shipped, checkpoints, capsys):
+def test_what_the_user_can_fix_is_one_sentence(command, message, shipped, checkpoints, capsys):
     np.save("short.npy", np.zeros((3, 263)))
     (shipped / "full").mkdir()
     (shipped / "full" / "file").write_text("")
@@ -146,6 +150,114 @@ def test_what_the_user_can_mend_is_one_sentence(command, message, shipped, check
     lines = [line for line in captured.err.splitlines() if line.startswith("tm2t-hf: ")]
     assert len(lines) == 1 and message in lines[0]
     assert "Traceback" not in captured.err and not list(shipped.glob("*.gif"))
+
+
+def test_captions_of_the_other_files_are_printed(shipped, capsys):
+    np.save("a.npy", np.random.default_rng(0).normal(size=(24, 263)).astype(np.float32))
+    (shipped / "bad.npy").write_bytes(b"PK\x03\x04")
+    assert main(["caption", "a.npy", "bad.npy", "nowhere.npy", "a.npy"]) == 2
+    captured = capsys.readouterr()
+    first, second = captured.out.splitlines()
+    assert first == second and first.startswith("a.npy: ")
+    bad, nowhere = [line for line in captured.err.splitlines() if line.startswith("tm2t-hf: ")]
+    assert "bad.npy is an archive of arrays (.npz)" in bad and "nowhere.npy is missing" in nowhere
+
+
+@pytest.mark.parametrize("fps", ["0.001", "inf", "nan", "-20", "0"])
+@pytest.mark.parametrize("command", [["caption", "a.npy"], ["prepare", "data"]])
+def test_rates_are_bounded(command, fps, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([*command, f"--fps={fps}"])
+    assert exit.value.code == 2
+    assert f"argument --fps: {fps} is not between 1 and 1000 frames per second" in capsys.readouterr().err
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGE = {
+    "truncated weights": (lambda folder: truncate(folder / "model.safetensors"), "has truncated weights"),
+    "empty weights": (lambda folder: (folder / "model.safetensors").write_bytes(b""), "has truncated weights"),
+    "pointer": (
+        lambda folder: (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "holds a Git LFS pointer",
+    ),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights"),
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "holds no tokenizer.json"),
+    "half a tokenizer": (lambda folder: truncate(folder / "tokenizer.json"), "cannot be loaded"),
+    "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "holds no processor_config.json"),
+    "no configuration": (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
+    "half a configuration": (lambda folder: truncate(folder / "config.json"), "has a config.json that is not JSON"),
+    "a list as configuration": (lambda folder: (folder / "config.json").write_text("[]"), "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_models_are_one_sentence(kind, checkpoints, shipped, capsys):
+    damage, message = DAMAGE[kind]
+    shutil.copytree(checkpoints / "tm2t-t2m", "damaged")
+    damage(shipped / "damaged")
+    assert main(["generate", "a person", "--model", "damaged", "--output", "a.npy"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tm2t-hf: ")]
+    assert line.startswith("tm2t-hf: --model damaged ") and message in line
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("tm2t-vq-copy", "is of type tm2t-vq; a text-to-motion or motion-to-text model is needed"),
+        ("runs/typo", "is neither a folder here nor a model that could be loaded from the Hub"),
+        ("C:\\me\\t2m", "there is no such folder"),
+        ("./typo", "there is no such folder"),
+        ("/a/b/typo", "there is no such folder"),
+    ],
+)
+def test_models_that_are_none(model, message, checkpoints, capsys):
+    shutil.copytree(checkpoints / "tm2t-vq", "tm2t-vq-copy")
+    assert main(["generate", "a person", "--model", model, "--output", "a.npy"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tm2t-hf: ")]
+    assert f"--model {model}" in line and message in line
+
+
+def test_prepare_says_what_check_finds(shipped, capsys):
+    assert main(["toy", "toy", "--num_clips", "12"]) == 0
+    for path in (shipped / "toy" / "new_joints").glob("*.npy"):
+        np.save(path, np.load(path)[..., [0, 2, 1]] * [1, -1, 1])
+    capsys.readouterr()
+    assert main(["prepare", "toy", "--output_dir", "ready"]) == 1
+    out = capsys.readouterr().out
+    assert "apart along z, not y" in out and "is ready for training" not in out
+    assert main(["check", "ready"]) == 1
+
+
+def test_an_interrupt_is_one_line(monkeypatch, capsys):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "make_toy_dataset", interrupted)
+    assert main(["toy", "toy"]) == 130
+    assert capsys.readouterr().err == "tm2t-hf: interrupted.\n"
+
+
+def test_a_reader_that_leaves_is_no_error(shipped):
+    assert main(["toy", "toy", "--num_clips", "10"]) == 0
+    program = "import sys; from tm2t_hf.cli import main; sys.exit(main(['check', 'toy']))"
+    read, write = os.pipe()
+    os.close(read)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, env=environment)
+    os.close(write)
+    assert done.returncode == 141
+    assert b"Traceback" not in done.stderr and b"BrokenPipe" not in done.stderr
+
+
+def test_the_folder_of_the_clone_is_not_the_package(shipped):
+    (shipped / "tm2t_hf").mkdir()
+    shutil.copy(ROOT / "__init__.py", shipped / "tm2t_hf")
+    done = subprocess.run([sys.executable, "-c", "import tm2t_hf"], capture_output=True, text=True, cwd=shipped)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ImportError: `import tm2t_hf` found the folder of the clone")
 
 
 def test_a_package_without_checkpoints_says_so(monkeypatch, tmp_path, capsys):

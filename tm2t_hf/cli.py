@@ -3,14 +3,18 @@
 """The command `tm2t-hf`: generate and caption motions, prepare and check data, make a toy set, run the quickstart."""
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import pipeline, set_seed
+from transformers import Pipeline, pipeline, set_seed
 from transformers.utils import logging
 
-from .data import check, prepare
+from .data import check
+from .data.prepare import make_features
+from .files import read_text
 from .formats import MOTION_SUFFIXES, save_motion
 from .pipelines import shipped_checkpoint
 from .quickstart import quickstart
@@ -19,14 +23,14 @@ from .toy import make_toy_dataset
 
 
 def generate(arguments: argparse.Namespace) -> int:
-    """Motions from a sentence, written in the form that each output's suffix names."""
+    """Write motions for a sentence in the format that each output's suffix names."""
     outputs = [Path(path) for path in arguments.output]
     for path in outputs:
         if path.suffix.lower() not in MOTION_SUFFIXES:
             raise ValueError(f"--output {path} must end in {' or '.join(MOTION_SUFFIXES)}: a picture or the joints.")
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"--output {path} lies in a folder that does not exist; make it first.")
-    animate = pipeline("text-to-motion", model=arguments.model or str(shipped_checkpoint("tm2t-t2m")))
+    animate = load_pipeline("text-to-motion", arguments.model or str(shipped_checkpoint("tm2t-t2m")))
     set_seed(arguments.seed)
     names = ("min_seconds", "max_seconds", "top_k", "temperature")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
@@ -49,46 +53,131 @@ def generate(arguments: argparse.Namespace) -> int:
 
 
 def caption(arguments: argparse.Namespace) -> int:
-    """Sentences for motions, one a line, with the file's name where there are several files."""
-    describe = pipeline("motion-to-text", model=arguments.model or str(shipped_checkpoint("tm2t-m2t")))
+    """Print captions, one per line, after the file's name if there are several; 2 when a file could not be read."""
+    describe = load_pipeline("motion-to-text", arguments.model or str(shipped_checkpoint("tm2t-m2t")))
     options = {"num_beams": arguments.num_beams, "num_return_sequences": arguments.num_captions}
+    status = 0
     for path in arguments.motion:
-        for sentence in describe(path, fps=arguments.fps, **options):
+        try:
+            captions = describe(path, fps=arguments.fps, **options)
+        except (ValueError, OSError) as error:  # the other files may be fine
+            _complain(error)
+            status = 2
+            continue
+        for sentence in captions:
             print(f"{path}: {sentence['generated_text']}" if len(arguments.motion) > 1 else sentence["generated_text"])
-    return 0
+    return status
 
 
 def prepare_folder(arguments: argparse.Namespace) -> int:
-    folder = prepare(
+    """Make features and statistics, then check the folder; 1 when there is something wrong with it."""
+    folder = make_features(
         arguments.data_dir,
         arguments.output_dir,
         SKELETONS[arguments.skeleton],
         arguments.retarget_to,
         overwrite=arguments.overwrite,
+        fps=arguments.fps,
     )
+    if problems := check(folder, SKELETONS[arguments.skeleton]):
+        print("\n".join(problems))
+        print(f"{folder} has its features, but look at these problems before training.")
+        return 1
     print(f"{folder} is ready for training.")
     return 0
 
 
 def check_folder(arguments: argparse.Namespace) -> int:
-    """Everything that is wrong with a folder; 1 when something is."""
+    """Print every problem of a folder; 1 when there is one."""
     problems = check(arguments.data_dir, SKELETONS[arguments.skeleton])
     print("\n".join(problems) if problems else f"{arguments.data_dir} is fine.")
     return 1 if problems else 0
 
 
 def toy(arguments: argparse.Namespace) -> int:
+    """Make the toy set."""
     folder = make_toy_dataset(arguments.output_dir, arguments.num_clips, arguments.seed)
     print(f"{folder} is ready for training.")
     return 0
 
 
 def run_quickstart(arguments: argparse.Namespace) -> int:
+    """Make, draw and describe a handful of motions."""
     quickstart(arguments.output_dir, seed=arguments.seed)
     return 0
 
 
+def load_pipeline(task: str, model: str) -> Pipeline:
+    """The pipeline of a model's folder or Hub id.
+
+    Raises:
+        ValueError: the model cannot be used, for whatever reason; one sentence that names it and the fix.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        if problem := _problem_with_model(folder):
+            raise ValueError(f"--model {model} {problem}.")
+    elif "\\" in model or model.count("/") > 1 or model.startswith((".", "~", "/")):
+        raise ValueError(f"--model {model}: there is no such folder.")
+    try:
+        return pipeline(task, model=model)
+    except Exception as error:  # a damaged folder can raise anything
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        # transformers wraps the reason in the tracebacks of everything that it tried, the reason last
+        reason = lines[-1] if "Traceback" in str(error) else " ".join(lines)
+        if folder.is_dir():
+            raise ValueError(f"--model {model} cannot be loaded: {reason}") from error
+        raise ValueError(
+            f"--model {model} is neither a folder here nor a model that could be loaded from the Hub: {reason}"
+        ) from error
+
+
+def _problem_with_model(folder: Path) -> str | None:
+    """What can be seen from the files of a model folder; None if nothing is wrong."""
+    if not (folder / "config.json").is_file():
+        return "is not a model: it holds no config.json; give the folder that `save_pretrained` wrote"
+    try:
+        model_type = json.loads(read_text(folder / "config.json")).get("model_type", "")
+    except (ValueError, AttributeError):
+        return "has a config.json that is not JSON; copy the model again"
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        return "holds no weights (model.safetensors); copy the whole folder"
+    for path in weights:
+        with open(path, "rb") as file:
+            head = file.read(64)
+        if head.startswith(b"version https://git-lfs"):
+            return (
+                f"holds a Git LFS pointer instead of the weights in {path.name}; run `git lfs pull` in its repository"
+            )
+        if _is_truncated(path):
+            return f"has truncated weights in {path.name}; copy or download the file again"
+    if model_type in ("tm2t-m2t", "tm2t-t2m", "tm2t-t2m-transformer"):
+        for name in ("tokenizer.json", "processor_config.json"):
+            if not (folder / name).is_file():
+                return f"holds no {name}; copy the whole folder, or save the processor into it too"
+    elif model_type in ("tm2t-vq", "tm2t-matcher"):
+        return f"is of type {model_type}; a text-to-motion or motion-to-text model is needed"
+    return None
+
+
+def _is_truncated(path: Path) -> bool:
+    """Whether a safetensors file ends before its last tensor does; other damage is left to the loader."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        header_size = int.from_bytes(file.read(8), "little")
+        if header_size + 8 > size:
+            return True
+        try:
+            tensors = json.loads(file.read(header_size))
+            ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
+            return max(ends, default=0) + 8 + header_size > size
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return False
+
+
 def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="tm2t-hf", description="Text to human motion and back.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -103,13 +192,13 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--skeleton", choices=sorted(SKELETONS), default="humanml3d", help="what the joints are")
 
     command = add("generate", generate, "make a motion from a sentence")
-    command.add_argument("text", help="what the figure shall do")
+    command.add_argument("text", help="what the figure should do")
     command.add_argument(
         "--output",
         nargs="+",
         default=["motion.gif"],
         metavar="FILE",
-        help="files to write: .gif, and .npy for the joints (frames, joints, 3) in metres",
+        help="files to write: .gif, and .npy for the joints (frames, joints, 3) in meters",
     )
     command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
     command.add_argument("--num_samples", type=_count, default=1, help="motions to make; their files are numbered")
@@ -117,24 +206,25 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--min_seconds", type=float, help="shortest motion")
     command.add_argument("--max_seconds", type=float, help="longest motion")
     command.add_argument("--top_k", type=_count, help="draw from the k likeliest tokens")
-    command.add_argument("--temperature", type=float, help="below 1: more usual motions; above 1: more varied ones")
+    command.add_argument("--temperature", type=float, help="below 1: more typical motions; above 1: more varied ones")
     command.add_argument("--greedy", action="store_true", help="take the likeliest token at each step, draw nothing")
 
     command = add("caption", caption, "describe motions in a sentence")
-    command.add_argument("motion", nargs="+", help=".npy file of joints (frames, joints, 3) in metres, or of features")
+    command.add_argument("motion", nargs="+", help=".npy file of joints (frames, joints, 3) in meters, or of features")
     command.add_argument("--model", help="folder or Hub id of a motion-to-text model; the shipped one if left out")
-    command.add_argument("--fps", type=float, help="frames a second of the motions, where not the model's own")
+    command.add_argument("--fps", type=_rate, help="frames per second of the motions, if not the model's own")
     command.add_argument("--num_beams", type=_count, default=2, help="width of the beam search")
-    command.add_argument("--num_captions", type=_count, default=1, help="captions a motion, at most num_beams")
+    command.add_argument("--num_captions", type=_count, default=1, help="captions per motion, at most num_beams")
 
     command = add("prepare", prepare_folder, "make features and statistics from the joints of a data folder")
     command.add_argument("data_dir", help="folder in the HumanML3D layout, with new_joints, texts and split files")
     command.add_argument("--output_dir", help="where to write; the folder itself if left out")
     command.add_argument("--retarget_to", metavar="CLIP", help="give every clip the bone lengths of this one")
-    command.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    command.add_argument("--fps", type=_rate, help="frames per second of the joints, if not the skeleton's own")
+    command.add_argument("--overwrite", action="store_true", help="make every file again")
     add_skeleton(command)
 
-    command = add("check", check_folder, "say everything that is wrong with a data folder")
+    command = add("check", check_folder, "report every problem of a data folder")
     command.add_argument("data_dir", help="folder in the HumanML3D layout")
     add_skeleton(command)
 
@@ -156,15 +246,34 @@ def _count(text: str) -> int:
     return number
 
 
+def _rate(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= 1000:  # a motion at 0.001 frames per second becomes hours of it
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000 frames per second")
+    return number
+
+
+def _complain(error: Exception) -> None:
+    print(f"tm2t-hf: {' '.join(str(error).split())}", file=sys.stderr)
+
+
 def main(command: Sequence[str] | None = None) -> int:
-    """Run a command line; what the user can mend is said in one sentence, with exit status 2."""
+    """Run a command line; what the user can fix is reported in one sentence, with exit status 2."""
     arguments = build_parser().parse_args(command)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("tm2t-hf: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read the output has seen enough; Python must not complain when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, OSError, ImportError) as error:
-        print(f"tm2t-hf: {' '.join(str(error).split())}", file=sys.stderr)
+        _complain(error)
         return 2
 
 

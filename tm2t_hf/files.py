@@ -65,7 +65,7 @@ def save_array(path: str | PathLike, array: np.ndarray) -> None:
 
 
 def read_text(path: str | PathLike) -> str:
-    """The text in a UTF-8 file, without a byte order mark and with `\\n` at the ends of lines.
+    """The text in a UTF-8 file, without a byte order mark and with newlines at the ends of lines.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -124,8 +124,9 @@ def _doubt_about_size(joints: np.ndarray, skeleton: Skeleton) -> str | None:
     if SMALLEST_BODY <= size <= TALLEST_BODY:
         return None
     factor = 10.0 ** round(math.log10(1.5 / size))
+    size = float(f"{size:.1g}")
     return (
-        f"shows a body that is about {float(f'{size:.1g}'):g} m tall: the joints of {skeleton.name} are in units of "
+        f"shows a body of the wrong size (about {size:g} m tall): the joints of {skeleton.name} are in units of "
         f"{skeleton.metres_per_unit:g} m; multiply them by {factor:g}, if that is the difference"
     )
 

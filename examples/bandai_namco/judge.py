@@ -7,7 +7,7 @@ please exactly that captioner. This judge is trained on the joints of real clips
 captions, so no model here can have learned to please it. `evaluate_tm2t.py` uses the one that ships in `judge/`:
 
     judge = ActionStyleJudge.from_folder()
-    judge.judge([joints, ...])     # [("wave-left-hand", "elderly"), ...]; joints (frames, 22, 3), metres, y up, 20 fps
+    judge.judge([joints, ...])     # [("wave-left-hand", "elderly"), ...]; joints (frames, 22, 3), meters, y up, 20 fps
 
 To train it again (about eight minutes on one core), and to see its scores on the test split:
 
@@ -38,6 +38,8 @@ MIN_FRAMES = 4
 
 @dataclass
 class Arguments:
+    """Arguments of the training."""
+
     data_dir: str = field(metadata={"help": "folder in the HumanML3D layout whose clip ids name action and style"})
     output_dir: str = field(default=str(SHIPPED), metadata={"help": "where the weights and labels are written"})
     networks: int = field(default=3, metadata={"help": "networks trained apart and averaged"})
@@ -88,6 +90,8 @@ def describe(joints):
 
 
 class Block(nn.Module):
+    """One residual block of dilated convolutions over time."""
+
     def __init__(self, width, dilation, dropout):
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -96,6 +100,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden, mask):
+        """(batch, frames, width) -> the same; `mask` (batch, frames, 1) is 0 on padding."""
         update = self.widen((self.norm(hidden) * mask).transpose(1, 2)).transpose(1, 2)
         return hidden + self.dropout(self.mix(nn.functional.gelu(update)))
 
@@ -115,6 +120,7 @@ class Network(nn.Module):
         self.style = nn.Linear(2 * width + 1, num_styles)
 
     def forward(self, joints, mask):
+        """Joints (batch, frames, joints, 3) and their mask (batch, frames) -> logits of actions and of styles."""
         seen = (describe(joints) - self.mean) / self.std * mask[..., None]
         hidden = self.stem(seen.transpose(1, 2)).transpose(1, 2)  # (batch, frames / 2, width)
         half = mask[:, ::2, None]
@@ -138,12 +144,14 @@ class ActionStyleJudge(nn.Module):
 
     @classmethod
     def from_folder(cls, folder=SHIPPED):
+        """Load what `save` wrote."""
         labels = json.loads((Path(folder) / "labels.json").read_text())
         judge = cls(**labels)
         judge.load_state_dict(load_file(Path(folder) / "judge.safetensors"))
         return judge.eval()
 
     def save(self, folder):
+        """Write `judge.safetensors` and `labels.json`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         labels = {"actions": self.actions, "styles": self.styles, "networks": len(self.networks)}
@@ -154,7 +162,7 @@ class ActionStyleJudge(nn.Module):
 
     @torch.no_grad()
     def judge(self, joints, batch_size=64):
-        """A list of joints (frames, 22, 3), metres, y up, 20 fps -> a list of (action, style).
+        """A list of joints (frames, 22, 3), meters, y up, 20 fps -> a list of (action, style).
 
         Raises ValueError for another shape, fewer than 4 frames, or values that are not finite.
         """
@@ -169,7 +177,7 @@ class ActionStyleJudge(nn.Module):
 
 
 def smooth_noise(frames, deviation, rng, joints=22):
-    """(frames, joints, 3): noise of a deviation in metres that wanders over four frames, as the error of a VQ does."""
+    """(frames, joints, 3): noise of a deviation in meters that wanders over four frames, as the error of a VQ does."""
     knots = rng.normal(0, deviation, (frames // 4 + 2, joints, 3))
     at = np.arange(frames) / 4
     before = at.astype(int)
@@ -272,6 +280,7 @@ def train(network, judge, joints, labels, validation, args, seed):
 
 
 def main():
+    """Train on the train split and report on the test split."""
     (args,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     joints, labels = load(args.data_dir, "train")
     validation = load(args.data_dir, "val")

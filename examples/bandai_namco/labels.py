@@ -65,7 +65,7 @@ def action_and_style(caption: str) -> tuple[str | None, str]:
     """The action and the style that a caption names: `("walk-left", "angry")`.
 
     The action is None where the caption names none of the data set's; the style is `"normal"` where it names none.
-    Plain and lemmatised captions give the same.
+    Plain and lemmatized captions give the same.
     """
     return _first_label(ACTION_RULES, caption), _first_label(STYLE_RULES, caption) or NORMAL
 

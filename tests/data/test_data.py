@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The HumanML3D layout as a dataset: rows, sub-clips, mirroring, caches, crops, tokens, collators, and bad folders."""
 
+import os
+import time
 from collections import Counter
 
 import datasets
@@ -129,7 +131,7 @@ def test_skeleton_gives_the_feature_size_and_the_frame_rate(tmp_path):
     write_clip(tmp_path, "a", noise(60, KIT.feature_size), "walk#walk/VERB#0.0#2.0\n")
     (tmp_path / "test.txt").write_text("a")
     dataset = load_motion_dataset(tmp_path, "test", skeleton=KIT)
-    assert dataset[0]["features"].shape == (25, 251)  # 12.5 frames a second
+    assert dataset[0]["features"].shape == (25, 251)  # 12.5 frames per second
     with pytest.raises(ValueError, match=r"a.npy has shape \(60, 251\), but humanml3d needs \(frames, 263\)"):
         load_motion_dataset(tmp_path, "test")
 
@@ -211,6 +213,22 @@ def test_mirrored_rows_only_where_asked(tmp_path):
     assert dataset[2]["tokens"] == ["wave/VERB right/ADJ"]
     np.testing.assert_array_equal(dataset[2]["features"], varied_motion(features, HUMANML3D, mirror=True))
     assert dataset[3]["features"].shape == (29, 263)
+
+
+def test_clips_in_sub_folders_and_with_spaces(tmp_path):
+    for clip in ("s1/walk", "s1/Mwalk", "s2/long jump"):
+        (tmp_path / "new_joint_vecs" / clip).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "texts" / clip).parent.mkdir(parents=True, exist_ok=True)
+        write_clip(tmp_path, clip, real_motion("bow"))
+    (tmp_path / "train.txt").write_text("s1/walk\n s2/long jump \n\n")
+    assert read_split(tmp_path, "train") == ["s1/walk", "s2/long jump"]
+    dataset = load_motion_dataset(tmp_path, "train", mirror=True, repeats={"s2/*": 2})
+    assert list(dataset["id"]) == ["s1/walk", "s2/long jump", "s1/Mwalk", "s2/Mlong jump"] + [
+        "s2/long jump#2",
+        "s2/Mlong jump#2",
+    ]
+    (tmp_path / "train.txt").write_text("s1/walk\ns1/Mwalk\n")
+    assert list(load_motion_dataset(tmp_path, "train", mirror=True)["id"]) == ["s1/walk", "s1/Mwalk"]
 
 
 def test_clips_with_their_mirror_image_in_the_split_are_not_mirrored_again(tmp_path):
@@ -317,13 +335,13 @@ def test_vq_batches_are_normalised_windows(folder, extractor):
     assert batch["motion_values"].dtype == torch.float32
     assert batch["attention_mask"].sum(1).tolist() == [40, 64, 20]  # 21 frames are five whole tokens
     assert batch["motion_values"][0, 40:].abs().max() == 0
-    normalised = (rows[1]["features"] - 0.5) / 2
+    normalized = (rows[1]["features"] - 0.5) / 2
     starts = set()
     for epoch in range(20):
         collator.epoch = epoch
         window = collator(rows)["motion_values"][1].numpy()
-        start = next(k for k in range(27) if np.allclose(normalised[k], window[0], atol=1e-6))
-        np.testing.assert_allclose(window, normalised[start : start + 64], atol=1e-6)
+        start = next(k for k in range(27) if np.allclose(normalized[k], window[0], atol=1e-6))
+        np.testing.assert_allclose(window, normalized[start : start + 64], atol=1e-6)
         starts.add(start)
     assert len(starts) > 5
     # The same row in the same epoch is cropped alike, whatever else is in the batch.
@@ -404,7 +422,9 @@ def test_caption_lines(tmp_path):
         ("", "The clip a has no caption: .*a.txt is empty"),
         ("a person walks\n", "line 1: expected 'caption#lemma/POS ...#start#end', got 'a person walks'"),
         ("ok#ok/ADJ#0.0#0.0\nx#x/X#now#0.0\n", "line 2: expected"),
-        (" #a/DET#0.0#0.0\n", "line 1: the caption is empty"),
+        (" #a/DET#0.0#0.0\n", "line 1: the caption '' has no words"),
+        ("...#a/DET#0.0#0.0\n", "line 1: the caption '...' has no words"),
+        ("x#x/X#0.0#inf\n", "line 1: start and end are seconds, not infinite"),
     ],
 )
 def test_bad_text(folder, text, message):
@@ -451,6 +471,98 @@ def test_statistics(tmp_path):
         load_statistics(tmp_path)
     with pytest.raises(ValueError, match=r"Mean.npy has shape \(263,\), but the kit skeleton has 251 features"):
         load_statistics(tmp_path, KIT)
+
+
+@pytest.mark.parametrize("split", ["../train", "/etc/passwd", "..", "", "a\\b"])
+def test_split_names_stay_in_the_folder(folder, split):
+    with pytest.raises(ValueError, match="has to be the name of a split file"):
+        read_split(folder, split)
+
+
+@pytest.mark.parametrize("clip", ["../a", "/etc/passwd", "s1/../../a", "s1//a", "s1\\a"])
+def test_ids_stay_in_the_folder(folder, clip):
+    (folder / "train.txt").write_text(f"a\n{clip}\n")
+    with pytest.raises(ValueError, match="ids are names below new_joints, such as s1/walk"):
+        read_split(folder, "train")
+
+
+def test_duplicate_ids_are_found_in_linear_time(folder):
+    (folder / "train.txt").write_text("\n".join([*map(str, range(200_000)), "199999"]))
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="names the clip 199999 more than once"):
+        read_split(folder, "train")
+    assert time.perf_counter() - start < 5  # a minute in quadratic time
+
+
+def test_byte_order_marks_are_not_trained_on(folder):
+    (folder / "texts" / "a.txt").write_text(CAPTION, encoding="utf-8-sig")
+    (folder / "train.txt").write_text("a\r\nb\r\n", encoding="utf-8-sig")
+    dataset = load_motion_dataset(folder, "train")
+    assert list(dataset["id"]) == ["a", "b"]
+    assert dataset[0]["captions"] == ["a person waves"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_other_encodings_name_the_file(folder, encoding):
+    for path in (folder / "texts" / "a.txt", folder / "train.txt"):
+        before = path.read_bytes()
+        path.write_bytes("é person waves#x/X#0.0#0.0\n".encode(encoding))
+        with pytest.raises(ValueError, match=f"{path} is not UTF-8 text; save it in the encoding UTF-8"):
+            load_motion_dataset(folder, "train")
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"min_frames": 0}, "min_frames is 0"),
+        ({"min_frames": 50, "max_frames": 40}, "min_frames is 50 and max_frames 40"),
+        ({"speeds": (0.0,)}, "speeds must be above 0"),
+        ({"speeds": ()}, "speeds must be above 0"),
+        ({"repeats": {"*": 0}}, "repeats must give whole numbers"),
+    ],
+)
+def test_arguments_are_validated_before_the_folder_is_read(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_motion_dataset(tmp_path / "nowhere", "train", **arguments)
+
+
+# -------------------------------------------------------------------------------------------------------------- cache
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_bytes(path.read_bytes()[:500]), lambda path: path.unlink()]
+)
+@pytest.mark.parametrize("pattern", ["*.arrow", "dataset_info.json"])
+def test_a_broken_cache_is_made_again(folder, damage, pattern, caplog):
+    whole = list(load_motion_dataset(folder, "train")["features"])
+    broken = list((folder.parent / "cache" / "tm2t_hf").rglob(pattern))
+    assert broken
+    for path in broken:
+        damage(path)
+    again = list(load_motion_dataset(folder, "train")["features"])
+    assert all(map(np.array_equal, again, whole))
+
+
+def test_a_broken_cache_of_codes_is_made_again(folder, vq, extractor, caplog):
+    dataset = load_motion_dataset(folder, "train")
+    whole = list(tokenize_motions(dataset, vq, extractor))
+    (path,) = (folder.parent / "cache").rglob("codes-*.arrow")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with caplog.at_level("WARNING", logger="tm2t_hf.data"):
+        assert list(tokenize_motions(dataset, vq, extractor)) == whole
+    assert "is broken" in caplog.text
+
+
+def test_what_killed_runs_left_in_the_cache_is_removed(folder, vq, extractor):
+    dataset = load_motion_dataset(folder, "train")
+    (arrow,) = (folder.parent / "cache").rglob("*.arrow")
+    old, new = arrow.with_name("tmpabcdefgh"), arrow.with_name("tmphijklmno")
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    tokenize_motions(dataset, vq, extractor)
+    assert not old.exists() and new.exists()
 
 
 def test_real_folder(data_dir, tmp_path):
@@ -522,7 +634,7 @@ def test_repeats_count_clips_more_often(folder):
     [
         ({"*": 0}, "repeats must give whole numbers from 1 on"),
         ({"*": 1.5}, "repeats must give whole numbers from 1 on"),
-        ({"*": 2, "nobody_*": 2}, r"repeats names nobody_\*, which no clip's name matches"),
+        ({"*": 2, "nobody_*": 2}, r"repeats names nobody_\*, which no clip's id matches"),
     ],
 )
 def test_repeats_that_cannot_be_meant(folder, repeats, message):

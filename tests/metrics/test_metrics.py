@@ -34,7 +34,9 @@ from tm2t_hf.motion import HUMANML3D
 FOLDER = str(ROOT / "tm2t_hf" / "metrics")
 
 captions = st.lists(
-    st.sampled_from("a person walks runs waves the left right hand and".split()), min_size=1, max_size=9
+    st.sampled_from(["a", "person", "walks", "runs", "waves", "the", "left", "right", "hand", "and"]),
+    min_size=1,
+    max_size=9,
 )
 captions = captions.map(" ".join)
 cases = st.lists(st.tuples(captions, st.lists(captions, min_size=3, max_size=3)), min_size=1, max_size=5)
@@ -267,7 +269,7 @@ def test_errors_of_a_displaced_motion():
 def test_foot_sliding_counts_only_feet_on_the_ground():
     joints = standing()
     assert foot_sliding(joints, HUMANML3D) == 0
-    sliding = joints + np.arange(30)[:, None, None] * [0.01, 0, 0]  # 0.01 m a frame, 20 frames a second
+    sliding = joints + np.arange(30)[:, None, None] * [0.01, 0, 0]  # 0.01 m per frame, 20 frames per second
     assert foot_sliding(sliding, HUMANML3D) == pytest.approx(0.2)
     sliding[:, 10, 1] = 0.2  # one foot in the air, the other one counts
     sliding[:, 10, 2] += np.arange(30)

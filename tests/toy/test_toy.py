@@ -71,7 +71,7 @@ def test_body_is_plausible(action):
         toe = joints[:, JOINT[f"{side}_toe"]]
         down = (toe[:-1, 1] < 0.0205) & (toe[1:, 1] < 0.0205)
         slid = np.linalg.norm(np.diff(toe, axis=0)[:, [0, 2]], axis=-1)
-        assert slid[down].max(initial=0) < 0.004  # metres a frame
+        assert slid[down].max(initial=0) < 0.004  # meters per frame
     back = features_to_joints(joints_to_features(joints, HUMANML3D), HUMANML3D.num_joints)
     relative, wanted = back - back[:, :1], joints[:-1] - joints[:-1, :1]
     np.testing.assert_allclose(np.linalg.norm(relative, axis=-1), np.linalg.norm(wanted, axis=-1), atol=2e-5)

@@ -5,7 +5,7 @@
 The layout (Guo et al. 2022; HumanML3D and KIT-ML fit as they are):
 
     new_joint_vecs/<id>.npy   features (frames, feature_size)
-    new_joints/<id>.npy       joints (frames, joints, 3) in metres, y up
+    new_joints/<id>.npy       joints (frames, joints, 3) in meters, y up
     texts/<id>.txt            one caption per line: caption#lemma/POS ...#start#end (seconds; 0.0#0.0 = whole clip)
     train.txt, val.txt, ...   one id per line
     Mean.npy, Std.npy         (feature_size,)

@@ -15,8 +15,9 @@ from ..skeletons import HUMANML3D, Skeleton
 from .captions import CaptionLine, read_captions
 from .folder import SPLITS, clips_in, read_split
 
-# People lie down or stand on their hands in some clips of a data set. In more than this share of them the axes are wrong.
+# In some clips of a data set people lie down or stand on their hands; in more of them than this, the axes are wrong.
 USUAL_SHARE = 0.1
+TOO_SHORT = "has 1 frame, but features need two frames or more"
 
 
 def check(data_dir: str | Path, skeleton: Skeleton = HUMANML3D, unit_length: int = 4) -> list[str]:
@@ -46,12 +47,18 @@ def check(data_dir: str | Path, skeleton: Skeleton = HUMANML3D, unit_length: int
         problems.append("The folder texts is missing.")
     clips = sorted(named | joints)
     for clip in tqdm(clips, desc="Checking", unit="clip"):
-        frames = None
-        if features and clip in named:
-            path = folder / "new_joint_vecs" / f"{clip}.npy"
-            frames = _check_features(path, clip, skeleton, unit_length, found)
+        frames = motion = None
         if joints:
-            _check_joints(folder / "new_joints" / f"{clip}.npy", clip, skeleton, frames, found)
+            motion = _check_joints(folder / "new_joints" / f"{clip}.npy", clip, skeleton, found)
+        if features and clip in named:
+            # Of joints that do not look like a body, the features do not either.
+            judged = motion is not None or clip not in joints
+            frames = _check_features(
+                folder / "new_joint_vecs" / f"{clip}.npy", clip, skeleton, unit_length, found, judged
+            )
+        # HumanML3D itself keeps joints recovered from the features, which are as long as these.
+        if frames is not None and motion is not None and motion - frames not in (0, 1):
+            found["Features of another length than the joints"].append(clip)
         if has_texts and clip in named:
             seconds = None if frames is None else frames / skeleton.fps
             _check_texts(folder / "texts" / f"{clip}.txt", clip, seconds, found)
@@ -77,7 +84,7 @@ def load_joints(path: Path, skeleton: Skeleton) -> np.ndarray:
     joints = _as_float32(load_array(path))
     problems = problems_of(joints, skeleton)
     if not problems and len(joints) < 2:
-        problems = ["has 1 frame, but features need two frames or more"]
+        problems = [TOO_SHORT]
     if problems:
         raise ValueError(f"{path} {problems[0]}.")
     return joints
@@ -117,9 +124,9 @@ def _load(path: Path, clip: str, kind: str, found: dict[str, list[str]]) -> np.n
 
 
 def _check_features(
-    path: Path, clip: str, skeleton: Skeleton, unit_length: int, found: dict[str, list[str]]
+    path: Path, clip: str, skeleton: Skeleton, unit_length: int, found: dict[str, list[str]], judged: bool
 ) -> int | None:
-    """The number of frames, if the file has the shape of features."""
+    """The number of frames, if the file has the shape of features. `judged`: also say whether it looks like a body."""
     features = _load(path, clip, "new_joint_vecs", found)
     if features is None:
         return None
@@ -131,28 +138,24 @@ def _check_features(
         found["NaN or infinite features"].append(clip)
     elif len(features) < unit_length:
         found[f"Shorter than one motion token ({unit_length} frames)"].append(clip)
-    else:
+    elif judged:
         for problem in problems_of_features(features, skeleton) or doubts_about_features(features, skeleton):
-            found[f"A file of new_joint_vecs {_without_frame(problem)}"].append(clip)
+            found[f"A file of new_joint_vecs {_shared(problem)}"].append(clip)
     return len(features)
 
 
-def _check_joints(path: Path, clip: str, skeleton: Skeleton, frames: int | None, found: dict[str, list[str]]):
+def _check_joints(path: Path, clip: str, skeleton: Skeleton, found: dict[str, list[str]]) -> int | None:
+    """The number of frames, if nothing is wrong."""
     joints = _load(path, clip, "new_joints", found)
     if joints is None:
-        return
-    if problems := problems_of(joints, skeleton):
-        problem = _without_frame(problems[0]).replace(str(joints.shape), _shape(joints))
-        found[f"A file of new_joints {problem}"].append(clip)
-        return
-    if len(joints) < 2:
-        found["A file of new_joints has 1 frame, but features need two frames or more"].append(clip)
-        return
-    for doubt in doubts_about(joints, skeleton):
-        found[f"A file of new_joints {doubt}"].append(clip)
-    # HumanML3D itself keeps joints recovered from the features, which are as long as these.
-    if frames is not None and len(joints) - frames not in (0, 1):
-        found["Features of another length than the joints"].append(clip)
+        return None
+    problems = problems_of(joints, skeleton)
+    if not problems and len(joints) < 2:
+        problems = [TOO_SHORT]
+    problems = problems or doubts_about(joints, skeleton)
+    for problem in problems:
+        found[f"A file of new_joints {_shared(problem).replace(str(joints.shape), _shape(joints))}"].append(clip)
+    return None if problems else len(joints)
 
 
 def _shape(array: np.ndarray) -> str:
@@ -160,9 +163,11 @@ def _shape(array: np.ndarray) -> str:
     return f"({', '.join(['frames', *map(str, array.shape[1:])])})"
 
 
-def _without_frame(problem: str) -> str:
-    """The problem in the words that clips with it in different frames share."""
-    return re.sub(r", first in frame \d+", "", problem)
+def _shared(problem: str) -> str:
+    """A problem in words that all clips with it share: without the frame, the measure and the names of joints."""
+    return re.sub(
+        r", first in frame \d+| \((about [^()]*|(?!frames)[a-z]+_?[a-z0-9]*(,| and ) ?[^()]*)\)", "", problem
+    )
 
 
 def _check_texts(path: Path, clip: str, seconds: float | None, found: dict[str, list[str]]):

@@ -4,12 +4,14 @@
 
 import hashlib
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset, Features, List, Value
 
+from .cache import rebuilt_if_broken
 from .dataset import CACHE_VERSION
 
 
@@ -25,10 +27,10 @@ def tokenize_motions(
     Args:
         dataset: what `load_motion_dataset` gives.
         vq_model: a `MotionVQModel`; used in eval mode, on the device where it is.
-        feature_extractor: a `MotionFeatureExtractor` (its mean and std normalise the features).
+        feature_extractor: a `MotionFeatureExtractor` (its mean and std normalize the features).
         batch_size: clips encoded at once; encoding is masked, so it does not change the codes.
-        num_offsets: code sequences a clip, starting at frame 0, 1, ... (at most `unit_length`, beyond which they
-            repeat); training picks one at random, as the original does with its five token files a clip.
+        num_offsets: code sequences per clip, starting at frame 0, 1, ... (at most `unit_length`, beyond which they
+            repeat); training picks one at random, as the original does with its five token files per clip.
 
     Returns:
         Dataset with the columns `id`, `captions`, `tokens` and `codes` (a list of code sequences, the first from frame
@@ -60,19 +62,28 @@ def tokenize_motions(
         sequences = iter([row[:count].tolist() for row, count in zip(encoded.codes, counts, strict=True)])
         return {"codes": [list(islice(sequences, number)) for number in readings]}
 
+    fingerprint = fingerprint.hexdigest()[:32]
+    folders = [Path(file["filename"]).parent for file in dataset.cache_files]
+    cache = folders[0] / f"codes-{fingerprint}.arrow" if folders else None  # none for a data set made in memory
+
+    def build() -> Dataset:
+        return dataset.map(
+            encode,
+            batched=True,
+            batch_size=max(1, batch_size // num_offsets),
+            remove_columns=["features"],
+            features=Features(columns | {"codes": List(List(Value("int32")))}),
+            new_fingerprint=fingerprint,
+            cache_file_name=None if cache is None else str(cache),
+            desc="Motion tokens",
+        )
+
     columns = {name: dataset.features[name] for name in ("id", "captions", "tokens")}
     was_training = vq_model.training
     vq_model.eval()
     try:
         with torch.no_grad():
-            return dataset.map(
-                encode,
-                batched=True,
-                batch_size=max(1, batch_size // num_offsets),
-                remove_columns=["features"],
-                features=Features(columns | {"codes": List(List(Value("int32")))}),
-                new_fingerprint=fingerprint.hexdigest()[:32],
-                desc="Motion tokens",
-            ).with_format(None)
+            codes = build() if cache is None else rebuilt_if_broken(build, cache)
+            return codes.with_format(None)
     finally:
         vq_model.train(was_training)

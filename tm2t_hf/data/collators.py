@@ -39,14 +39,14 @@ def crop_tokens(num_frames: int, unit_length: int, rng: np.random.Generator) -> 
 
 @dataclass
 class VQCollator:
-    """Rows of `load_motion_dataset` -> normalised `motion_values` (batch, window, feature_size) and `attention_mask`.
+    """Rows of `load_motion_dataset` -> normalized `motion_values` (batch, window, feature_size) and `attention_mask`.
 
     Args:
         feature_extractor: gives mean, std and unit_length.
         window: frames of a training window; shorter clips are padded with zeros and masked. None takes all whole
             tokens of each clip, padded to the longest.
         random: draw the window's start; otherwise it is the first frame. Set `epoch` before each epoch.
-        seed, epoch: what the draws depend on, beside the row's id.
+        seed, epoch: what the draws depend on, besides the row's id.
     """
 
     feature_extractor: Any
@@ -56,6 +56,7 @@ class VQCollator:
     epoch: int = 0
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        """One batch."""
         extractor = self.feature_extractor
         crops = []
         for row in rows:
@@ -83,12 +84,12 @@ class TranslationCollator:
         tokenizer: text tokenizer that puts `<bos>` and `<eos>` around a caption.
         motion_tokenizer: a `MotionTokenizer`, which puts `<bom>` and `<eom>` around the codes.
         direction: "m2t" (motion to text) or "t2m" (text to motion).
-        random: draw one caption and one code sequence a row, and one time in three leave out the first or the last
+        random: draw one caption and one code sequence per row, and one time in three leave out the first or the last
             code, as the original does. Otherwise the first caption and the whole first sequence are taken.
         shortest_crop: with `random`, every second sequence is cropped to a random stretch of at least this share of
             it, so that an action or a style is known by any part of it; 1 crops nothing.
         max_text_length: captions are cut to this many ids.
-        seed, epoch: what the draws depend on, beside the row's id. Set `epoch` before each epoch.
+        seed, epoch: what the draws depend on, besides the row's id. Set `epoch` before each epoch.
     """
 
     tokenizer: Any
@@ -107,6 +108,7 @@ class TranslationCollator:
             raise ValueError(f"direction is {self.direction!r}, but has to be 'm2t' or 't2m'.")
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        """One batch."""
         captions, codes = zip(*map(self._choose, rows), strict=True)
         truncation = {"truncation": True, "max_length": self.max_text_length} if self.max_text_length else {}
         text_ids = self.tokenizer(list(captions), **truncation)["input_ids"]

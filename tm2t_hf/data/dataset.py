@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import Array2D, Dataset, Features, List, Value
+from datasets import Array2D, Dataset, Features, List, Value, config
 from datasets.exceptions import DatasetGenerationError
 
 from ..files import load_array
 from ..motion import features_to_joints, joints_to_features, mirror_joints, resample
 from ..skeletons import HUMANML3D, Skeleton
+from .cache import rebuilt_if_broken
 from .captions import mirror_caption, read_captions
 from .folder import read_split
 
@@ -30,6 +31,7 @@ class _Row(NamedTuple):
     """What one row of the dataset is made of: frames start:end of a feature file, mirrored or at another speed."""
 
     id: str
+    clip: str
     path: str
     start: int
     end: int
@@ -59,32 +61,37 @@ def load_motion_dataset(
         data_dir: the folder.
         split: name of the split file without `.txt`.
         skeleton: what the features belong to.
-        min_frames, max_frames: rows outside these lengths are dropped, and their number is logged. The original takes
-            40 to 199 for HumanML3D and 24 to 199 for KIT-ML.
-        mirror: also add every row mirrored left to right, motion and words, with the id prefixed by "M". For training
-            splits only. Clips whose mirror image is already in the split (as in HumanML3D) are not mirrored again.
+        min_frames: shorter rows are dropped, and their number is logged. The original takes 40 for HumanML3D and 24
+            for KIT-ML.
+        max_frames: longer rows are dropped likewise.
+        mirror: also add every row mirrored left to right, motion and words, with "M" before the clip's name in the id
+            (`s1/Mwalk` for `s1/walk`). For training splits only. Clips whose mirror image is already in the split (as
+            in HumanML3D) are not mirrored again.
         speeds: every row at each of these speeds, with the id followed by `*<speed>` where it is not 1. For training
             splits only: slightly slower and faster performances are other token sequences of the same movement.
-        repeats: how many times a clip counts whose name matches a pattern: `{"dance_*": 4}`. The further rows have ids
+        repeats: how often to repeat clips whose ids match a pattern: `{"dance_*": 4}`. The further rows have ids
             followed by `#2`, `#3`, ..., so their crops and captions are drawn apart. For training splits only: rare
             kinds of motion would otherwise be learned last.
 
     Returns:
         Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
-        feature_size) float32, not normalised, a frame shorter where mirrored or of another speed, `captions` (list of
+        feature_size) float32, not normalized, a frame shorter where mirrored or of another speed, `captions` (list of
         str) and `tokens` (the caption's `lemma/POS` string, list of str). `features` comes as a numpy array.
 
     Raises:
         FileNotFoundError: the split file, a feature file or a text file is missing.
-        ValueError: wrong feature size, NaN or infinite features, a malformed text file, or no row within the limits.
+        ValueError: an argument out of range, wrong feature size, NaN or infinite features, a malformed text file, or
+            no row within the limits.
     """
+    repeats = dict(repeats or {})
+    _check_arguments(min_frames, max_frames, speeds, repeats)
     data_dir = Path(data_dir)
     clips = read_split(data_dir, split)
     rows, dropped = [], 0
     fingerprint = hashlib.sha256(repr((CACHE_VERSION, skeleton, min_frames, max_frames)).encode())
     for clip in clips:
         path = data_dir / "new_joint_vecs" / f"{clip}.npy"
-        num_frames = _count_frames(path, skeleton)
+        num_frames = _count_frames(clip, path, skeleton, data_dir)
         stat = path.stat()
         fingerprint.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
         for row in _rows_of_clip(clip, path, num_frames, data_dir / "texts" / f"{clip}.txt", skeleton.fps):
@@ -94,12 +101,7 @@ def load_motion_dataset(
                 dropped += 1
     if mirror:
         known = set(clips)
-        rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.id, known)]
-    repeats = dict(repeats or {})
-    if not all(isinstance(times, int) and times >= 1 for times in repeats.values()):
-        raise ValueError(f"repeats must give whole numbers from 1 on; got {repeats}.")
-    if not all(speed > 0 for speed in speeds):
-        raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
+        rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.clip, known)]
     rows = [
         row if speed == 1 else row._replace(id=f"{row.id}*{speed:g}", speed=float(speed))
         for speed in speeds
@@ -122,26 +124,42 @@ def load_motion_dataset(
             "tokens": List(Value("string")),
         }
     )
-    try:
-        dataset = Dataset.from_generator(
+    name = fingerprint.hexdigest()[:32]
+
+    def build() -> Dataset:
+        return Dataset.from_generator(
             _generate_rows,
             features=columns,
             gen_kwargs={"rows": _Opaque(rows), "skeleton": _Opaque(skeleton)},
-            fingerprint=fingerprint.hexdigest()[:32],
+            fingerprint=name,
+            cache_dir=str(cache_dir),
         )
+
+    cache_dir = Path(config.HF_DATASETS_CACHE) / "tm2t_hf" / name
+    try:
+        dataset = rebuilt_if_broken(build, cache_dir)
     except DatasetGenerationError as error:
-        if isinstance(error.__cause__, ValueError):
+        if isinstance(error.__cause__, (ValueError, FileNotFoundError)):
             raise error.__cause__ from None
         raise
     return dataset.with_format("numpy", columns=["features"], output_all_columns=True)
 
 
-def _count_frames(path: Path, skeleton: Skeleton) -> int:
+def _check_arguments(min_frames: int, max_frames: int, speeds: Sequence[float], repeats: Mapping[str, int]):
+    if not 1 <= min_frames <= max_frames:
+        raise ValueError(f"min_frames is {min_frames} and max_frames {max_frames}, but 1 <= min_frames <= max_frames.")
+    if not all(isinstance(times, int) and times >= 1 for times in repeats.values()):
+        raise ValueError(f"repeats must give whole numbers from 1 on; got {dict(repeats)}.")
+    if not len(speeds) or not all(0 < speed < float("inf") for speed in speeds):
+        raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
+
+
+def _count_frames(clip: str, path: Path, skeleton: Skeleton, data_dir: Path) -> int:
     """Length of a feature file, read from its header alone."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"The clip {path.stem} has no features: {path} is missing; make it from new_joints with "
-            f"`tm2t-hf prepare {path.parent.parent}`."
+            f"The clip {clip} has no features: {path} is missing; make it from new_joints with "
+            f"`tm2t-hf prepare {data_dir}`."
         )
     shape = load_array(path).shape
     if len(shape) != 2 or shape[1] != skeleton.feature_size:
@@ -159,7 +177,7 @@ def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float
             else:
                 row_id = f"{clip}@{line.start:g}-{line.end:g}"
                 start, end = (min(max(int(tag * fps), 0), num_frames) for tag in tags)
-            rows[tags] = _Row(row_id, str(path), start, end, False, [], [])
+            rows[tags] = _Row(row_id, clip, str(path), start, end, False, [], [])
         rows[tags].captions.append(line.caption)
         rows[tags].tokens.append(line.tokens)
     return list(rows.values())
@@ -167,7 +185,7 @@ def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float
 
 def _mirror_row(row: _Row) -> _Row:
     return row._replace(
-        id=f"M{row.id}",
+        id=_mirrored_id(row.id),
         mirrored=True,
         captions=[mirror_caption(caption) for caption in row.captions],
         tokens=[mirror_caption(tokens) for tokens in row.tokens],
@@ -179,19 +197,24 @@ def _repeated(rows: list[_Row], repeats: Mapping[str, int]) -> list[_Row]:
     unmatched = dict(repeats)
     further = []
     for row in rows:
-        matching = [pattern for pattern in repeats if fnmatchcase(Path(row.path).stem, pattern)]
+        matching = [pattern for pattern in repeats if fnmatchcase(row.clip, pattern)]
         for pattern in matching:
             unmatched.pop(pattern, None)
         times = max((repeats[pattern] for pattern in matching), default=1)
         further += [row._replace(id=f"{row.id}#{time}") for time in range(2, times + 1)]
     if unmatched:
-        raise ValueError(f"repeats names {', '.join(unmatched)}, which no clip's name matches.")
+        raise ValueError(f"repeats names {', '.join(unmatched)}, which no clip's id matches.")
     return rows + further
 
 
-def _has_mirror_image(row_id: str, clips: set[str]) -> bool:
-    clip = row_id.split("@")[0]
-    return f"M{clip}" in clips or (clip.startswith("M") and clip[1:] in clips)
+def _has_mirror_image(clip: str, clips: set[str]) -> bool:
+    folder, slash, name = clip.rpartition("/")
+    return _mirrored_id(clip) in clips or (name.startswith("M") and folder + slash + name[1:] in clips)
+
+
+def _mirrored_id(clip: str) -> str:
+    folder, slash, name = clip.rpartition("/")
+    return f"{folder}{slash}M{name}"
 
 
 @dataclass(frozen=True)
@@ -203,7 +226,8 @@ class _Opaque:
 
 def _generate_rows(rows: _Opaque, skeleton: _Opaque):
     for row in rows.value:
-        features = load_array(row.path)[row.start : row.end].astype(np.float32)
+        with np.errstate(over="ignore"):  # to infinite values, which are refused
+            features = load_array(row.path)[row.start : row.end].astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError(f"{row.path} holds NaN or infinite features.")
         if row.mirrored or row.speed != 1:
@@ -212,7 +236,7 @@ def _generate_rows(rows: _Opaque, skeleton: _Opaque):
 
 
 def varied_motion(features: np.ndarray, skeleton: Skeleton, mirror: bool = False, speed: float = 1.0) -> np.ndarray:
-    """Unnormalised features (frames, feature_size) mirrored left to right, or at another speed (2 is twice as fast).
+    """Unnormalized features (frames, feature_size) mirrored left to right, or at another speed (2 is twice as fast).
 
     Goes through the joints, so that rotations, velocities and contacts are those of the varied motion, which is one
     frame shorter than it would be.

@@ -109,6 +109,7 @@ def make_features(
             joints = resample(joints, fps, skeleton.fps)
         if offsets is not None:
             joints = retarget(joints, skeleton, offsets)
+        _write_record(target, _read_record(target) | options)
         if own_statistics:  # from here on they are stale, also for a run after this one is killed
             (target / STATISTICS[1]).unlink(missing_ok=True)
         if elsewhere:
@@ -138,7 +139,7 @@ def _write_record(folder: Path, record: dict):
 
 
 def _check_options(folder: Path, options: dict, overwrite: bool):
-    """Features made in different ways must not mix. Notes the options before the first feature is made."""
+    """Features made in different ways must not mix."""
     record = _read_record(folder)
     for name, value in options.items():
         if name in record and record[name] != value and not overwrite:
@@ -146,7 +147,6 @@ def _check_options(folder: Path, options: dict, overwrite: bool):
                 f"{folder} was prepared with {name} {record[name]}, now it is {value}: pass overwrite to make every "
                 "file again, or give another output_dir."
             )
-    _write_record(folder, record | options)
 
 
 def _are_own_statistics(folder: Path) -> bool:

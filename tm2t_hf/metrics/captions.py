@@ -45,11 +45,13 @@ def bert_score(
     layers: int | None = None,
     rescale: bool = True,
 ) -> float:
-    """Mean BERTScore F1 (Zhang et al., ICLR 2020), the best reference a case, with idf as in the original.
+    """Mean BERTScore F1 (Zhang et al., ICLR 2020), the best reference per case, with idf as in the original.
 
     Args:
-        predictions, references: as in `caption_scores`.
-        model: Hub id or folder of the encoder; `layers` names the layer for one that bert-score does not know.
+        predictions: as in `caption_scores`.
+        references: as in `caption_scores`.
+        model: Hub id or folder of the encoder.
+        layers: the layer to use, for an encoder that bert-score does not know.
         rescale: subtract the published baseline of the model, as published scores do.
 
     Raises:
@@ -128,7 +130,7 @@ def _longest_common_subsequence(first, second):
 
 
 def _cider(words, targets, max_order=4, sigma=6.0):
-    """Mean CIDEr-D (Vedantam et al., 2015); document frequencies are those of the references at hand.
+    """Mean CIDEr-D (Vedantam et al., 2015); document frequencies are those of the given references.
 
     The length that the Gaussian penalty compares is the number of bigrams, as in the COCO scorer.
     """

@@ -31,6 +31,8 @@ def motion_scores(
         texts: (cases, dim) embeddings of their captions, for R-precision and MM-Dist.
         real: (cases, dim) embeddings of the real motions, for FID.
         repeats: (captions, repeats, dim) embeddings of several motions of one caption each, for MultiModality.
+        seed: of the order of the cases and of the pairs.
+        group_size: cases among which a case is looked for.
         diversity_pairs: pairs drawn for Diversity, at most the number of cases.
 
     Returns:
@@ -67,8 +69,10 @@ def retrieval(
     Text-to-motion asks with texts for motions, the original motion-to-text script with motions for texts.
 
     Args:
-        queries, candidates: (cases, dim), case i of one belonging to case i of the other. Groups are taken in order; a
-            last one that is not full is left out. Equal distances rank by their order in the group.
+        queries: (cases, dim). Groups are taken in order; a last one that is not full is left out.
+        candidates: (cases, dim); case i belongs to query i. Equal distances rank by their order in the group.
+        group_size: cases in a group.
+        top_k: the largest rank that counts.
 
     Returns:
         R-precision 1 to `top_k`, a list; MM-Dist, the mean distance of a query to its own candidate.
@@ -125,7 +129,7 @@ def multimodality(embeddings: Array, rng: Random, pairs: int = 10) -> float:
     repeats = embeddings.shape[1]
     if repeats < pairs:
         raise ValueError(
-            f"MultiModality draws {pairs} motions a caption without replacement, but there are {repeats}."
+            f"MultiModality draws {pairs} motions per caption without replacement, but there are {repeats}."
         )
     first = rng.choice(repeats, pairs, replace=False)
     second = rng.choice(repeats, pairs, replace=False)

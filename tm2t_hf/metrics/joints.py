@@ -8,7 +8,7 @@ import numpy as np
 
 from .arrays import Array, as_array, check_pairs, mean
 
-CONTACT_HEIGHT = 0.025  # metres; a lower toe counts as standing, as in Zhang et al. (SIGGRAPH 2018)
+CONTACT_HEIGHT = 0.025  # meters; a lower toe counts as standing, as in Zhang et al. (SIGGRAPH 2018)
 
 
 def joint_scores(
@@ -17,7 +17,7 @@ def joint_scores(
     """What shows in an animation, each the mean over the clips.
 
     Args:
-        predictions: a list of (frames, joints, 3), metres, y up, ground at y = 0.
+        predictions: a list of (frames, joints, 3), meters, y up, ground at y = 0.
         skeleton: a `tm2t_hf.Skeleton`.
         references: the motions that the predictions should be, likewise. The shorter of a pair cuts the other.
 
@@ -52,7 +52,7 @@ def joint_error(prediction: Array, reference: Array, root_relative: bool = False
 
 
 def acceleration_error(prediction: Array, reference: Array, fps: float) -> float:
-    """Mean difference of the joints' accelerations, m/s² for joints in metres; 0 for clips below three frames."""
+    """Mean difference of the joints' accelerations, m/s² for joints in meters; 0 for clips below three frames."""
     prediction, reference = as_array(prediction), as_array(reference)
     check_pairs(prediction, reference, "prediction", "reference")
     if len(prediction) < 3:
@@ -61,7 +61,7 @@ def acceleration_error(prediction: Array, reference: Array, fps: float) -> float
 
 
 def foot_sliding(joints: Array, skeleton, height: float = CONTACT_HEIGHT) -> float:
-    """Mean speed over the ground, metres a second, of toes that are lower than `height` metres in two frames running.
+    """Mean speed over the ground, meters per second, of toes that are lower than `height` meters twice in a row.
 
     0 for a motion whose toes never stand.
     """
@@ -74,5 +74,5 @@ def foot_sliding(joints: Array, skeleton, height: float = CONTACT_HEIGHT) -> flo
 
 
 def ground_penetration(joints: Array) -> float:
-    """Mean over the frames of the lowest joint's depth below y = 0, in metres; 0 where it is above."""
+    """Mean over the frames of the lowest joint's depth below y = 0, in meters; 0 where it is above."""
     return float(np.maximum(0, -as_array(joints)[..., 1].min(-1)).mean())

@@ -13,7 +13,7 @@ from ..skeletons import HUMANML3D
 from .body import SIDES, Performance, on_ground, standing_toe, turned
 
 FPS = HUMANML3D.fps
-GRAVITY = 9.81  # metres a second squared
+GRAVITY = 9.81  # meters per second squared
 
 
 # ------------------------------------------------------------------------------------------------------------- actions
@@ -30,6 +30,7 @@ class Manner:
 
     @property
     def seconds(self) -> np.ndarray:
+        """The time of each frame, (frames,)."""
         return np.arange(self.frames) / FPS
 
 
@@ -62,7 +63,8 @@ def _step(
     """Feet that follow a path: each is set down where the pelvis passes while it bears.
 
     Args:
-        velocity: of the pelvis to its left and front, metres a second, (frames, 2).
+        manner: gives the frames and the draws.
+        velocity: of the pelvis to its left and front, meters per second, (frames, 2).
         yaw: heading, (frames,).
         frequency: strides (two steps) a second.
         bearing: part of a stride that a foot is on the ground; below a half is a run.
@@ -116,22 +118,26 @@ def _travel(manner: Manner, side: float = 0.0, front: float = 0.0) -> np.ndarray
 
 
 def walk(manner: Manner, turn: float = 0.0, front: float = 1.05) -> Performance:
+    """Walk ahead, back (`front` below 0) or along a curve."""
     part = np.linspace(0, 1, manner.frames)
     yaw = turn * manner.size * _ease((part - 0.25) / 0.55)
     return _step(manner, _travel(manner, front=front), yaw, frequency=0.9 * manner.speed**0.5)
 
 
 def step_aside(manner: Manner, sign: int) -> Performance:
+    """Walk sideways, to the left where `sign` is 1."""
     return _step(manner, _travel(manner, side=sign * 0.32), np.zeros(manner.frames), 0.95 * manner.speed, lift=0.07)
 
 
 def turn_around(manner: Manner, sign: int) -> Performance:
+    """Turn on the spot, to the left where `sign` is 1."""
     part = np.linspace(0, 1, manner.frames)
     yaw = sign * 0.85 * np.pi * manner.size * _ease((part - 0.1) / 0.8)
     return _step(manner, np.zeros((manner.frames, 2)), yaw, frequency=0.9 * manner.speed, lift=0.08)
 
 
 def run(manner: Manner) -> Performance:
+    """Run ahead."""
     velocity = _travel(manner, front=2.5)
     body = _step(manner, velocity, np.zeros(manner.frames), 1.35 * manner.speed**0.3, bearing=0.4, lift=0.28)
     moving = velocity[:, 1] / velocity.max()
@@ -161,6 +167,7 @@ def march(manner: Manner) -> Performance:
 
 
 def wave(manner: Manner, signs: tuple[int, ...]) -> Performance:
+    """Wave the hands of these sides, 1 for left and -1 for right."""
     body = _stand(manner)
     up = _during(manner, 0.03, 0.97, 0.2)
     shake = np.sin(2 * np.pi * 1.5 * manner.speed * manner.seconds)
@@ -174,6 +181,7 @@ def wave(manner: Manner, signs: tuple[int, ...]) -> Performance:
 
 
 def raise_arms(manner: Manner, signs: tuple[int, ...]) -> Performance:
+    """Raise the arms of these sides, 1 for left and -1 for right."""
     body = _stand(manner)
     up = _during(manner, 0.08, 0.92, 0.28)
     for sign in signs:
@@ -186,6 +194,7 @@ def raise_arms(manner: Manner, signs: tuple[int, ...]) -> Performance:
 
 
 def kick(manner: Manner, sign: int) -> Performance:
+    """Kick with the left leg where `sign` is 1, or the right one."""
     body = _stand(manner)
     side, other = SIDES[sign < 0], SIDES[sign > 0]
     part = np.linspace(0, 1, manner.frames)
@@ -210,6 +219,7 @@ def kick(manner: Manner, sign: int) -> Performance:
 
 
 def punch(manner: Manner, sign: int) -> Performance:
+    """Punch with the left hand where `sign` is 1, or the right one."""
     body = _stand(manner)
     side = SIDES[sign < 0]
     guard = _during(manner, 0.03, 0.97, 0.18)
@@ -227,6 +237,7 @@ def punch(manner: Manner, sign: int) -> Performance:
 
 
 def squat(manner: Manner) -> Performance:
+    """Squat, as often as the time allows."""
     body = _stand(manner)
     times = max(1, round(manner.frames / FPS / 2.4 * manner.speed))
     down = np.sin(np.pi * np.clip(np.linspace(-0.08, 1.08, manner.frames), 0, 1) * times) ** 2 * manner.size
@@ -241,6 +252,7 @@ def squat(manner: Manner) -> Performance:
 
 
 def jump(manner: Manner, front: float = 0.0) -> Performance:
+    """Jump on the spot, or ahead by `front`."""
     body = _stand(manner)
     time = manner.seconds
     flight = 0.42 * manner.size**0.5
@@ -263,6 +275,7 @@ def jump(manner: Manner, front: float = 0.0) -> Performance:
 
 
 def bow(manner: Manner) -> Performance:
+    """Bow and rise again."""
     body = _stand(manner)
     down = _during(manner, 0.08, 0.92, 0.3) * manner.size
     body.lean = 0.45 * down

@@ -15,7 +15,7 @@ from ..skeletons import HUMANML3D
 JOINT = {name: index for index, name in enumerate(HUMANML3D.joint_names)}
 SIDES = ("left", "right")
 
-# Bone vectors of the left half in metres, standing with the arms hanging down: x to the left, y up, z to the front.
+# Bone vectors of the left half in meters, standing with the arms hanging down: x to the left, y up, z to the front.
 _LEFT_BONES = {
     "left_hip": (0.06, -0.09, -0.01),
     "left_knee": (0.0, -0.39, 0.0),
@@ -86,7 +86,7 @@ class Performance:
             self.feet[side] = Foot(toe, self.yaw.copy(), np.zeros(frames), np.ones(frames, bool))
 
     def joints(self) -> np.ndarray:
-        """The body, (frames, 22, 3) float32 metres."""
+        """The body, (frames, 22, 3) float32 meters."""
         frames = len(self.path)
         pelvis = rotation(self.lean, self.yaw, self.tilt)  # (frames, 3, 3)
         ankles = {
@@ -149,11 +149,12 @@ def turned(ground: np.ndarray, yaw: np.ndarray) -> np.ndarray:
 
 
 def on_ground(ground: np.ndarray) -> np.ndarray:
+    """Places on the ground (frames, 2) -> those of a toe that stands there (frames, 3)."""
     return np.stack([ground[:, 0], np.full(len(ground), TOE_HEIGHT), ground[:, 1]], axis=-1)
 
 
 def standing_toe(sign: int) -> np.ndarray:
-    """The toe beside the pelvis in a stand, x and z."""
+    """The toe next to the pelvis in a stand, x and z."""
     return np.array([sign * 0.10, 0.10])
 
 

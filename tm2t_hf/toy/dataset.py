@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.prepare import prepare
+from ..data.prepare import make_features
 from ..files import written_beside
 from ..skeletons import HUMANML3D
 from .actions import ACTIONS, FPS, LEXICON, PACES, SIDED_ACTIONS, SPEEDS, SUBJECTS, Manner
@@ -17,7 +17,7 @@ def make_toy_dataset(output_dir: str | Path, num_clips: int = 300, seed: int = 0
     """Make a small motion-text set in the HumanML3D layout, ready for training.
 
     22 joints, 20 fps, clips of 1.5 to 7 seconds, three captions each; every action in turn, so that there are
-    nearly as many clips of each. A tenth of the clips is `val`, another tenth `test`. The clip ids name the action.
+    nearly as many clips of each. A tenth of the clips are `val`, another tenth `test`. The clip ids name the action.
 
     Args:
         output_dir: folder to make; it must not exist, or be empty.
@@ -55,12 +55,12 @@ def make_toy_dataset(output_dir: str | Path, num_clips: int = 300, seed: int = 0
         splits = {"val": order[:tenth], "test": order[tenth : 2 * tenth], "train": order[2 * tenth :], "all": order}
         for split, members in splits.items():
             (part / f"{split}.txt").write_text("".join(f"{clips[member]}\n" for member in sorted(members)))
-        prepare(part, skeleton=HUMANML3D)
+        make_features(part, skeleton=HUMANML3D)
     return output_dir
 
 
 def make_toy_clip(action: str, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """One clip of an action: joints (frames, 22, 3) float32 in metres, y up, and three captions.
+    """One clip of an action: joints (frames, 22, 3) float32 in meters, y up, and three captions.
 
     Pace, size, length and heading are drawn from `rng`. Raises ValueError for an unknown action.
     """
