@@ -340,3 +340,22 @@ def test_a_missing_shipped_checkpoint_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "CHECKPOINTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="This installation has no checkpoint .*tm2t-vq"):
         pipelines.shipped_checkpoint("tm2t-vq")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision(folders, motions, dtype):
+    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", dtype=dtype)
+    motion = animate(CAPTIONS[0], **LENGTHS)
+    assert animate.model.dtype == getattr(torch, dtype)
+    assert motion["motion"].dtype == motion["joints"].dtype == np.float32 and np.isfinite(motion["joints"]).all()
+    describe = pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu", dtype=dtype)
+    assert [len(captions) for captions in describe(motions, batch_size=2)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_implementation_of_attention_can_be_chosen(folders, motions, attention):
+    options = {"device": "cpu", "model_kwargs": {"attn_implementation": attention}}
+    describe = pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), **options)
+    assert describe(motions[0]) == pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu")(motions[0])
+    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **options)
+    assert len(animate(CAPTIONS[0], **LENGTHS)["motion"]) >= 20
