@@ -342,7 +342,7 @@ class Data:
 
 def load_data(args: Arguments, extractor: MotionFeatureExtractor, grouped: bool) -> Data:
     """One split of the data folder, in full."""
-    skeleton = Skeleton.from_dict(extractor.skeleton)
+    skeleton = extractor.skeleton
     rows = load_motion_dataset(args.data_dir, args.split, skeleton)
     if grouped and len(rows) < GROUP_SIZE:
         raise SystemExit(

@@ -503,7 +503,7 @@ def test_script_converts_the_released_folders(monkeypatch, released, golden_dir)
     meta = released / "VQVAEV3_CB1024_CMT_H1024_NRES3" / "meta"
     np.testing.assert_array_equal(extractor.mean, np.float32(np.load(meta / "mean.npy")))
     np.testing.assert_array_equal(extractor.std, np.float32(np.load(meta / "std.npy")))
-    assert extractor.skeleton == HUMANML3D.to_dict() and extractor.unit_length == 4 and extractor.fps == 20.0
+    assert extractor.skeleton == HUMANML3D and extractor.unit_length == 4 and extractor.fps == 20.0
 
     # motion to text
     decoded = load_file(golden_dir / "m2t_small.decode.safetensors")

@@ -2,17 +2,24 @@
 # Licensed under the Apache License, Version 2.0.
 """The feature extractor: every form of a motion, normalisation and back, resampling, bad input."""
 
+import json
 import pickle
+import re
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoFeatureExtractor
 
+from tm2t_hf import feature_extraction_motion
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, features_to_joints, joints_to_features
+from tm2t_hf.toy import make_toy_clip
 
 FRAMES = 30
 
@@ -164,20 +171,29 @@ def test_the_official_clip_of_humanml3d_and_its_joints_agree(data_dir):
     np.testing.assert_allclose(restored, joints[: len(restored)], atol=1e-4)
 
 
+FEATURES = joints_to_features(make_joints(), HUMANML3D).astype(np.float32)
 BAD_MOTIONS = [
     (np.zeros((9, 262)), r"motion has shape \(9, 262\).*\(humanml3d\) takes joints \(frames, 22, 3\)"),
     (np.zeros((9, 21, 3)), r"motion has shape \(9, 21, 3\)"),
     (np.zeros((9, 66)), r"motion has shape \(9, 66\)"),
     (np.zeros(263), r"motion has shape \(263,\)"),
     (np.full((9, 263), np.inf), "motion holds NaN or infinite values, first in frame 0"),
-    (np.zeros((3, 263)), "motion has 3 frames, which is shorter than one motion token; pass 4 frames or more"),
+    (FEATURES[:3], "motion has 3 frames, which is shorter than one motion token; pass 4 frames or more"),
     (np.zeros((0, 263)), "motion has 0 frames"),
     (make_joints(4), "motion has 4 frames.* pass 5 frames or more"),
-    (make_joints() * 100, "over 10 m tall; joints are in metres"),
-    (np.array([None, "x"], dtype=object), "motion is not an array of numbers"),
-    (np.array(["x"]), "motion is not an array of numbers"),
+    (np.array([None, "x"], dtype=object), r"motion\[0\] is not an array of numbers"),
     ([[1.0, 2.0], [3.0]], "motion is not an array of numbers"),
     ([], "motion is an empty list"),
+    (np.array([], dtype=object), "motion is an empty list"),
+    (iter(()), "motion is an empty list"),
+    (None, "motion is not an array of numbers"),
+    (3, r"motion has shape \(\)"),
+    ({}, "motion is a dict that holds nothing, but no 'motion'"),
+    ({"caption": "a person"}, "motion is a dict that holds 'caption', but no 'motion'"),
+    ([{"joints": make_joints()}], r"motion\[0\] is a dict that holds 'joints', but no 'motion'"),
+    (pd.DataFrame({"joints": [1]}), "motion is a DataFrame that holds 'joints', but no 'motion'"),
+    (np.zeros((9, 24, 3)), r"SMPL or SMPL-H, take the first 22: motion\[:, :22\]"),
+    (np.zeros((9, 52, 3)), r"SMPL or SMPL-H, take the first 22: motion\[:, :22\]"),
 ]
 
 
@@ -199,8 +215,17 @@ def test_the_first_bad_motion_of_a_list_is_named(extractor, features):
 def test_a_clip_that_resampling_makes_too_short_says_so(extractor):
     with pytest.raises(ValueError, match="has 3 frames at 20 fps, which is shorter than one motion token"):
         extractor(make_joints(9), fps=60)
-    with pytest.raises(ValueError, match="fps=0 must be above 0"):
-        extractor(make_joints(), fps=0)
+
+
+@pytest.mark.parametrize("fps", [0, -20, 1e-3, 1e9, np.inf, -np.inf, np.nan, "20"])
+def test_frame_rates_that_are_none_are_refused(extractor, fps):
+    with pytest.raises(ValueError, match=r"fps=.* must be a number from 1 to 1000"):
+        extractor(make_joints(), fps=fps)
+    with pytest.raises(ValueError, match=r"motion\[1\]\['fps'\]=.* must be a number from 1 to 1000"):
+        extractor([make_joints(), {"motion": make_joints(), "fps": fps}])
+    if not isinstance(fps, str):
+        with pytest.raises(ValueError, match="must be a number from 1 to 1000"):
+            MotionFeatureExtractor(HUMANML3D, extractor.mean, extractor.std, fps=fps)
 
 
 class Evil:
@@ -245,3 +270,212 @@ def test_statistics_that_do_not_fit_are_refused(change, message):
 def test_post_process_refuses_features_of_another_skeleton(extractor):
     with pytest.raises(ValueError, match="motion_values has 251 features a frame, but this extractor has 263"):
         extractor.post_process(torch.zeros(1, 8, 251))
+
+
+# ---- what holds motions ---------------------------------------------------------------------------------------------
+
+
+def containers(motions, tmp_path) -> dict:
+    paths = [str(tmp_path / f"{index}.npy") for index in range(len(motions))]
+    for path, motion in zip(paths, motions, strict=True):
+        np.save(path, motion)
+    lists = [np.asarray(motion).tolist() for motion in motions]
+    return {
+        "list": list(motions),
+        "tuple": tuple(motions),
+        "generator": (motion for motion in motions),
+        "tensors": [torch.tensor(motion) for motion in motions],
+        "half precision": [torch.tensor(motion).half() for motion in motions],
+        "nested lists": lists,
+        "tuples of tuples": tuple(tuple(map(tuple, motion)) for motion in lists)
+        if np.ndim(motions[0]) == 2
+        else lists,
+        "lists of frames": [list(motion) for motion in motions],
+        "lists of tensors": [list(torch.tensor(motion)) for motion in motions],
+        "array of objects": np.array([*motions, None], dtype=object)[:-1],
+        "series": pd.Series(list(motions)),
+        "data frame": pd.DataFrame({"motion": list(motions)}),
+        "column of a data set": Dataset.from_dict({"motion": lists})["motion"],
+        "data set": Dataset.from_dict({"motion": lists}),
+        "numpy data set": Dataset.from_dict({"motion": lists}).with_format("numpy"),
+        "rows": [{"motion": motion} for motion in motions],
+        "columns": {"motion": list(motions)},
+        "paths": paths,
+        "array of paths": np.array(paths),
+        "series of paths": pd.Series(paths),
+    }
+
+
+@pytest.mark.parametrize("kind", ["features", "joints"])
+def test_every_container_gives_every_motion(extractor, kind, tmp_path):
+    joints = [make_joints(frames) for frames in (30, 12, 20)]
+    motions = joints if kind == "joints" else [joints_to_features(each, HUMANML3D) for each in joints]
+    expected = [extractor(motion)["motion_values"][0] for motion in motions]
+    for name, container in containers(motions, tmp_path).items():
+        batch = extractor(container)
+        assert np.asarray(batch["attention_mask"]).sum(axis=1).tolist() == [29, 11, 19], name
+        for values, alone in zip(batch["motion_values"], expected, strict=True):
+            tolerance = {"half precision": 0.1, "numpy data set": 1e-4}.get(name, 1e-6)
+            np.testing.assert_allclose(values[: len(alone)], alone, atol=tolerance, err_msg=name)
+
+
+def test_one_motion_is_one_in_every_form(extractor):
+    joints = make_joints()
+    for motion in (
+        joints,
+        joints.tolist(),
+        list(joints),
+        tuple(map(torch.tensor, joints)),
+        {"motion": joints},
+        {"motion": joints, "fps": 20.0, "joints": None},
+        FEATURES,
+        tuple(FEATURES),
+        FEATURES.tolist(),
+    ):
+        assert extractor.list_motions(motion) is None
+        assert len(extractor(motion)["motion_values"]) == 1
+
+
+def test_rows_bring_their_frame_rate(extractor):
+    joints = make_joints(61)
+    slow, fast = extractor(joints)["motion_values"][0], extractor(joints, fps=60)["motion_values"][0]
+    rows = [{"motion": joints, "fps": 60}, {"motion": joints}]
+    for container in (rows, {"motion": [joints, joints], "fps": [60, 20]}, pd.DataFrame(rows).fillna(20)):
+        batch = extractor(container)
+        np.testing.assert_array_equal(batch["motion_values"][0][: len(fast)], fast)
+        np.testing.assert_array_equal(batch["motion_values"][1], slow)
+        assert np.asarray(batch["attention_mask"]).sum(axis=1).tolist() == [20, 60]
+    np.testing.assert_array_equal(extractor(rows[0], fps=20)["motion_values"][0], slow)  # what is said aloud wins
+
+
+@pytest.mark.parametrize("padding", [False, True, "do_not_pad", "longest"])
+def test_data_sets_can_be_mapped_in_batches(extractor, padding):
+    joints = [make_joints(frames) for frames in (30, 12, 20)]
+    data = Dataset.from_dict({"motion": [each.tolist() for each in joints]})
+    data = data.map(lambda rows: {**extractor(rows["motion"], padding=padding)}, batched=True, batch_size=3)
+    for values, each in zip(data["motion_values"], joints, strict=True):
+        expected = extractor(each)["motion_values"][0]
+        np.testing.assert_allclose(np.array(values)[: len(expected)], expected, atol=1e-6)
+    if padding in (False, "do_not_pad"):
+        assert [len(mask) for mask in data["attention_mask"]] == [29, 11, 19]
+
+
+def test_without_padding_options_still_hold(extractor):
+    batch = extractor([make_joints(30), make_joints(12)], padding=False, max_length=16, truncation=True)
+    assert [values.shape for values in batch["motion_values"]] == [(16, 263), (11, 263)]
+    assert [len(mask) for mask in batch["attention_mask"]] == [16, 11]
+
+
+# ---- units, and what is no body -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def body():
+    """Joints of a person who walks."""
+    return make_toy_clip("walk", np.random.default_rng(0))[0]
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The warnings of the extractor."""
+    messages = []
+    monkeypatch.setattr(feature_extraction_motion.logger, "warning", messages.append)
+    return messages
+
+
+def test_joints_in_other_units(extractor, body, said):
+    expected = extractor(body)["motion_values"]
+    for unit, factor in (("cm", 100), ("mm", 1000)):
+        np.testing.assert_allclose(extractor(body * factor, unit=unit)["motion_values"], expected, atol=1e-4)
+    assert not said
+    with pytest.raises(ValueError, match=r"shows a figure 1\d\d m tall, .* pass unit='cm' or unit='mm'"):
+        extractor(body * 100)
+    with pytest.raises(ValueError, match=r"shows a figure 1\d m tall, taking unit='cm'.* pass unit='mm' \(KIT-ML"):
+        extractor(body * 1000, unit="cm")
+    with pytest.raises(ValueError, match="unit='inch' must be one of 'm', 'cm', 'mm'"):
+        extractor(body, unit="inch")
+    with pytest.raises(ValueError, match="unit='mm' is for joints, but motion holds features; leave it out"):
+        extractor(FEATURES, unit="mm")
+
+
+def test_joints_of_kit_ml_are_in_millimeters():
+    joints = make_joints(skeleton=KIT)
+    features = joints_to_features(joints * 1000, KIT)
+    extractor = MotionFeatureExtractor(KIT, features.mean(axis=0), features.std(axis=0) + 1)
+    with pytest.raises(
+        ValueError, match=r"m tall, taking unit='m' .*pass unit='cm' or unit='mm' \(KIT-ML's new_joints"
+    ):
+        extractor(joints * 1000)
+    np.testing.assert_allclose(
+        extractor(joints * 1000, unit="mm")["motion_values"], extractor(joints)["motion_values"], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda body: body / 100, "shows a body that is about 0.02 m tall.* multiply them by 100"),
+        (lambda body: body[..., [0, 2, 1]] * [1, -1, 1], "has its feet and its head apart along z, not y"),
+        (lambda body: body * [1, -1, -1], "has its head below its feet"),
+    ],
+)
+def test_joints_that_do_not_look_like_a_body_are_reported(extractor, body, said, change, message):
+    extractor(body)
+    assert said == []
+    extractor([body, change(body)])
+    assert len(said) == 1 and re.match(rf"motion\[1\] {message}", said[0])
+
+
+def test_normalized_features_are_reported(extractor, body, said):
+    features = joints_to_features(body, HUMANML3D)
+    extractor(features)
+    assert said == []
+    extractor((features - features.mean(0)) / 0.05)
+    assert len(said) == 1 and "motion has foot contacts that are far from 0 and 1" in said[0]
+
+
+@pytest.mark.parametrize("motion", [np.zeros((9, 263)), np.zeros((9, 22, 3))])
+def test_bones_without_length_are_refused(extractor, motion):
+    with pytest.raises(ValueError, match="motion has bones without length, first in frame 0"):
+        extractor(motion)
+
+
+# ---- how it is saved and shown --------------------------------------------------------------------------------------
+
+
+def test_a_known_skeleton_is_saved_by_its_name_and_another_in_full(extractor, tmp_path):
+    other = MotionFeatureExtractor(replace(HUMANML3D, fps=30.0), extractor.mean, extractor.std)
+    for name, saved, skeleton in (("known", extractor, "humanml3d"), ("other", other, other.skeleton.to_dict())):
+        saved.save_pretrained(tmp_path / name)
+        content = json.loads((tmp_path / name / "preprocessor_config.json").read_text())
+        assert content["skeleton"] == skeleton
+        loaded = MotionFeatureExtractor.from_pretrained(tmp_path / name)
+        assert loaded.skeleton == saved.skeleton and loaded.mean == saved.mean and loaded.fps == saved.fps
+    # as folders were written before
+    content |= {"skeleton": HUMANML3D.to_dict(), "padding_side": "right"}
+    (tmp_path / "known" / "preprocessor_config.json").write_text(json.dumps(content))
+    assert MotionFeatureExtractor.from_pretrained(tmp_path / "known").skeleton == HUMANML3D
+    with pytest.raises(ValueError, match="skeleton 'smpl' is unknown; the names are humanml3d, kit"):
+        MotionFeatureExtractor("smpl", extractor.mean, extractor.std)
+
+
+def test_padding_on_the_left_is_refused_where_it_enters(extractor, tmp_path):
+    with pytest.raises(ValueError, match="padding_side='left' is not possible"):
+        MotionFeatureExtractor(HUMANML3D, extractor.mean, extractor.std, padding_side="left")
+    with pytest.raises(ValueError, match="padding_side='left' is not possible"):
+        extractor.padding_side = "left"
+    extractor.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="padding_side='left' is not possible"):
+        AutoFeatureExtractor.from_pretrained(tmp_path, padding_side="left")
+
+
+def test_it_is_shown_in_one_line(extractor):
+    assert repr(extractor) == "MotionFeatureExtractor(skeleton='humanml3d', feature_size=263, fps=20, unit_length=4)"
+
+
+def test_frames_after_the_last_whole_token_are_returned_and_leave_the_codes_alone(vq_model, extractor):
+    """As the docstring says."""
+    features = joints_to_features(make_joints(44), HUMANML3D)  # 43 frames
+    codes = [vq_model.encode(**extractor(features[:frames], return_tensors="pt")).codes for frames in (40, 41, 42, 43)]
+    assert all(torch.equal(each, codes[0]) for each in codes) and codes[0].shape == (1, 10)
+    assert extractor(features, return_tensors="pt")["motion_values"].shape[1] == 43

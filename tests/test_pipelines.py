@@ -2,15 +2,22 @@
 # Licensed under the Apache License, Version 2.0.
 """Both pipelines: outputs, samples, batches, where the model comes from, bad input."""
 
+import shutil
+import types
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from datasets import Dataset
 from transformers import pipeline, set_seed
 from transformers.pipelines import PIPELINE_REGISTRY
+from transformers.pipelines.pt_utils import KeyDataset
 
 from tm2t_hf import pipelines
 from tm2t_hf.motion import features_to_joints
 from tm2t_hf.pipelines import MotionToTextPipeline, TextToMotionPipeline
+from tm2t_hf.toy import make_toy_clip
 
 CAPTIONS = ["a person waves", "someone walks", "a person walks and then waves"]
 LENGTHS = {"min_seconds": 1, "max_seconds": 2}
@@ -165,19 +172,190 @@ def test_a_checkpoint_of_another_type_is_refused(task, folder, message, folders)
 def test_bad_input_is_named(animate, describe, motions):
     with pytest.raises(ValueError, match="has no words"):
         animate("")
-    with pytest.raises(ValueError, match="text is int, not a string"):
+    with pytest.raises(ValueError, match=r"text\[1\] is int, not a string"):
         animate(["a person waves", 3])
     with pytest.raises(ValueError, match="holds NaN or infinite values"):
         describe(motions[0] * np.nan)
     with pytest.raises(ValueError, match="shorter than one motion token"):
         describe(motions[0][:3])
-    with pytest.raises(ValueError, match="motions holds an array of 2 motions; pass a list of motions"):
-        describe(np.stack([motions[0], motions[0]]))
-    with pytest.raises(FileNotFoundError, match="There is no file nowhere.npy"):
+    with pytest.raises(FileNotFoundError, match="nowhere.npy is missing"):
         describe("nowhere.npy")
+
+
+@pytest.mark.parametrize(
+    ("captions", "message"),
+    [
+        ([], "text is an empty list"),
+        ((), "text is an empty list"),
+        ({}, "text is a dict that holds nothing, but no 'text'"),
+        ({"caption": "a person"}, "text is a dict that holds 'caption', but no 'text'"),
+        ([["a person", "a man"], ["someone"]], r"text\[0\] is list, not a string"),
+        ({"a person", "a man"}, "text is a set, which has no order"),
+        (None, "text is NoneType, not a string"),
+        ((each for each in [["a person", "a man"]]), "an item of the captions holds 2 captions"),
+    ],
+)
+def test_captions_that_are_none_are_refused(animate, captions, message):
+    with pytest.raises(ValueError, match=message):
+        list(animate(captions))
+
+
+@pytest.mark.parametrize(
+    ("motions", "message"),
+    [
+        ([], "motion is an empty list"),
+        ((), "motion is an empty list"),
+        ({}, "motion is a dict that holds nothing, but no 'motion'"),
+        ({"caption": "a person"}, "motion is a dict that holds 'caption', but no 'motion'"),
+        (
+            (each for each in [np.random.default_rng(0).normal(size=(2, 9, 263))]),
+            "an item of the motions holds 2 motions",
+        ),
+    ],
+)
+def test_motions_that_are_none_are_refused(describe, motions, message):
+    with pytest.raises(ValueError, match=message):
+        list(describe(motions))
+
+
+def test_every_container_gives_every_motion(animate):
+    expected = animate(CAPTIONS, max_seconds=1)
+    rows = Dataset.from_dict({"text": CAPTIONS})
+    for captions in (
+        tuple(CAPTIONS),
+        np.array(CAPTIONS),
+        np.array(CAPTIONS, dtype=object),
+        pd.Series(CAPTIONS),
+        pd.DataFrame(rows),
+        rows,
+        rows["text"],
+        rows[:],
+        list(rows),
+        iter(CAPTIONS),
+        (row for row in rows),
+        rows.to_iterable_dataset(),
+        KeyDataset(rows, "text"),
+    ):
+        for batch_size in (1, 2):
+            outputs = list(animate(captions, max_seconds=1, batch_size=batch_size))
+            if isinstance(captions, types.GeneratorType) or hasattr(captions, "__next__"):
+                captions = CAPTIONS  # read once
+            assert len(outputs) == 3, type(captions)
+            for output, other in zip(outputs, expected, strict=True):
+                assert_same(output, other)
+    assert_same(animate({"text": CAPTIONS[0]}, max_seconds=1), expected[0])
+
+
+def test_every_container_gives_every_caption(describe, motions, tmp_path):
+    expected = describe(motions)
+    rows = Dataset.from_dict({"motion": [motion.tolist() for motion in motions]})
+    for several in (
+        tuple(motions),
+        [motion.tolist() for motion in motions],
+        np.array([*motions, None], dtype=object)[:-1],
+        pd.Series(motions),
+        pd.DataFrame({"motion": motions}),
+        rows,
+        rows["motion"],
+        rows[:],
+        iter(motions),
+        (row for row in rows),
+        rows.to_iterable_dataset(),
+        KeyDataset(rows, "motion"),
+    ):
+        assert list(describe(several)) == expected, type(several)
+    assert describe({"motion": motions[0]}) == expected[0]
+    assert describe(np.stack([motions[0], motions[0]])) == [expected[0]] * 2
+
+
+def test_what_one_pipeline_returns_the_other_reads(animate, describe):
+    motions = animate(CAPTIONS, min_seconds=1, max_seconds=2)
+    assert describe(motions) == [describe(motion["motion"]) for motion in motions]
+    assert describe(motions[0]) == describe(motions)[0]
+
+
+def test_streams_are_read_while_motions_are_made(animate):
+    read = []
+
+    def stream():
+        for caption in CAPTIONS:
+            read.append(caption)
+            yield caption
+
+    outputs = animate(stream(), max_seconds=1)
+    assert len(read) < 3
+    next(iter(outputs))
+
+
+def test_joints_in_millimeters(describe):
+    body = make_toy_clip("walk", np.random.default_rng(0))[0]
+    assert describe(body * 1000, unit="mm") == describe(body)
+    with pytest.raises(ValueError, match="pass unit='cm' or unit='mm'"):
+        describe(body * 1000)
+
+
+def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeypatch):
+    calls = []
+    for owner, name in ((animate.model, "decode_motion"), (describe.processor, "batch_decode")):
+        method = getattr(owner, name)
+
+        def count(*args, name=name, method=method, **kwargs):
+            calls.append(name)
+            return method(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, count)
+    animate(CAPTIONS, batch_size=3, max_seconds=1, num_return_sequences=2, do_sample=True)
+    describe(motions, batch_size=3)
+    assert calls == ["decode_motion", "batch_decode"]
+
+
+def test_guidance_is_refused(animate, describe, motions):
+    with pytest.raises(ValueError, match="guidance_scale=2 is not possible"):
+        animate(CAPTIONS[0], guidance_scale=2)
+    with pytest.raises(ValueError, match="guidance_scale=2 is not possible"):
+        describe(motions[0], generate_kwargs={"guidance_scale": 2})
+
+
+@pytest.mark.parametrize("file", ["processor_config.json", "tokenizer.json", "motion_tokenizer"])
+def test_a_model_without_a_whole_processor_is_refused(folders, file):
+    path = folders / "tm2t-t2m" / file
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(ValueError, match=f"tm2t-t2m holds a model whose processor lacks {file}; write it there"):
+        pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
+
+
+def test_a_processor_with_broken_files_is_refused(folders):
+    (folders / "tm2t-t2m" / "processor_config.json").write_text("{")
+    with pytest.raises(ValueError, match="The processor in .*tm2t-t2m cannot be loaded: .*processor_config.json"):
+        pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
+
+
+def test_shipped_models_of_another_type_are_refused():
+    for name in ("tm2t-vq", "tm2t-matcher"):
+        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m .* is of type {name}"):
+            pipeline("text-to-motion", model=str(pipelines.shipped_checkpoint(name)))
 
 
 def test_a_missing_shipped_checkpoint_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "CHECKPOINTS", tmp_path)
     with pytest.raises(FileNotFoundError, match="This installation has no checkpoint .*tm2t-vq"):
         pipelines.shipped_checkpoint("tm2t-vq")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision(folders, motions, dtype):
+    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", dtype=dtype)
+    motion = animate(CAPTIONS[0], **LENGTHS)
+    assert animate.model.dtype == getattr(torch, dtype)
+    assert motion["motion"].dtype == motion["joints"].dtype == np.float32 and np.isfinite(motion["joints"]).all()
+    describe = pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu", dtype=dtype)
+    assert [len(captions) for captions in describe(motions, batch_size=2)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_the_implementation_of_attention_can_be_chosen(folders, motions, attention):
+    options = {"device": "cpu", "model_kwargs": {"attn_implementation": attention}}
+    describe = pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), **options)
+    assert describe(motions[0]) == pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu")(motions[0])
+    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **options)
+    assert len(animate(CAPTIONS[0], **LENGTHS)["motion"]) >= 20

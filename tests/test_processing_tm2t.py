@@ -2,14 +2,25 @@
 # Licensed under the Apache License, Version 2.0.
 """The processor: what each call returns, that models take it, saving, bad input."""
 
+import json
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import AutoProcessor
 
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
+from tm2t_hf.pipelines import CHECKPOINTS
 from tm2t_hf.processing_tm2t import TM2TProcessor
+from tm2t_hf.skeletons import HUMANML3D
 from tm2t_hf.tokenization_motion import MotionTokenizer
+from tm2t_hf.toy import make_toy_clip
+
+NOISE = np.random.default_rng(1).normal(size=(9, 263))
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +93,127 @@ def test_saves_and_loads_all_three(processor, motions, t2m_model, tmp_path):
         np.testing.assert_array_equal(before["motion_values"], after["motion_values"])
 
 
+def test_every_container_gives_every_pair(processor, motions):
+    captions = ["a person waves", "someone walks fast"]
+    expected = processor(text=captions, motion=motions, return_tensors="pt")
+    rows = Dataset.from_dict({"text": captions, "motion": [motion.tolist() for motion in motions]})
+    for several in (tuple, iter, pd.Series, lambda items: np.array([*items, None], dtype=object)[:-1]):
+        batch = processor(text=several(captions), motion=several(motions), return_tensors="pt")
+        assert all(torch.equal(batch[name], expected[name]) for name in expected)
+        labels = processor(motion=several(motions), text_target=several(captions))["labels"]
+        assert labels == processor(motion=motions, text_target=captions)["labels"]
+    for table in (rows, rows[:], list(rows), rows.to_pandas()):
+        batch = processor(text=table, motion=table if not isinstance(table, pd.DataFrame) else motions)
+        assert batch["input_ids"] == expected["input_ids"].tolist()
+        assert len(batch["motion_values"]) == 2
+
+
+@pytest.mark.parametrize("padding", [True, False])
+def test_data_sets_can_be_mapped_in_batches(processor, motions, padding):
+    captions = ["a person waves", "someone walks fast"]
+    rows = Dataset.from_dict({"text": captions, "motion": [motion.tolist() for motion in motions]})
+    mapped = rows.map(
+        lambda batch: processor(text_target=batch["text"], motion=batch["motion"], padding=padding),
+        batched=True,
+        remove_columns=["text", "motion"],
+    )
+    assert set(mapped.column_names) == {"motion_values", "attention_mask", "labels"}
+    for values, motion in zip(mapped["motion_values"], motions, strict=True):
+        np.testing.assert_allclose(np.array(values)[: len(motion)], motion, atol=1e-6)
+    assert [len(values) for values in mapped["motion_values"]] == [20, 20 if padding else 12]
+
+
+# ---- arguments ------------------------------------------------------------------------------------------------------
+
+
+def test_arguments_of_one_side_and_of_both(processor, motions):
+    captions = ["a person waves", "someone walks"]
+    batch = processor(text=captions, motion=motions, pad_to_multiple_of=16, return_tensors="pt")
+    assert batch["motion_values"].shape[1] == 32 and batch["input_ids"].shape[1] % 16 == 0
+    batch = processor(
+        text=captions,
+        motion=motions,
+        text_kwargs={"padding": "max_length", "max_length": 30},
+        motion_kwargs={"pad_to_multiple_of": 16},
+        return_tensors="pt",
+    )
+    assert batch["motion_values"].shape[1] == 32 and batch["input_ids"].shape == (2, 30)
+    # lengths are in text tokens: motions are padded to the longest, and never cut
+    batch = processor(
+        text=captions, motion=motions, padding="max_length", max_length=4, truncation=True, return_tensors="np"
+    )
+    assert batch["motion_values"].shape == (2, 20, 263) and batch["input_ids"].shape == (2, 4)
+
+
+def test_special_tokens_can_be_left_out_of_texts_but_not_of_labels(processor, motions):
+    ids = processor(text="a person waves")["input_ids"][0]
+    assert processor(text="a person waves", add_special_tokens=False)["input_ids"] == [ids[1:-1]]
+    assert processor(text="a person waves", text_kwargs={"add_special_tokens": False})["input_ids"] == [ids[1:-1]]
+    with pytest.raises(ValueError, match="add_special_tokens=False leaves no <eos> for the labels"):
+        processor(motion=motions[0], text_target="a person waves", add_special_tokens=False)
+
+
+def test_texts_and_labels_are_padded_on_the_right_whatever_the_tokenizer_does(processor, motions):
+    captions = ["a person waves the left hand", "someone"]
+    expected = processor(motion=motions, text_target=captions)["labels"], processor(text=captions)["input_ids"]
+    processor.tokenizer.padding_side = "left"
+    assert processor(motion=motions, text_target=captions)["labels"] == expected[0]
+    assert processor(text=captions)["input_ids"] == expected[1]
+
+
+def test_units_and_frame_rates_reach_the_motions(processor):
+    body = make_toy_clip("walk", np.random.default_rng(0))[0][:61]
+    expected = processor(motion=body, fps=60)["motion_values"]
+    for kwargs in ({"fps": np.float32(60), "unit": "mm"}, {"motion_kwargs": {"fps": 60, "unit": "mm"}}):
+        np.testing.assert_allclose(processor(motion=body * 1000, **kwargs)["motion_values"], expected, atol=1e-4)
+    with pytest.raises(ValueError, match="unit='inch' must be one of"):
+        processor(motion=body, unit="inch")
+    with pytest.raises(ValueError, match="fps=inf must be a number from 1 to 1000"):
+        processor(motion=body, fps=np.inf)
+
+
+def test_arguments_that_do_not_exist_are_refused(processor):
+    for name in ("images", "paddding", "stride", "text_pair", "sampling_rate"):
+        with pytest.raises(TypeError, match=f"The processor has no argument '{name}'; it has .*fps.*text_kwargs"):
+            processor(text="a person", **{name: 1})
+    for side, wrong in (("text_kwargs", {"paddding": 1}), ("motion_kwargs", {"max_length": 3})):
+        with pytest.raises(TypeError, match=f"{side} has no argument {next(iter(wrong))!r}; it has"):
+            processor(text="a person", **{side: wrong})
+    with pytest.raises(StrictDataclassFieldValidationError, match="pad_to_multiple_of"):
+        processor(text="a person", pad_to_multiple_of="two")
+
+
+# ---- parts ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_shown_in_a_few_lines(processor):
+    lines = repr(processor).splitlines()
+    assert len(lines) == 5 and max(map(len, lines)) < 120
+    assert "skeleton='humanml3d'" in lines[1] and "MotionTokenizer(35 ids)" in lines[3]
+
+
+def test_a_folder_without_its_motion_tokenizer_is_refused(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    shutil.rmtree(tmp_path / "motion_tokenizer")
+    with pytest.raises(ValueError, match="motion_tokenizer is a .*, not a MotionTokenizer; .* keeps it in motion_tok"):
+        TM2TProcessor.from_pretrained(tmp_path)
+
+
+def test_shipped_processors_name_their_skeleton():
+    for name in ("tm2t-vq", "tm2t-m2t", "tm2t-t2m", "tm2t-matcher"):
+        folder = CHECKPOINTS / name
+        (path,) = folder.glob("p*_config.json")
+        content = json.loads(path.read_text())
+        content = content.get("feature_extractor", content)
+        assert content["skeleton"] == "humanml3d"
+        loaded = AutoProcessor.from_pretrained(folder)
+        extractor = loaded if name == "tm2t-vq" else loaded.feature_extractor
+        assert isinstance(extractor, MotionFeatureExtractor)
+        assert (
+            extractor.skeleton == HUMANML3D and extractor.mean == content["mean"] and extractor.std == content["std"]
+        )
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
@@ -91,8 +223,8 @@ def test_saves_and_loads_all_three(processor, motions, t2m_model, tmp_path):
         ({"text": ["a person", 3]}, r"text\[1\] is int, not a string"),
         ({"text": 3}, "text is int, not a string"),
         ({"text": "a person", "text_target": "a person"}, "text= and text_target= are both given"),
-        ({"text": ["a", "b"], "motion": np.zeros((9, 263))}, "2 in text= and 1 in motion="),
-        ({"motion": np.zeros((9, 263)), "text_target": ["a", "b"]}, "1 in motion= and 2 in text_target="),
+        ({"text": ["a", "b"], "motion": NOISE}, "2 in text= and 1 in motion="),
+        ({"motion": NOISE, "text_target": ["a", "b"]}, "1 in motion= and 2 in text_target="),
         ({"motion": np.zeros((9, 5))}, r"motion has shape \(9, 5\)"),
     ],
 )

@@ -2,12 +2,15 @@
 # Licensed under the Apache License, Version 2.0.
 """The motion tokenizer: codes, ids and text are three forms of one thing."""
 
+import json
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
+from tm2t_hf.pipelines import shipped_checkpoint
 from tm2t_hf.tokenization_motion import MotionTokenizer
 
 CODEBOOK_SIZE = 32
@@ -55,6 +58,76 @@ def test_saves_and_loads(tmp_path):
         assert loaded.codebook_size == CODEBOOK_SIZE
         assert loaded.get_vocab() == TOKENIZER.get_vocab()
         assert loaded.codes_to_text([3]) == "<bom> <motion_3> <eom>"
+
+
+def test_a_folder_without_a_motion_tokenizer_gives_that_of_its_model(vq_model, m2t_model, t2m_model, tmp_path):
+    for name, model in (("vq", vq_model), ("m2t", m2t_model), ("t2m", t2m_model)):
+        model.save_pretrained(tmp_path / name)
+    for name in ("vq", "m2t", "t2m"):
+        loaded = MotionTokenizer.from_pretrained(tmp_path / name)
+        assert (len(loaded), loaded.bos_token_id, loaded.codebook_size) == (35, 32, 32)
+    loaded = AutoTokenizer.from_pretrained(tmp_path / "vq")
+    assert isinstance(loaded, MotionTokenizer) and loaded.bos_token_id == 32
+
+
+def test_the_folder_of_a_translation_model_gives_its_motion_tokenizer(m2t_model, processor, tmp_path):
+    processor.motion_tokenizer.model_max_length = 77
+    m2t_model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    loaded = MotionTokenizer.from_pretrained(tmp_path)
+    assert (loaded.codebook_size, loaded.model_max_length) == (32, 77)
+    assert len(MotionTokenizer.from_pretrained(tmp_path, subfolder="motion_tokenizer")) == 35
+    assert len(AutoTokenizer.from_pretrained(tmp_path)) == len(processor.tokenizer)
+
+
+def test_shipped_models_give_their_motion_tokenizer():
+    for name in ("tm2t-vq", "tm2t-m2t", "tm2t-t2m"):
+        folder = shipped_checkpoint(name)
+        codebook_size = AutoConfig.from_pretrained(folder).codebook_size
+        assert MotionTokenizer.from_pretrained(folder).bos_token_id == codebook_size
+    assert AutoTokenizer.from_pretrained(shipped_checkpoint("tm2t-vq")).bos_token_id == 1024
+
+
+def test_a_folder_without_either_is_named(text_tokenizer, tmp_path):
+    text_tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "tm2t-matcher"}')
+    with pytest.raises(ValueError, match=f"{tmp_path} holds no motion tokenizer: neither there nor in motion_tok"):
+        MotionTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, -3, 10**9, 8.0, None, "8"])
+def test_sizes_that_are_none_are_refused(size, tmp_path):
+    with pytest.raises(ValueError, match="codebook_size=.* must be an integer from 1 to 262,144"):
+        MotionTokenizer(size)
+    TOKENIZER.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"codebook_size": size}))
+    with pytest.raises(ValueError, match="codebook_size=.* must be an integer from 1 to 262,144"):
+        MotionTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bos_token", "eos_token", "pad_token", "unk_token"])
+def test_the_special_tokens_keep_their_names(name):
+    with pytest.raises(ValueError, match=f"{name}='<s>' is not possible"):
+        MotionTokenizer(8, **{name: "<s>"})
+    assert len(MotionTokenizer(8, bos_token="<bom>")) == 11
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<bom> <motion_32>",
+        ["<bom>", "<bom> <motion_32>"],
+        [["<bom>", "<motion_32>"]],
+    ],
+)
+def test_a_word_that_is_no_motion_token_is_named_wherever_it_is_read(text):
+    with pytest.raises(ValueError, match="'<motion_32>', which is no motion token .* <motion_0> to <motion_31>"):
+        TOKENIZER(text, is_split_into_words=isinstance(text[0], list))
+    if isinstance(text, str):
+        for read in (TOKENIZER.tokenize, TOKENIZER.encode, lambda text: TOKENIZER("<bom>", text)):
+            with pytest.raises(ValueError, match="'<motion_32>', which is no motion token"):
+                read(text)
 
 
 def test_what_is_no_motion_token_is_named():

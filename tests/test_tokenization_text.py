@@ -2,12 +2,15 @@
 # Licensed under the Apache License, Version 2.0.
 """The text tokenizer: special ids, exact decoding, determinism, bad captions."""
 
+import numpy as np
+import pandas as pd
 import pytest
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from tm2t_hf.tokenization_text import check_captions, train_text_tokenizer
+from tm2t_hf.tokenization_text import check_captions, list_captions, train_text_tokenizer
 
 CAPTIONS = [
     "a person waves the left hand",
@@ -69,6 +72,30 @@ def test_saves_and_loads(tokenizer, tmp_path):
     assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id) == (0, 1, 2)
 
 
+def test_every_container_gives_every_caption():
+    data = Dataset.from_dict({"text": CAPTIONS})
+    for captions in (
+        CAPTIONS,
+        tuple(CAPTIONS),
+        iter(CAPTIONS),
+        dict.fromkeys(CAPTIONS).keys(),
+        np.array(CAPTIONS),
+        np.array(CAPTIONS, dtype=object),
+        pd.Series(CAPTIONS, index=range(5, 9)),
+        pd.DataFrame({"name": range(4), "text": CAPTIONS}),
+        data,
+        data["text"],
+        data.with_format("numpy")["text"],
+        data[:],
+        data.to_iterable_dataset(),
+        [{"text": caption} for caption in CAPTIONS],
+        ({"text": caption, "name": "x"} for caption in CAPTIONS),
+    ):
+        assert list(map(str, check_captions(captions))) == CAPTIONS, type(captions)
+    assert check_captions({"text": CAPTIONS[0]}) == check_captions(CAPTIONS[0]) == CAPTIONS[:1]
+    assert list_captions(("a person", "...")) == ["a person", "..."]
+
+
 @pytest.mark.parametrize(
     ("captions", "message"),
     [
@@ -77,6 +104,17 @@ def test_saves_and_loads(tokenizer, tmp_path):
         (["a person", None], r"captions\[1\] is NoneType, not a string"),
         (3, "captions is int, not a string"),
         ([], "captions is an empty list"),
+        (iter(()), "captions is an empty list"),
+        (b"a person", "captions is bytes, not a string"),
+        ({"a person", "a man"}, "captions is a set, which has no order"),
+        ({}, "captions is a dict that holds nothing, but no 'text'"),
+        ({"caption": "a person"}, "captions is a dict that holds 'caption', but no 'text'"),
+        (pd.DataFrame({"caption": ["a person"]}), "captions is a DataFrame that holds 'caption', but no 'text'"),
+        ([{"caption": "a person"}], r"captions\[0\] is a dict that holds 'caption', but no 'text'"),
+        ([["a person", "a man"], ["someone"]], r"captions\[0\] is list, not a string"),
+        ({"text": [["a person"]]}, r"captions\[0\] is list, not a string"),
+        (np.array([["a person"]]), r"captions\[0\] is ndarray, not a string"),
+        (np.arange(3), r"captions\[0\] is int64, not a string"),
     ],
 )
 def test_bad_captions_are_named(captions, message):

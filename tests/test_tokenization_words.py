@@ -4,11 +4,13 @@
 
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, DataCollatorWithPadding
 
 from tm2t_hf import WordTokenizer
 from tm2t_hf.data import read_captions
@@ -146,6 +148,85 @@ def test_classes_are_in_the_order_of_the_original():
     assert [POS_CLASSES.index(name) for name in ("VERB", "AUX", "ADV", "Loc_VIP", "Desc_VIP", "OTHER")] == [
         *(0, 5, 8, 9, 13, 14)
     ]
+
+
+# ---- as every tokenizer ---------------------------------------------------------------------------------------------
+
+
+def test_every_container_gives_every_caption(with_pos):
+    captions = ["a person walks slowly", "a drunk leg", "..."]
+    expected = dict(with_pos(captions, padding=True))
+    for several in (tuple(captions), np.array(captions), pd.Series(captions), iter(captions)):
+        assert dict(with_pos(several, padding=True)) == expected
+    assert dict(with_pos({"text": captions}, padding=True)) == expected
+    assert with_pos("...")["input_ids"] == [SOS, EOS]
+    for bad in ({"caption": "a person"}, [], 3, [3], None):
+        with pytest.raises(ValueError):
+            with_pos(bad)
+
+
+def test_pos_ids_are_padded(with_pos):
+    captions = ["a person walks slowly", "a leg"]
+    expected = with_pos(captions, padding=True, return_tensors="pt")
+    rows = [with_pos(caption) for caption in captions]
+    padded = with_pos.pad(rows, return_tensors="pt")
+    assert set(padded) == set(expected) == {"input_ids", "attention_mask", "pos_ids"}
+    assert all(torch.equal(padded[name], expected[name]) for name in expected)
+    left = with_pos.pad(rows, padding_side="left", return_tensors="pt")
+    also_left = with_pos(captions, padding=True, padding_side="left", return_tensors="pt")
+    assert left["pos_ids"][1].tolist() == [14, 14, *rows[1]["pos_ids"]]
+    assert all(torch.equal(left[name], also_left[name]) for name in expected)
+    batch = DataCollatorWithPadding(with_pos, padding="max_length", max_length=9)(rows)
+    assert batch["pos_ids"].shape == batch["input_ids"].shape == (2, 9)
+
+
+def test_the_padding_side_is_heard(tokenizer, tmp_path):
+    left = WordTokenizer(tokenizer.get_vocab(), padding_side="left")
+    left.save_pretrained(tmp_path)
+    for each in (left, AutoTokenizer.from_pretrained(tmp_path)):
+        assert each(["a person walks", "a leg"], padding=True)["input_ids"][1] == [PAD, SOS, 3, 8, EOS]
+
+
+def test_words_and_pairs(with_pos):
+    one = with_pos("a person walks slowly")
+    assert dict(with_pos(["a", "person", "walks", "slowly"], is_split_into_words=True)) == dict(one)
+    assert dict(with_pos([["a", "person", "walks", "slowly"]], is_split_into_words=True)) == dict(
+        with_pos(["a person walks slowly"])
+    )
+    two = with_pos("left leg")
+    pair = with_pos("a person walks slowly", "left leg")
+    for name in ("input_ids", "pos_ids"):
+        assert pair[name] == one[name] + two[name][1:]
+    assert dict(with_pos(["a person walks slowly"], ["left leg"])) == {name: [row] for name, row in pair.items()}
+    assert dict(with_pos([("a person walks slowly", "left leg")])) == {name: [row] for name, row in pair.items()}
+    assert pair.sequence_ids() == [None, 0, 0, 0, 0, None, 1, 1, None]
+    with pytest.raises(ValueError, match="text has 2 captions, but text_pair has 1"):
+        with_pos(["a leg", "a leg"], ["left leg"])
+
+
+def test_overflowing_tokens_keep_their_classes(with_pos):
+    whole = with_pos("a person walks slowly forward")
+    parts = with_pos(
+        ["a leg", "a person walks slowly forward"], truncation=True, max_length=5, return_overflowing_tokens=True
+    )
+    assert parts["overflow_to_sample_mapping"] == [0, 1, 1]
+    assert parts["pos_ids"][1][1:-1] + parts["pos_ids"][2][1:-1] == whole["pos_ids"][1:-1]
+
+
+def test_offsets_are_refused_because_lemmas_have_none(tokenizer):
+    with pytest.raises(ValueError, match="lemmas, which have no place among the characters"):
+        tokenizer("a person walks", return_offsets_mapping=True)
+    encoded = tokenizer("a person walks")
+    assert encoded.tokens() == ["<sos>", "a", "person", "walk", "<eos>"]
+    for method in (encoded.char_to_token, encoded.char_to_word, encoded.token_to_chars, encoded.word_to_chars):
+        with pytest.raises(ValueError, match="lemmas, which have no place among the characters"):
+            method(0)
+
+
+@pytest.mark.parametrize("name", ["bos_token", "eos_token", "unk_token", "pad_token"])
+def test_the_special_tokens_keep_their_names(tokenizer, name):
+    with pytest.raises(ValueError, match=f"{name}='<s>' is not possible: it is '<"):
+        WordTokenizer(tokenizer.get_vocab(), **{name: "<s>"})
 
 
 # ---- saving and bad input -------------------------------------------------------------------------------------------

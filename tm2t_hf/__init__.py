@@ -52,6 +52,7 @@ for _config, _model in ((MotionToTextConfig, MotionToTextModel), (TextToMotionCo
     AutoModelForSeq2SeqLM.register(_config, _model)
     AutoProcessor.register(_config, TM2TProcessor)
 AutoProcessor.register(MotionTextMatcherConfig, MotionTextMatcherProcessor)
+AutoProcessor.register(MotionVQConfig, MotionFeatureExtractor)  # it reads motion alone
 AutoTokenizer.register(MotionVQConfig, fast_tokenizer_class=MotionTokenizer)
 AutoTokenizer.register(MotionTextMatcherConfig, fast_tokenizer_class=WordTokenizer)
 register_pipelines()

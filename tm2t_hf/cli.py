@@ -18,7 +18,7 @@ from .files import read_text
 from .formats import MOTION_SUFFIXES, save_motion
 from .pipelines import shipped_checkpoint
 from .quickstart import quickstart
-from .skeletons import SKELETONS, Skeleton
+from .skeletons import SKELETONS
 from .toy import make_toy_dataset
 
 
@@ -42,7 +42,7 @@ def generate(arguments: argparse.Namespace) -> int:
     )
     if not all(len(motion["joints"]) for motion in motions):
         raise ValueError("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
-    skeleton = Skeleton.from_dict(animate.processor.feature_extractor.skeleton)
+    skeleton = animate.processor.feature_extractor.skeleton
     for number, motion in enumerate(motions, 1):
         for path in outputs:
             if len(motions) > 1:

@@ -1,22 +1,29 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Motion in (features, joints or .npy files) -> normalised `motion_values` for the models, and back to joints."""
+"""Motion in (features, joints or .npy files) -> normalized `motion_values` for the models, and back to joints."""
 
+import dataclasses
 from collections.abc import Sequence
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
-from transformers.utils import PaddingStrategy, TensorType
+from transformers.utils import PaddingStrategy, TensorType, logging
 
+from .containers import is_row, items_of, unwrap_row
 from .files import load_array, load_statistics
 from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
-from .skeletons import HUMANML3D, Skeleton
+from .plausibility import doubts_about, doubts_about_features, problems_of, problems_of_features
+from .skeletons import HUMANML3D, SKELETONS, Skeleton
 
-# Nobody is ten metres tall: such joints are in centimetres or millimetres.
-TALLEST_METRES = 10.0
+logger = logging.get_logger(__name__)
+
+Unit = Literal["m", "cm", "mm"]
+METERS_PER_UNIT = dict(zip(get_args(Unit), (1.0, 0.01, 0.001), strict=True))
+TALLEST_METERS = 10.0  # nobody is that tall: such joints are in centimeters or millimeters
+SLOWEST_FPS, FASTEST_FPS = 1.0, 1000.0  # what cameras and motion capture deliver; it also bounds what resampling makes
 
 
 class MotionFeatureExtractor(SequenceFeatureExtractor):
@@ -25,26 +32,32 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     It owns everything that gives the numbers their meaning: the skeleton, the frame rate, and the mean and standard
     deviation the models were trained with. They are saved with the processor; no separate statistics file is needed.
 
-    All frames are kept. A motion VQ reads whole tokens of `unit_length` frames and drops an incomplete one at the end.
+    All frames are returned. A motion VQ encodes whole tokens of `unit_length` frames: up to `unit_length - 1` frames
+    at the end of a motion do not reach it and have no influence on its codes.
 
     Args:
-        skeleton: a `Skeleton` or its `to_dict()`.
-        mean: one number a feature, `skeleton.feature_size` in all.
-        std: likewise, each above 0.
-        fps: frames a second that the models work at; the skeleton's by default.
-        unit_length: frames a motion token covers; shorter motions are refused.
-        offsets: (joints, 3) bone vectors, as `bone_offsets` gives them, of the body that the data set was retargeted
+        skeleton: a `Skeleton`, its `to_dict()`, or the name of a known one ("humanml3d" or "kit").
+        mean: one number per feature, `skeleton.feature_size` in all.
+        std: one number above 0 per feature.
+        fps: frames per second that the models work at; the skeleton's by default.
+        unit_length: frames per motion token; shorter motions are refused.
+        offsets: (joints, 3) bone vectors, as `bone_offsets` returns them, of the body that the data set was retargeted
             to: joints are retargeted to it too. None takes joints as they are.
+        kwargs: arguments of the base class. `padding_side` can only be `"right"`: the models encode a motion from its
+            first frame on.
+
+    Attributes:
+        skeleton: the `Skeleton`.
 
     Raises:
-        ValueError: when mean and std do not fit the skeleton.
+        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton or frame rate.
     """
 
     model_input_names = ["motion_values", "attention_mask"]
 
     def __init__(
         self,
-        skeleton: Skeleton | dict[str, Any],
+        skeleton: Skeleton | dict[str, Any] | str,
         mean: Sequence[float],
         std: Sequence[float],
         fps: float | None = None,
@@ -52,23 +65,35 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         offsets: Sequence[Sequence[float]] | None = None,
         **kwargs,
     ):
-        if isinstance(skeleton, dict):
-            skeleton = Skeleton.from_dict(skeleton)
-        check_statistics(mean, std, skeleton)
-        self.skeleton = skeleton.to_dict()
+        self.skeleton = _to_skeleton(skeleton)
+        check_statistics(mean, std, self.skeleton)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
-        self.fps = float(skeleton.fps if fps is None else fps)
+        self.fps = float(self.skeleton.fps if fps is None else fps)
+        _check_fps(self.fps)
         self.unit_length = unit_length
-        if offsets is not None and np.shape(offsets) != (skeleton.num_joints, 3):
+        if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
             raise ValueError(
-                f"offsets has shape {np.shape(offsets)}, but skeleton {skeleton.name} takes "
-                f"({skeleton.num_joints}, 3) bone vectors."
+                f"offsets has shape {np.shape(offsets)}, but skeleton {self.skeleton.name} takes "
+                f"({self.skeleton.num_joints}, 3) bone vectors."
             )
         self.offsets = None if offsets is None else np.asarray(offsets, dtype=np.float64).tolist()
         # What the base class stores under these names follows from the arguments above; a saved copy of it is ignored.
-        kwargs.update(feature_size=skeleton.feature_size, sampling_rate=self.fps, padding_value=0.0)
+        kwargs.update(feature_size=self.skeleton.feature_size, sampling_rate=self.fps, padding_value=0.0)
         super().__init__(**kwargs)
+
+    @property
+    def padding_side(self) -> str:
+        """Always "right"."""
+        return "right"
+
+    @padding_side.setter
+    def padding_side(self, side: str):
+        if side != "right":
+            raise ValueError(
+                f"padding_side={side!r} is not possible: the models encode a motion from its first frame on, so "
+                "padding belongs after its end ('right')."
+            )
 
     @classmethod
     def from_data_dir(
@@ -77,15 +102,15 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         """Take mean and std from `Mean.npy` and `Std.npy` of a folder in the HumanML3D layout.
 
         Args:
-            data_dir: the folder, made ready by `tm2t-hf prepare`.
+            data_dir: the folder, as `tm2t-hf prepare` leaves it.
             skeleton: what its motions belong to.
-            feat_bias: the std of the root's and the feet's features is divided by it, as the original does before
-                training, so that models weigh these features more.
+            feat_bias: the std of the features of root and feet is divided by it, as in the original training code, so
+                that models give these features more weight.
             kwargs: further arguments of the class.
 
         Raises:
-            FileNotFoundError: when the folder has no such file.
-            ValueError: when they do not fit the skeleton.
+            FileNotFoundError: if the folder has no such file.
+            ValueError: if they do not fit the skeleton.
         """
         mean, std = load_statistics(data_dir, skeleton)
         return cls(skeleton, mean, bias_std(std, skeleton, feat_bias), **kwargs)
@@ -94,51 +119,88 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         self,
         motions,
         fps: float | None = None,
+        unit: Unit = "m",
         padding: bool | str | PaddingStrategy = True,
         max_length: int | None = None,
         truncation: bool = False,
         pad_to_multiple_of: int | None = None,
         return_tensors: str | TensorType | None = None,
     ) -> BatchFeature:
-        """Check, resample, extract features, normalise, pad.
+        """Check, resample, extract features, normalize, pad.
 
         Args:
-            motions: one motion or a list of them, each one of: features (frames, features) unnormalised; joints
-                (frames, joints, 3) in metres, y up; the path of a `.npy` file with either. Arrays, tensors or nested
-                lists. Joints give one frame of features less than they have frames.
-            fps: frames a second of `motions`, where it is not the extractor's own: they are resampled.
-            padding, max_length, truncation, pad_to_multiple_of, return_tensors: as in every feature extractor, in
-                frames.
+            motions: one motion or several. A motion is one of: features (frames, features), not normalized; joints
+                (frames, joints, 3), y up; the path of a `.npy` file with either; each as an array, a tensor or nested
+                lists. Several are anything that holds motions in an order: a list, a tuple, an array with one more
+                axis, a column of a data set, a generator. Rows with a `"motion"` (and, optionally, its `"fps"`) stand
+                for that motion. Joints give one frame of features less than they have frames.
+            fps: frames per second of `motions` if other than the extractor's: they are resampled.
+            unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML). Features have no other unit
+                than the skeleton's.
+            padding: True pads to the longest motion; False returns lists of arrays of different lengths.
+            max_length: as in every feature extractor, in frames.
+            truncation: likewise.
+            pad_to_multiple_of: likewise.
+            return_tensors: likewise.
 
         Returns:
-            `motion_values` (batch, frames, features) float32, normalised, padded with 0; `attention_mask`
+            `motion_values` (batch, frames, features) float32, normalized, padded with 0; `attention_mask`
             (batch, frames), 1 on real frames. A single motion is a batch of one.
 
         Raises:
-            ValueError: for a motion that does not fit: the message names it and says what to pass.
-            FileNotFoundError: for a path where there is no file.
+            ValueError: for a motion that does not fit: the message names it and says what to pass. A motion that can
+                be used but does not look like a human body is reported as a warning.
+            FileNotFoundError: for a path without a file.
         """
-        if fps is not None and not fps > 0:
-            raise ValueError(f"fps={fps} must be above 0: the frames a second of the motions passed.")
-        features = [self._features(motion, name, fps) for name, motion in self._named_motions(motions)]
-        values = [self.normalize(clip).astype(np.float32) for clip in features]
-        return self.pad(
-            {"motion_values": values},
-            padding=padding,
-            max_length=max_length,
-            truncation=truncation,
-            pad_to_multiple_of=pad_to_multiple_of,
-            return_tensors=return_tensors,
+        _check_fps(fps)
+        if unit not in METERS_PER_UNIT:
+            raise ValueError(f"unit={unit!r} must be one of {', '.join(map(repr, METERS_PER_UNIT))}.")
+        values = [
+            self.normalize(self._features(motion, name, fps if fps is not None else own_fps, unit)).astype(np.float32)
+            for name, motion, own_fps in self._named_motions(motions)
+        ]
+        options = {
+            "max_length": max_length,
+            "truncation": truncation,
+            "pad_to_multiple_of": pad_to_multiple_of,
+            "return_tensors": return_tensors,
+        }
+        if padding in (False, PaddingStrategy.DO_NOT_PAD) and return_tensors is None:
+            # The base class makes an array of objects of motions of different lengths, which datasets cannot store.
+            rows = [self.pad({"motion_values": [clip]}, padding=False, **options) for clip in values]
+            return BatchFeature({name: [row[name][0] for row in rows] for name in self.model_input_names})
+        return self.pad({"motion_values": values}, padding=padding, **options)
+
+    def list_motions(self, motions) -> list | None:
+        """The motions, paths or rows that `motions` holds; None if it is a single motion, path or row itself.
+
+        Raises:
+            ValueError: for a container of no motions.
+        """
+        motions = unwrap_row(motions, "motion", "motion")
+        of_numbers = isinstance(motions, torch.Tensor) or (
+            isinstance(motions, np.ndarray) and (motions.ndim == 0 or motions.dtype.kind not in "OUT")
         )
+        # Joints (frames, joints, 3) and features (frames, features) are one motion; another axis makes a batch.
+        if of_numbers and motions.ndim != 4 and not (motions.ndim == 3 and motions.shape[-1] == self.feature_size):
+            return None
+        items = items_of(motions)
+        if items is None:
+            return None
+        if not items:
+            raise ValueError("motion is an empty list; pass at least one motion.")
+        shape = _shape_of(items[0])
+        is_frame = shape is not None and (len(shape) < 2 or len(shape) == 2 and shape[-1] == 3)
+        return None if is_frame else items
 
     def normalize(self, features):
-        """Features (..., features) in metres, radians, ... -> model units; a tensor stays a tensor."""
+        """Features (..., features) in meters, radians, ... -> model units; a tensor stays a tensor."""
         mean, std = self._statistics(features)
         normalized = (features - mean) / std
         return normalized if isinstance(features, torch.Tensor) else normalized.astype(features.dtype)
 
     def denormalize(self, motion_values):
-        """Model units -> features (..., features) in metres, radians, ...; a tensor stays a tensor."""
+        """Model units -> features (..., features) in meters, radians, ...; a tensor stays a tensor."""
         mean, std = self._statistics(motion_values)
         features = motion_values * std + mean
         return features if isinstance(motion_values, torch.Tensor) else features.astype(motion_values.dtype)
@@ -153,16 +215,18 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         """What a model writes -> joints.
 
         Args:
-            motion_values: normalised, one motion (frames, features), a batch (batch, frames, features), or a list of
+            motion_values: normalized, one motion (frames, features), a batch (batch, frames, features), or a list of
                 motions of different lengths, as `decode_motion` returns.
             attention_mask: (batch, frames), 1 on real frames; the others are cut off.
 
         Returns:
-            One array (frames, joints, 3) float32 a motion, in metres, y up.
+            One array (frames, joints, 3) float32 per motion, in meters, y up.
+
+        Raises:
+            ValueError: for another number of features.
         """
         if not isinstance(motion_values, (list, tuple)) and motion_values.ndim == 2:
             motion_values = [motion_values]
-        skeleton = Skeleton.from_dict(self.skeleton)
         joints = []
         for index, values in enumerate(motion_values):
             values = torch.as_tensor(values).detach().cpu().float()
@@ -173,46 +237,53 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 )
             if attention_mask is not None:
                 values = values[torch.as_tensor(attention_mask[index]).bool().cpu()]
-            if len(values) == 0:  # a model may end a motion at once
-                joints.append(np.zeros((0, skeleton.num_joints, 3), dtype=np.float32))
-                continue
-            positions = features_to_joints(self.denormalize(values), skeleton.num_joints)
-            joints.append((positions * skeleton.metres_per_unit).numpy())
+            joints.append(self.to_joints(self.denormalize(values)).numpy())
         return joints
 
-    def _named_motions(self, motions) -> list[tuple[str, Any]]:
-        """One motion, a batch or a list of motions -> [(the name to use in messages, the motion)]."""
-        if isinstance(motions, (str, PathLike)):
-            return [(fspath(motions), motions)]
-        if isinstance(motions, (list, tuple)):
-            if not motions:
-                raise ValueError("motion is an empty list; pass at least one motion.")
-            if not isinstance(motions[0], (list, tuple)) and np.ndim(motions[0]) == 1:  # a list of frames
-                return [("motion", motions)]
-            if isinstance(motions[0], (list, tuple)):
-                motions = _as_numbers(motions, "motion")
-            else:
-                return [
-                    (fspath(motion) if isinstance(motion, (str, PathLike)) else f"motion[{index}]", motion)
-                    for index, motion in enumerate(motions)
-                ]
-        # Joints (frames, joints, 3) and features (frames, features) are one motion; an axis more makes a batch.
-        shape = np.shape(motions)
-        if len(shape) == 4 or len(shape) == 3 and shape[-1] == self.feature_size:
-            return [(f"motion[{index}]", motion) for index, motion in enumerate(motions)]
-        return [("motion", motions)]
+    def to_joints(self, features: torch.Tensor) -> torch.Tensor:
+        """Features (frames, features), not normalized -> joints (frames, joints, 3) in meters, y up."""
+        if len(features) == 0:  # a model may end a motion at once
+            return features.new_zeros(0, self.skeleton.num_joints, 3)
+        return features_to_joints(features, self.skeleton.num_joints) * self.skeleton.metres_per_unit
 
-    def _features(self, motion, name: str, fps: float | None) -> np.ndarray:
+    def to_dict(self) -> dict[str, Any]:
+        """As it is saved; a known skeleton by its name, any other in full."""
+        known = SKELETONS.get(self.skeleton.name) == self.skeleton
+        skeleton = self.skeleton.name if known else self.skeleton.to_dict()
+        return super().to_dict() | {"skeleton": skeleton, "padding_side": self.padding_side}
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(skeleton={self.skeleton.name!r}, feature_size={self.feature_size}, "
+            f"fps={self.fps:g}, unit_length={self.unit_length})"
+        )
+
+    def _named_motions(self, motions) -> list[tuple[str, Any, float | None]]:
+        """One motion or several -> [(the name to use in messages, the motion, its own frame rate if it has one)]."""
+        several = self.list_motions(motions)
+        if several is None:
+            named, rates = [("motion", motions)], [_own_fps(motions)]
+        else:
+            named = [(f"motion[{index}]", motion) for index, motion in enumerate(several)]
+            of_columns = _own_fps(motions)  # one for all, or one per motion
+            rates = [_own_fps(motion) for motion in several]
+            if of_columns is not None:
+                rates = np.broadcast_to(of_columns, len(several)).tolist()
+        found = []
+        for (name, motion), fps in zip(named, rates, strict=True):
+            _check_fps(fps, f"{name}['fps']")
+            motion = unwrap_row(motion, "motion", name)
+            found.append((fspath(motion) if isinstance(motion, (str, PathLike)) else name, motion, fps))
+        return found
+
+    def _features(self, motion, name: str, fps: float | None, unit: Unit) -> np.ndarray:
         """One motion of any form -> features (frames, features) float64, checked and at the extractor's fps."""
-        skeleton = Skeleton.from_dict(self.skeleton)
+        skeleton = self.skeleton
         motion = load_array(motion) if isinstance(motion, (str, PathLike)) else motion
         motion = _as_numbers(motion, name)
         is_joints = motion.ndim == 3 and motion.shape[1:] == (skeleton.num_joints, 3)
         if not is_joints and (motion.ndim != 2 or motion.shape[1] != self.feature_size):
-            raise ValueError(
-                f"{name} has shape {motion.shape}; this model's skeleton ({skeleton.name}) takes joints "
-                f"(frames, {skeleton.num_joints}, 3) in metres or features (frames, {self.feature_size})."
-            )
+            raise ValueError(f"{name} has shape {motion.shape}; {self._what_fits(motion)}.")
         finite = np.isfinite(motion).all(axis=tuple(range(1, motion.ndim)))  # (frames,)
         if not finite.all():
             raise ValueError(
@@ -220,14 +291,15 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 "repair or cut those frames."
             )
         if is_joints:
-            if len(motion) and np.ptp(motion[..., 1], axis=1).max() > TALLEST_METRES:
-                raise ValueError(
-                    f"{name} shows a figure over {TALLEST_METRES:.0f} m tall; joints are in metres, so "
-                    "divide centimetres by 100 and millimetres by 1000."
-                )
+            motion = motion * METERS_PER_UNIT[unit]
+            self._check_joints(motion, name, unit)
             motion = motion / skeleton.metres_per_unit
             if self.offsets is not None and len(motion):
                 motion = retarget(motion, skeleton, self.offsets)
+        elif unit != "m":
+            raise ValueError(f"unit={unit!r} is for joints, but {name} holds features; leave it out.")
+        elif len(motion):
+            _report(name, problems_of_features(motion, skeleton), lambda: doubts_about_features(motion, skeleton))
         shortest = self.unit_length + is_joints
         if fps is not None and fps != self.fps and len(motion) > 1:
             if not is_joints:  # velocities depend on the frame rate, so features are resampled by way of their joints
@@ -243,18 +315,111 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             )
         return joints_to_features(motion, skeleton) if is_joints else motion
 
+    def _what_fits(self, motion: np.ndarray) -> str:
+        """What to pass instead of an array of another shape."""
+        joints = self.skeleton.num_joints
+        fits = (
+            f"this model's skeleton ({self.skeleton.name}) takes joints (frames, {joints}, 3) in meters or features "
+            f"(frames, {self.feature_size})"
+        )
+        if self.skeleton == HUMANML3D and motion.ndim == 3 and motion.shape[1] in (24, 52) and motion.shape[2] == 3:
+            fits += f"; if these are joints of SMPL or SMPL-H, take the first {joints}: motion[:, :{joints}]"
+        return fits
+
+    def _check_joints(self, joints: np.ndarray, name: str, unit: Unit) -> None:
+        """Refuse what cannot be joints (frames, joints, 3) in meters, and warn of what hardly can."""
+        if not len(joints):
+            return
+        height = np.ptp(joints[..., 1], axis=1).max()
+        if height > TALLEST_METERS:
+            smaller = [other for other, size in METERS_PER_UNIT.items() if size < METERS_PER_UNIT[unit]]
+            fix = (
+                f"pass unit={' or unit='.join(map(repr, smaller))}" if smaller else "they are in none of m, cm and mm"
+            )
+            raise ValueError(
+                f"{name} shows a figure {height:,.0f} m tall, taking unit={unit!r} for its joints; if they are in "
+                f"another unit, {fix} (KIT-ML's new_joints are in 'mm')."
+            )
+        in_meters = dataclasses.replace(self.skeleton, metres_per_unit=1.0)
+        _report(name, problems_of(joints, in_meters), lambda: doubts_about(joints, in_meters))
+
+
+def _to_skeleton(skeleton: Skeleton | dict[str, Any] | str) -> Skeleton:
+    if isinstance(skeleton, str):
+        if skeleton not in SKELETONS:
+            raise ValueError(
+                f"skeleton {skeleton!r} is unknown; the names are {', '.join(SKELETONS)}. Pass another one as a "
+                "Skeleton or its to_dict()."
+            )
+        return SKELETONS[skeleton]
+    return Skeleton.from_dict(skeleton) if isinstance(skeleton, dict) else skeleton
+
+
+def _check_fps(fps: float | None, argument: str = "fps") -> None:
+    if fps is not None and not (isinstance(fps, (int, float, np.number)) and SLOWEST_FPS <= fps <= FASTEST_FPS):
+        raise ValueError(
+            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
+            "the motions."
+        )
+
+
+def _own_fps(row):
+    """The `"fps"` of a row or of columns; None if there is none."""
+    return row["fps"] if is_row(row) and "fps" in row else None
+
+
+def _report(name: str, problems: list[str], doubts) -> None:
+    """Raise for the first problem, or warn of the doubts that `doubts()` returns."""
+    if problems:
+        raise ValueError(f"{name} {problems[0]}.")
+    for doubt in doubts():
+        logger.warning(f"{name} {doubt}.")
+
+
+def _is_nested(motion) -> bool:
+    """Whether `motion` is a list or tuple, or an array of objects, as data sets of uneven lengths have them."""
+    if isinstance(motion, np.ndarray):
+        return motion.dtype == object and motion.ndim > 0
+    return isinstance(motion, (list, tuple))
+
+
+def _shape_of(motion) -> tuple[int, ...] | None:
+    """Shape of an array or of nested lists, by their first items; None for paths, rows and other objects."""
+    shape = []
+    while _is_nested(motion):
+        shape.append(len(motion))
+        if len(motion) == 0:
+            return tuple(shape)
+        motion = motion[0]
+    if isinstance(motion, (int, float, complex)):
+        return tuple(shape)
+    array_shape = None if isinstance(motion, str) else getattr(motion, "shape", None)  # strings of numpy have one
+    return None if array_shape is None else (*shape, *array_shape)
+
+
+def _to_arrays(motion):
+    """Tensors in any nesting -> arrays."""
+    if isinstance(motion, torch.Tensor):
+        motion = motion.detach().cpu()
+        return (motion.float() if motion.dtype == torch.bfloat16 else motion).numpy()
+    if _is_nested(motion) and len(motion) and not isinstance(motion[0], (int, float)):
+        return [_to_arrays(part) for part in motion]
+    return motion
+
 
 def _as_numbers(motion, name: str) -> np.ndarray:
     """Array, tensor or nested list -> float64 array."""
-    if isinstance(motion, torch.Tensor):
-        motion = motion.detach().cpu().numpy()
+    motion = _to_arrays(motion)
     try:
         array = np.asarray(motion)
     except ValueError:
-        array = None  # nested lists of uneven lengths
+        array = None  # nested lists of different lengths
     if array is None or array.dtype.kind not in "fiu":
         raise ValueError(
-            f"{name} is not an array of numbers; pass joints (frames, joints, 3) in metres or features "
+            f"{name} is not an array of numbers; pass joints (frames, joints, 3) in meters or features "
             "(frames, features)."
         )
     return array.astype(np.float64)
+
+
+__all__ = ["MotionFeatureExtractor"]

@@ -5,20 +5,27 @@
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import torch
-from transformers import AutoModel, Pipeline
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+from transformers import AutoModel, AutoProcessor, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .containers import is_stream, unwrap_row
+from .tokenization_text import check_captions
+
 logger = logging.get_logger(__name__)
 
+PROCESSOR_FILES = ("processor_config.json", "tokenizer.json", "tokenizer_config.json", "motion_tokenizer")
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # the small models that ship with the package
 
 
 class _MotionPipeline(Pipeline):
     """What the two pipelines share: a translation model with its `TM2TProcessor`, and generate() arguments."""
 
-    _load_processor = True
+    _load_processor = None  # None is "if possible": what is wrong is said here, after the type of the model is checked
     _load_tokenizer = False
     _load_feature_extractor = False
     _load_image_processor = False
@@ -38,19 +45,21 @@ class _MotionPipeline(Pipeline):
                 f"{self.model.name_or_path or 'the model'} is of type {model_type}{hint}."
             )
         if self.processor is None:
-            raise ValueError(
-                "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
-                "(<the model's folder>) too."
-            )
+            raise ValueError(_why_no_processor(self.model.name_or_path))
 
     def _sanitize_parameters(self, generate_kwargs=None, **kwargs):
         """Arguments of preprocess, forward and postprocess; what `generate()` does not know, it refuses."""
-        return {}, {**kwargs, **(generate_kwargs or {})}, {}
+        kwargs |= generate_kwargs or {}
+        if kwargs.get("guidance_scale") not in (None, 1):
+            raise ValueError(
+                f"guidance_scale={kwargs['guidance_scale']} is not possible: these models are not trained to generate "
+                "without their input, so there is nothing to guide away from; leave it out."
+            )
+        return {}, kwargs, {}
 
-    def _forward(self, model_inputs, **generate_kwargs):
-        sequences = self.model.generate(**model_inputs, **self._prepare_generate_kwargs(generate_kwargs))
-        num_inputs = len(next(iter(model_inputs.values())))
-        return {"sequences": sequences.reshape(num_inputs, -1, sequences.shape[-1])}  # (batch, samples, tokens)
+    def _generate(self, model_inputs, generate_kwargs) -> torch.Tensor:
+        """Ids (batch * samples, tokens)."""
+        return self.model.generate(**model_inputs, **self._prepare_generate_kwargs(generate_kwargs))
 
     def save_pretrained(self, save_directory: str | PathLike, **kwargs):
         """Save model and processor, so that `pipeline(task, save_directory)` has all it needs."""
@@ -77,41 +86,61 @@ class TextToMotionPipeline(_MotionPipeline):
         """Generate motions.
 
         Args:
-            text_inputs: a caption, or a list of captions.
+            text_inputs: a caption, or anything that holds captions in an order: a list, a tuple, an array, a column of
+                a data set or data frame. Rows with a `"text"` stand for that text. Generators, streamed data sets and
+                data sets of torch are read while motions are generated.
             batch_size: how many captions are generated at once; 1 by default.
             kwargs: arguments of `generate()`, such as `do_sample`, `top_k`, `num_beams`, `num_return_sequences`,
                 `min_seconds`, `max_seconds`; also as one dict `generate_kwargs`. `transformers.set_seed` makes samples
                 repeatable.
 
         Returns:
-            For one caption `{"motion": (frames, features) float32, not normalised, "joints": (frames, joints, 3)
-            float32, metres, y up, "fps": float}`; with `num_return_sequences` above 1 a list of such dicts. For a list
-            of captions a list with what each gives. A model that ends at once gives 0 frames, and a warning names the
-            caption.
+            For one caption `{"motion": (frames, features) float32, not normalized, "joints": (frames, joints, 3)
+            float32, meters, y up, "fps": float}`; with `num_return_sequences` above 1 a list of such dicts. For
+            several captions a list with what each gives, and for a stream an iterator. A model that ends at once gives
+            0 frames, and a warning names the caption.
 
         Raises:
             ValueError: for a caption that is empty or not a string.
         """
-        return super().__call__(text_inputs, **kwargs)
+        if isinstance(text_inputs, Dataset):
+            return super().__call__(text_inputs, **kwargs)
+        if is_stream(text_inputs):
+            return super().__call__((caption for caption in text_inputs), **kwargs)
+        caption = unwrap_row(text_inputs, "text", "text")
+        if not isinstance(caption, str):
+            caption = check_captions(caption)
+        return super().__call__(caption, **kwargs)
 
     def preprocess(self, text):
-        return {**self.processor(text=text, return_tensors="pt")}
+        """A caption -> what the model reads."""
+        inputs = self.processor(text=text, return_tensors="pt")
+        if (count := len(inputs["input_ids"])) != 1:
+            raise ValueError(f"an item of the captions holds {count} captions; pass one caption per item.")
+        return {**inputs}
 
     def _forward(self, model_inputs, **generate_kwargs):
-        return {**super()._forward(model_inputs, **generate_kwargs), "input_ids": model_inputs["input_ids"]}
+        captions = model_inputs["input_ids"]
+        motions = self.model.decode_motion(self._generate(model_inputs, generate_kwargs))
+        lengths = torch.tensor([len(motion) for motion in motions])
+        values = pad_sequence([motion.float() for motion in motions], batch_first=True)
+        return {  # a first axis for the captions: transformers cuts batches along it
+            "motion_values": values.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
+            "lengths": lengths.unflatten(0, (len(captions), -1)),  # (batch, samples)
+            "input_ids": captions,
+        }
 
     def postprocess(self, model_outputs):
-        sequences = model_outputs["sequences"][0].to(self.device)  # (samples, tokens)
-        with torch.no_grad():
-            motions = self.model.decode_motion(sequences)
+        """What the model wrote for one caption -> motions."""
+        extractor = self.processor.feature_extractor
         samples = []
-        for motion in motions:
-            features = self.processor.feature_extractor.denormalize(motion.float().cpu()).numpy()
-            (joints,) = self.processor.post_process(motion)
-            if len(features) == 0:
+        for values, length in zip(model_outputs["motion_values"][0], model_outputs["lengths"][0], strict=True):
+            features = extractor.denormalize(values[:length])
+            if length == 0:
                 caption = self.processor.decode(model_outputs["input_ids"][0], skip_special_tokens=True)
                 logger.warning(f"The motion for {caption!r} has 0 frames: the model ended at once; pass min_seconds.")
-            samples.append({"motion": features, "joints": joints, "fps": self.processor.feature_extractor.fps})
+            joints = extractor.to_joints(features)
+            samples.append({"motion": features.numpy(), "joints": joints.numpy(), "fps": extractor.fps})
         return samples[0] if len(samples) == 1 else samples
 
 
@@ -133,35 +162,72 @@ class MotionToTextPipeline(_MotionPipeline):
         """Describe motions.
 
         Args:
-            motions: a motion or a list of motions, each one of: features (frames, features), not normalised; joints
-                (frames, joints, 3) in metres, y up; the path of a `.npy` file with either.
-            fps: frames a second of the motions, where it is not the model's own: they are resampled.
+            motions: a motion, or anything that holds motions in an order. A motion is one of: features
+                (frames, features), not normalized; joints (frames, joints, 3), y up; the path of a `.npy` file with
+                either; what the pipeline "text-to-motion" returns. Generators, streamed data sets and data sets of
+                torch are read while captions are generated.
+            fps: frames per second of the motions if other than the model's: they are resampled.
+            unit: unit of joints: `"m"` by default, `"cm"` or `"mm"` (the `new_joints` of KIT-ML).
             batch_size: how many motions are described at once; 1 by default.
             kwargs: arguments of `generate()`, such as `num_beams`, `num_return_sequences`, `do_sample`; also as one
                 dict `generate_kwargs`.
 
         Returns:
-            `[{"generated_text": str}, ...]`, one dict a returned sequence; for a list of motions a list of such lists.
+            `[{"generated_text": str}, ...]`, one dict per returned sequence; for several motions a list of such lists,
+            and for a stream an iterator over them.
 
         Raises:
             ValueError: for a motion that does not fit, see `MotionFeatureExtractor`.
             FileNotFoundError: for a path where there is no file.
         """
-        return super().__call__(motions, **kwargs)
+        if isinstance(motions, Dataset):
+            return super().__call__(motions, **kwargs)
+        if is_stream(motions):
+            return super().__call__((motion for motion in motions), **kwargs)
+        several = self.processor.feature_extractor.list_motions(motions)
+        return super().__call__(motions if several is None else several, **kwargs)
 
-    def _sanitize_parameters(self, fps=None, **kwargs):
+    def _sanitize_parameters(self, fps=None, unit=None, **kwargs):
         _, forward, postprocess = super()._sanitize_parameters(**kwargs)
-        return {} if fps is None else {"fps": fps}, forward, postprocess
+        given = {"fps": fps, "unit": unit}
+        return {name: value for name, value in given.items() if value is not None}, forward, postprocess
 
-    def preprocess(self, motion, fps=None):
-        inputs = self.processor(motion=motion, fps=fps, return_tensors="pt")
+    def preprocess(self, motion, **motion_kwargs):
+        """A motion -> what the model reads."""
+        inputs = self.processor(motion=motion, return_tensors="pt", motion_kwargs=motion_kwargs)
         if (count := len(inputs["motion_values"])) != 1:
-            raise ValueError(f"motions holds an array of {count} motions; pass a list of motions.")
+            raise ValueError(f"an item of the motions holds {count} motions; pass one motion per item.")
         return {**inputs}
 
+    def _forward(self, model_inputs, **generate_kwargs):
+        captions = self.processor.batch_decode(self._generate(model_inputs, generate_kwargs), skip_special_tokens=True)
+        # an array, as transformers cuts batches along a first axis
+        return {"captions": np.array(captions).reshape(len(model_inputs["motion_values"]), -1)}  # (batch, samples)
+
     def postprocess(self, model_outputs):
-        captions = self.processor.batch_decode(model_outputs["sequences"][0], skip_special_tokens=True)
-        return [{"generated_text": caption} for caption in captions]
+        """What the model wrote for one motion -> captions."""
+        return [{"generated_text": str(caption)} for caption in model_outputs["captions"][0]]
+
+
+def _why_no_processor(name: str) -> str:
+    """Why a pipeline has no processor for the model loaded from the folder or Hub repository `name`."""
+    if not name:
+        return (
+            "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
+            "(<the model's folder>) too."
+        )
+    if Path(name).is_dir():
+        missing = [file for file in PROCESSOR_FILES if not (Path(name) / file).exists()]
+        if missing:
+            return (
+                f"{name} holds a model whose processor lacks {', '.join(missing)}; write it there with "
+                "processor.save_pretrained, or pass processor=."
+            )
+    try:
+        AutoProcessor.from_pretrained(name)
+    except Exception as error:  # damaged files raise anything
+        return f"The processor in {name} cannot be loaded: {' '.join(str(error).split())}"
+    return f"A model object comes without its processor; pass processor=AutoProcessor.from_pretrained({name!r}) too."
 
 
 def shipped_checkpoint(name: str) -> Path:
@@ -187,8 +253,8 @@ def register_pipelines() -> None:
         ("text-to-motion", TextToMotionPipeline, "tm2t-t2m", "text"),
         ("motion-to-text", MotionToTextPipeline, "tm2t-m2t", "multimodal"),
     ):
-        # AutoModel, not AutoModelForSeq2SeqLM: a folder of another model type then loads, and the pipeline says in one
-        # sentence what it needs.
+        # AutoModel, not AutoModelForSeq2SeqLM: a folder of another model type then loads, and the pipeline says what
+        # it needs.
         PIPELINE_REGISTRY.register_pipeline(
             task, pipeline_class, pt_model=AutoModel, default={"model": (str(CHECKPOINTS / folder), "main")}, type=kind
         )

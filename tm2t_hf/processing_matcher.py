@@ -2,12 +2,10 @@
 # Licensed under the Apache License, Version 2.0.
 """The processor of the text-motion matcher, which reads captions and motions but no motion tokens."""
 
-from transformers import ProcessorMixin
-
-from .processing_tm2t import TM2TProcessor
+from .processing_tm2t import CaptionMotionProcessor
 
 
-class MotionTextMatcherProcessor(TM2TProcessor):
+class MotionTextMatcherProcessor(CaptionMotionProcessor):
     """A `TM2TProcessor` without a motion tokenizer: `processor(text=..., motion=...)` is what the matcher reads.
 
     Args:
@@ -16,7 +14,7 @@ class MotionTextMatcherProcessor(TM2TProcessor):
     """
 
     def __init__(self, feature_extractor, tokenizer):
-        ProcessorMixin.__init__(self, feature_extractor, tokenizer)
+        super().__init__(feature_extractor, tokenizer)
 
 
 __all__ = ["MotionTextMatcherProcessor"]

@@ -2,12 +2,176 @@
 # Licensed under the Apache License, Version 2.0.
 """The processor of the translation models: captions and motions in, captions and joints out."""
 
+from typing import TypedDict
+
+import numpy as np
+from huggingface_hub.dataclasses import validate_typed_dict
 from transformers import BatchFeature, ProcessorMixin
+from transformers.processing_utils import ProcessingKwargs, Unpack
+from transformers.utils import PaddingStrategy, TensorType
 
 from .tokenization_text import check_captions
 
 
-class TM2TProcessor(ProcessorMixin):
+class CaptionKwargs(TypedDict, total=False):
+    """Arguments for captions, as in every tokenizer; lengths are in text tokens.
+
+    Attributes:
+        add_special_tokens: False leaves `<bos>` and `<eos>` out of `input_ids`; `labels` always need them.
+        padding: True (the default) pads to the longest caption.
+        truncation: True cuts captions to `max_length`.
+        max_length: longest caption.
+        pad_to_multiple_of: the padded length is a multiple of it.
+        return_special_tokens_mask: return it too.
+        return_offsets_mapping: return it too.
+        return_length: return it too.
+        return_tensors: `"pt"` or `"np"`; lists if left out.
+    """
+
+    add_special_tokens: bool | None
+    padding: bool | str | PaddingStrategy | None
+    truncation: bool | str | None
+    max_length: int | None
+    pad_to_multiple_of: int | None
+    return_special_tokens_mask: bool | None
+    return_offsets_mapping: bool | None
+    return_length: bool | None
+    return_tensors: str | TensorType | None
+
+
+class MotionKwargs(TypedDict, total=False):
+    """Arguments for motions, see `MotionFeatureExtractor.__call__`. Motions are never cut.
+
+    Attributes:
+        fps: frames per second of the motions if other than the model's.
+        unit: unit of joints: `"m"`, `"cm"` or `"mm"`.
+        padding: True (the default) pads to the longest motion.
+        pad_to_multiple_of: the padded number of frames is a multiple of it.
+        return_tensors: `"pt"` or `"np"`; lists or arrays if left out.
+    """
+
+    fps: float | int | np.number | None
+    unit: str
+    padding: bool | str | PaddingStrategy | None
+    pad_to_multiple_of: int | None
+    return_tensors: str | TensorType | None
+
+
+class TM2TProcessorKwargs(ProcessingKwargs, total=False):
+    """Arguments of a call: each by itself, or in `text_kwargs` and `motion_kwargs` for one side only."""
+
+    text_kwargs: CaptionKwargs
+    audio_kwargs: MotionKwargs  # as transformers calls the arguments of a feature extractor; `motion_kwargs` in a call
+
+
+class CaptionMotionProcessor(ProcessorMixin):
+    """What all processors of captions and motions share; subclasses say which parts they have."""
+
+    valid_processor_kwargs = TM2TProcessorKwargs
+    text_kwargs = {"padding": True}  # the default; that of motions is the feature extractor's
+
+    def __call__(
+        self, text=None, motion=None, text_target=None, **kwargs: Unpack[TM2TProcessorKwargs]
+    ) -> BatchFeature:
+        """Prepare captions and motions for a model.
+
+        Args:
+            text: one caption or several, see `list_captions`.
+            motion: one motion or several, see `MotionFeatureExtractor.__call__`.
+            text_target: the captions to learn, one or several. `labels` are what the decoder has to predict: the
+                caption after `<bos>`, with its `<eos>`, padded on the right with -100.
+            kwargs: arguments of `CaptionKwargs` and `MotionKwargs`, such as `return_tensors="pt"` or `fps=30`; those
+                that both have apply to captions and motions alike. `text_kwargs={...}` and `motion_kwargs={...}` are
+                for one side. `padding="max_length"` concerns captions; motions are padded to the longest.
+
+        Returns:
+            See the table of `TM2TProcessor`.
+
+        Raises:
+            ValueError: if there is nothing to process, for captions that are empty or not strings, for captions and
+                motions of unequal number, and for motions that do not fit.
+            TypeError: for an unknown argument.
+            StrictDataclassFieldValidationError: for an argument of the wrong type.
+        """
+        if text is None and motion is None:
+            raise ValueError("there is nothing to process; pass text=, motion= or both.")
+        if text is not None and text_target is not None:
+            raise ValueError("text= and text_target= are both given; a model reads the one and learns the other.")
+        text_kwargs, motion_kwargs, return_tensors = self._arguments(kwargs)
+        if text_target is not None and text_kwargs.get("add_special_tokens") is False:
+            raise ValueError("add_special_tokens=False leaves no <eos> for the labels to end with; leave it out.")
+
+        data, counts = {}, {}
+        if text is not None:
+            data = self._tokenize(check_captions(text), **text_kwargs)
+            counts["text"] = len(data["input_ids"])
+        if motion is not None:
+            motions = self.feature_extractor(motion, **motion_kwargs)
+            data["motion_values"] = motions["motion_values"]
+            data["attention_mask" if text is None else "motion_attention_mask"] = motions["attention_mask"]
+            counts["motion"] = len(motions["motion_values"])
+        if text_target is not None:
+            target = self._tokenize(check_captions(text_target, "text_target"), **text_kwargs)
+            data["labels"] = [
+                [index if real else -100 for index, real in zip(ids[1:], mask[1:], strict=True)]
+                for ids, mask in zip(target["input_ids"], target["attention_mask"], strict=True)
+            ]
+            counts["text_target"] = len(data["labels"])
+        if len(set(counts.values())) > 1:
+            numbers = " and ".join(f"{count} in {name}=" for name, count in counts.items())
+            raise ValueError(f"the numbers of captions and motions differ: {numbers}; pass one of each for a pair.")
+        return BatchFeature(data, tensor_type=return_tensors)
+
+    def _arguments(self, given: dict) -> tuple[dict, dict, str | TensorType | None]:
+        """Arguments of a call -> those of the tokenizer, those of the feature extractor, and the kind of tensors."""
+        sides = {"text_kwargs": CaptionKwargs.__annotations__, "motion_kwargs": MotionKwargs.__annotations__}
+        _check_names(given, {*sides, *sides["text_kwargs"], *sides["motion_kwargs"], "common_kwargs"}, "The processor")
+        for side, names in sides.items():
+            _check_names(given.get(side, {}), names, side)
+        given = {"audio_kwargs" if name == "motion_kwargs" else name: value for name, value in given.items()}
+        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **given)
+        text_kwargs, motion_kwargs = merged["text_kwargs"], merged["audio_kwargs"]
+        validate_typed_dict(CaptionKwargs, text_kwargs)
+        validate_typed_dict(MotionKwargs, motion_kwargs)
+        if motion_kwargs.get("padding") in ("max_length", PaddingStrategy.MAX_LENGTH):
+            motion_kwargs["padding"] = True  # max_length is a number of text tokens
+        kinds = [kwargs.pop("return_tensors", None) for kwargs in (text_kwargs, motion_kwargs)]
+        return text_kwargs, motion_kwargs, kinds[0] or kinds[1]
+
+    def _tokenize(self, captions: list[str], **kwargs) -> dict:
+        # on the right, whatever the tokenizer's default: labels begin after the first id, and so do the models
+        return dict(
+            self.tokenizer(
+                captions, padding_side="right", return_attention_mask=True, return_token_type_ids=False, **kwargs
+            )
+        )
+
+    def post_process(self, motion_values, attention_mask=None):
+        """Model output -> a list of joints (frames, joints, 3) in meters, as `MotionFeatureExtractor.post_process`."""
+        return self.feature_extractor.post_process(motion_values, attention_mask)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Everything that a call may return, except `labels`."""
+        return ["input_ids", "attention_mask", "motion_values", "motion_attention_mask"]
+
+    def __repr__(self) -> str:
+        parts = {name: getattr(self, name) for name in self.get_attributes()}
+        shown = {
+            name: f"{type(part).__name__}({len(part)} ids)" if name.endswith("tokenizer") else repr(part)
+            for name, part in parts.items()
+        }
+        lines = [f"  {name}={part}," for name, part in shown.items()]
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+def _check_names(given: dict, known, owner: str) -> None:
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{owner} has no argument {name!r}; it has {', '.join(sorted(known))}.")
+
+
+class TM2TProcessor(CaptionMotionProcessor):
     """Bundles what stands between people and the models; saved and loaded as one.
 
     | call | returns | for |
@@ -21,79 +185,19 @@ class TM2TProcessor(ProcessorMixin):
         feature_extractor: a `MotionFeatureExtractor`.
         tokenizer: the text tokenizer.
         motion_tokenizer: a `MotionTokenizer`, saved in the folder `motion_tokenizer/`.
+
+    Raises:
+        ValueError: for another kind of motion tokenizer.
     """
 
     def __init__(self, feature_extractor, tokenizer, motion_tokenizer):
+        # transformers takes the text tokenizer if it finds no other
+        if not hasattr(motion_tokenizer, "codebook_size"):
+            raise ValueError(
+                f"motion_tokenizer is a {type(motion_tokenizer).__name__}, not a MotionTokenizer; a saved processor "
+                "keeps it in motion_tokenizer/."
+            )
         super().__init__(feature_extractor, tokenizer, motion_tokenizer)
 
-    def __call__(
-        self,
-        text=None,
-        motion=None,
-        text_target=None,
-        padding=True,
-        truncation=False,
-        max_length=None,
-        fps=None,
-        return_tensors=None,
-    ) -> BatchFeature:
-        """Prepare captions and motions for a model.
 
-        Args:
-            text: a caption or a list of them.
-            motion: one motion or a list of them, see `MotionFeatureExtractor.__call__`.
-            text_target: the captions to learn, a string or a list. `labels` are what the decoder has to predict: the
-                caption after `<bos>`, with its `<eos>`, padded with -100.
-            padding, return_tensors: as in every processor; they go for text and motion alike.
-            truncation, max_length: cut the captions, in text tokens; motions are never cut.
-            fps: frames a second of the motions, where it is not the model's own.
-
-        Raises:
-            ValueError: when there is nothing to process, for captions that are empty or not strings, for captions and
-                motions of unequal number, and for motions that do not fit.
-        """
-        if text is None and motion is None:
-            raise ValueError("there is nothing to process; pass text=, motion= or both.")
-        if text is not None and text_target is not None:
-            raise ValueError("text= and text_target= are both given; a model reads the one and learns the other.")
-
-        def tokenize(captions, argument):
-            captions = check_captions(captions, argument)
-            encoded = self.tokenizer(
-                captions,
-                padding=padding,
-                truncation=truncation,
-                max_length=max_length,
-                return_attention_mask=True,
-                return_token_type_ids=False,
-            )
-            return dict(encoded)
-
-        data, counts = {}, {}
-        if text is not None:
-            data = tokenize(text, "text")
-            counts["text"] = len(data["input_ids"])
-        if motion is not None:
-            motions = self.feature_extractor(motion, fps=fps, padding=padding)
-            data["motion_values"] = motions["motion_values"]
-            data["attention_mask" if text is None else "motion_attention_mask"] = motions["attention_mask"]
-            counts["motion"] = len(motions["motion_values"])
-        if text_target is not None:
-            target = tokenize(text_target, "text_target")
-            data["labels"] = [
-                [index if real else -100 for index, real in zip(ids[1:], mask[1:], strict=True)]
-                for ids, mask in zip(target["input_ids"], target["attention_mask"], strict=True)
-            ]
-            counts["text_target"] = len(data["labels"])
-        if len(set(counts.values())) > 1:
-            numbers = " and ".join(f"{count} in {name}=" for name, count in counts.items())
-            raise ValueError(f"the numbers of captions and motions differ: {numbers}; pass one of each for a pair.")
-        return BatchFeature(data, tensor_type=return_tensors)
-
-    def post_process(self, motion_values, attention_mask=None):
-        """Model output -> a list of joints (frames, joints, 3) in metres, as `MotionFeatureExtractor.post_process`."""
-        return self.feature_extractor.post_process(motion_values, attention_mask)
-
-    @property
-    def model_input_names(self) -> list[str]:
-        return ["input_ids", "attention_mask", "motion_values", "motion_attention_mask"]
+__all__ = ["CaptionKwargs", "CaptionMotionProcessor", "MotionKwargs", "TM2TProcessor", "TM2TProcessorKwargs"]

@@ -3,11 +3,18 @@
 """Motion tokens as a vocabulary: codes (0 to K-1) <-> ids <-> the text `<bom> <motion_17> <motion_4> <eom>`."""
 
 from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerFast
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from .vocabulary import SPECIAL_TOKENS
+
+LARGEST_CODEBOOK = 2**18  # published codebooks have up to 2 ** 18 codes; every one of them is an entry in memory
+FOLDER = "motion_tokenizer"  # where a `TM2TProcessor` saves it
+TOKEN_NAMES = ("bos_token", "eos_token", "pad_token")
 
 
 class MotionTokenizer(PreTrainedTokenizerFast):
@@ -18,20 +25,83 @@ class MotionTokenizer(PreTrainedTokenizerFast):
 
     Args:
         codebook_size: K, the number of codes of the motion VQ.
+        kwargs: arguments of the base class. The special tokens cannot be renamed, and there is no unknown token.
+
+    Raises:
+        ValueError: for a codebook size that is not an integer from 1 to 2 ** 18, or other special tokens.
     """
 
     model = models.WordLevel
 
     def __init__(self, codebook_size: int = 512, **kwargs):
+        if not isinstance(codebook_size, int) or not 1 <= codebook_size <= LARGEST_CODEBOOK:
+            raise ValueError(
+                f"codebook_size={codebook_size!r} must be an integer from 1 to {LARGEST_CODEBOOK:,}, the number of "
+                "codes of the motion VQ."
+            )
+        names = dict(zip(TOKEN_NAMES, SPECIAL_TOKENS, strict=True))
+        for name in (*TOKEN_NAMES, "unk_token"):
+            if (given := kwargs.pop(name, None)) is not None and str(given) != names.get(name):
+                raise ValueError(
+                    f"{name}={str(given)!r} is not possible: the special tokens of a motion vocabulary are "
+                    f"{', '.join(SPECIAL_TOKENS)}, and no word is unknown."
+                )
         words = [f"<motion_{code}>" for code in range(codebook_size)] + list(SPECIAL_TOKENS)
         self._tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}))
         self._tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         self.codebook_size = codebook_size
         # The vocabulary follows from codebook_size alone; what from_pretrained reads off tokenizer.json adds nothing.
-        for key in ("vocab", "tokenizer_file", "bos_token", "eos_token", "pad_token", "unk_token"):
+        for key in ("vocab", "tokenizer_file"):
             kwargs.pop(key, None)
-        bom, eom, pad = SPECIAL_TOKENS
-        super().__init__(codebook_size=codebook_size, bos_token=bom, eos_token=eom, pad_token=pad, **kwargs)
+        super().__init__(codebook_size=codebook_size, **names, **kwargs)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | PathLike, *args, subfolder: str = "", **kwargs
+    ) -> "MotionTokenizer":
+        """Load the motion tokenizer of a folder or Hub repository.
+
+        It may be one of: a motion tokenizer; a translation model or its processor, which keeps the motion tokenizer in
+        `motion_tokenizer/`; a model without any, such as a motion VQ, whose configuration has the `codebook_size`.
+
+        Args:
+            pretrained_model_name_or_path: the folder or repository.
+            args: as in every tokenizer.
+            subfolder: folder in it.
+            kwargs: as in every tokenizer.
+
+        Raises:
+            ValueError: if it is none of these.
+            OSError: if it is not there.
+        """
+        for folder in (subfolder, f"{subfolder}/{FOLDER}".lstrip("/")):
+            saved = get_tokenizer_config(pretrained_model_name_or_path, subfolder=folder, **kwargs)
+            if "codebook_size" in saved:
+                return super().from_pretrained(pretrained_model_name_or_path, *args, subfolder=folder, **kwargs)
+        config, rest = PreTrainedConfig.get_config_dict(pretrained_model_name_or_path, subfolder=subfolder, **kwargs)
+        if "codebook_size" not in config:
+            raise ValueError(
+                f"{pretrained_model_name_or_path} holds no motion tokenizer: neither there nor in {FOLDER}/ is a "
+                "tokenizer_config.json with a codebook_size, and config.json has none either."
+            )
+        rest = {name: value for name, value in rest.items() if not name.startswith("_")}
+        return cls(**{"codebook_size": config["codebook_size"]} | rest)
+
+    def _encode_plus(self, text, text_pair=None, **kwargs) -> BatchEncoding:
+        try:
+            return super()._encode_plus(text, text_pair, **kwargs)
+        except Exception as error:  # the backend raises nothing more special for an unknown word
+            if type(error) is not Exception:
+                raise
+            vocabulary = self.get_vocab()
+            unknown = [word for word in _words(text) + _words(text_pair) if word not in vocabulary]
+            raise self._no_token(unknown[0] if unknown else str(text)) from error
+
+    def _no_token(self, word: str) -> ValueError:
+        return ValueError(
+            f"text holds {word!r}, which is no motion token of this codebook; the words are "
+            f"<motion_0> to <motion_{self.codebook_size - 1}>, {', '.join(SPECIAL_TOKENS)}."
+        )
 
     def codes_to_ids(self, codes: Sequence[int]) -> list[int]:
         """`[17, 4]` -> `[K, 17, 4, K+1]`. Raises ValueError for a code outside the codebook."""
@@ -56,14 +126,21 @@ class MotionTokenizer(PreTrainedTokenizerFast):
         return " ".join(self.convert_ids_to_tokens(self.codes_to_ids(codes)))
 
     def text_to_codes(self, text: str) -> list[int]:
-        """`"<bom> <motion_17> <motion_4> <eom>"` -> `[17, 4]`. Raises ValueError for a word of another kind."""
+        """`"<bom> <motion_17> <motion_4> <eom>"` -> `[17, 4]`. Raises ValueError for any other word."""
         ids, vocabulary = [], self.get_vocab()
         for word in text.split():
             index = vocabulary.get(word)
             if index is None:
-                raise ValueError(
-                    f"text holds {word!r}, which is no motion token of this codebook; the words are "
-                    f"<motion_0> to <motion_{self.codebook_size - 1}>, {', '.join(SPECIAL_TOKENS)}."
-                )
+                raise self._no_token(word)
             ids.append(index)
         return self.ids_to_codes(ids)
+
+
+def _words(text: Any) -> list[str]:
+    """The words of a text, or of lists of texts."""
+    return (
+        (text or "").split() if isinstance(text, str) or text is None else [w for part in text for w in _words(part)]
+    )
+
+
+__all__ = ["MotionTokenizer"]

@@ -7,23 +7,30 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from .containers import items_of, unwrap_row
+
 SPECIAL_TOKENS = ["<pad>", "<bos>", "<eos>", "<unk>"]  # ids 0 to 3
+EXAMPLE = "pass a caption such as 'a person waves the left hand', or a list of them"
 
 
 def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> PreTrainedTokenizerFast:
     """Train the text tokenizer of a new model.
 
-    The same captions give the same tokenizer. A caption is lower-cased, its white space made single and a full stop,
-    question or exclamation mark at its end dropped, so that "A person waves." and "a person waves" are one prompt;
-    it is encoded as `<bos> ... <eos>`, and decoding with `skip_special_tokens=True` gives what was normalised back.
+    The same captions give the same tokenizer. A caption is lower-cased, runs of white space become one space, and
+    full stops, question marks and exclamation marks at its end are dropped, so that "A person waves." and "a person
+    waves" are one prompt. It is encoded as `<bos> ... <eos>`; decoding with `skip_special_tokens=True` returns the
+    normalized caption.
 
     Args:
-        captions: the captions to learn from, at least one of them not empty.
-        vocab_size: number of entries, special tokens and the 256 bytes included (so at least 260); fewer
-            are made when the captions hold no more pairs to merge.
+        captions: the captions to learn from.
+        vocab_size: number of entries, including the special tokens and the 256 bytes (so at least 260); there are
+            fewer if the captions leave no more pairs to merge.
+
+    Returns:
+        The tokenizer; its ids 0 to 3 are `<pad>`, `<bos>`, `<eos>` and `<unk>`.
 
     Raises:
-        ValueError: for a caption that is empty or not a string, no captions, or too small a `vocab_size`.
+        ValueError: for a caption that is empty or not a string, no captions, or a `vocab_size` that is too small.
     """
     captions = check_captions(captions, "captions")
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -66,23 +73,48 @@ def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> Pre
 
 
 def check_captions(captions: str | Iterable[str], argument: str = "text") -> list[str]:
-    """Return one caption or several as a list, after checking that each is a string that says something.
+    """Return one caption or several as a list, after checking that each is a string with at least one word.
+
+    Args:
+        captions: as `list_captions` takes them.
+        argument: its name for messages.
 
     Raises:
         ValueError: names `argument`, and the caption's place in it.
     """
-    example = "pass a caption such as 'a person waves the left hand', or a list of them"
+    captions = list_captions(captions, argument)
+    for index, caption in enumerate(captions):
+        if not any(character.isalnum() for character in caption):
+            raise ValueError(f"{argument}[{index}] has no words ({caption!r}); {EXAMPLE}.")
+    return captions
+
+
+def list_captions(captions: str | Iterable[str], argument: str = "text") -> list[str]:
+    """Return one caption or several as a list of strings.
+
+    Args:
+        captions: a string, or anything that holds strings in an order: a list, a tuple, an array, a column of a data
+            set or data frame, a generator. Rows with a `"text"` stand for that text.
+        argument: its name for messages.
+
+    Raises:
+        ValueError: for an empty container, or one that holds anything else; names `argument` and the place in it.
+    """
+    captions = unwrap_row(captions, "text", argument)
     if isinstance(captions, str):
-        captions = [captions]
-    try:
-        captions = list(captions)
-    except TypeError as error:
-        raise ValueError(f"{argument} is {type(captions).__name__}, not a string; {example}.") from error
+        return [captions]
+    if isinstance(captions, (set, frozenset)):
+        raise ValueError(f"{argument} is a set, which has no order; pass a list.")
+    items = items_of(captions)
+    if items is None:
+        raise ValueError(f"{argument} is {type(captions).__name__}, not a string; {EXAMPLE}.")
+    captions = [unwrap_row(caption, "text", f"{argument}[{index}]") for index, caption in enumerate(items)]
     if not captions:
-        raise ValueError(f"{argument} is an empty list; {example}.")
+        raise ValueError(f"{argument} is an empty list; {EXAMPLE}.")
     for index, caption in enumerate(captions):
         if not isinstance(caption, str):
-            raise ValueError(f"{argument}[{index}] is {type(caption).__name__}, not a string; {example}.")
-        if not any(character.isalnum() for character in caption):
-            raise ValueError(f"{argument}[{index}] has no words ({caption!r}); {example}.")
+            raise ValueError(f"{argument}[{index}] is {type(caption).__name__}, not a string; {EXAMPLE}.")
     return captions
+
+
+__all__ = ["SPECIAL_TOKENS", "check_captions", "list_captions", "train_text_tokenizer"]

@@ -1,0 +1,44 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""What holds several captions or motions: rows, tables, columns, streams."""
+
+from collections.abc import Iterable, Mapping, Sized
+from typing import Any
+
+
+def is_row(value: Any) -> bool:
+    """Whether `value` has named columns: a mapping, or a data frame."""
+    return isinstance(value, Mapping) or hasattr(value, "columns")
+
+
+def unwrap_row(value: Any, column: str, argument: str) -> Any:
+    """`value[column]` of a row or data frame; every other value as it is.
+
+    Raises:
+        ValueError: for a row without that column; names `argument` and the columns that there are.
+    """
+    if not is_row(value):
+        return value
+    if column not in value:
+        columns = ", ".join(repr(name) for name in value) or "nothing"
+        raise ValueError(f"{argument} is a {type(value).__name__} that holds {columns}, but no {column!r}; pass that.")
+    return value[column]
+
+
+def is_stream(value: Any) -> bool:
+    """Whether `value` can be read only one item after the other, as a generator or a streamed data set."""
+    return isinstance(value, Iterable) and not isinstance(value, Sized)
+
+
+def items_of(value: Any) -> list | None:
+    """What a container holds, in order; None if `value` is none (texts, bytes and mappings are none)."""
+    if isinstance(value, (str, bytes, Mapping)):
+        return None
+    if isinstance(value, Iterable):
+        return list(value)
+    if isinstance(value, Sized) and hasattr(value, "__getitem__"):  # as data sets of torch
+        return [value[index] for index in range(len(value))]
+    return None
+
+
+__all__ = ["is_row", "is_stream", "items_of", "unwrap_row"]
