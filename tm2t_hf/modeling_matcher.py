@@ -244,14 +244,8 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         motions = self.get_motion_embeddings(motion_values, motion_attention_mask).float()
         if len(texts) != len(motions):
             raise ValueError(f"There are {len(texts)} texts but {len(motions)} motions; give a motion for each text.")
-        # by differences: the faster product of matrices is inexact where the distance is small
-        distances = torch.cdist(texts, motions, compute_mode="donot_use_mm_for_euclid_dist")  # (batch, batch)
-        if labels is None:
-            labels = torch.arange(len(texts), device=texts.device)
-        mismatched = labels[:, None] != labels
-        matched_loss = (texts - motions).square().sum(-1).mean()
-        shortfall = (self.config.margin - distances).clamp(min=0) * mismatched
-        mismatched_loss = shortfall.square().sum() / mismatched.sum().clamp(min=1)
+        labels = torch.arange(len(texts), device=texts.device) if labels is None else labels
+        matched_loss, mismatched_loss, distances = contrastive_losses(texts, motions, labels, self.config.margin)
         return MotionTextMatcherOutput(
             loss=matched_loss + mismatched_loss,
             matched_loss=matched_loss,
@@ -260,6 +254,17 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
             motion_embeddings=motions,
             distances=distances,
         )
+
+
+def contrastive_losses(texts: Tensor, motions: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The two losses of [`MotionTextMatcher`], and the distances, of embeddings (batch, embedding_size)."""
+    # by differences: the faster product of matrices is inexact where the distance is small
+    distances = torch.cdist(texts, motions, compute_mode="donot_use_mm_for_euclid_dist")  # (batch, batch)
+    mismatched = labels[:, None] != labels
+    matched_loss = (texts - motions).square().sum(-1).mean()
+    shortfall = (margin - distances).clamp(min=0) * mismatched
+    mismatched_loss = shortfall.square().sum() / mismatched.sum().clamp(min=1)
+    return matched_loss, mismatched_loss, distances
 
 
 def _mask(lengths: Tensor, size: int) -> Tensor:
@@ -280,4 +285,4 @@ def _lengths(attention_mask: Tensor | None, inputs: Tensor, what: str) -> Tensor
     return lengths
 
 
-__all__ = ["MotionTextMatcher", "MotionTextMatcherOutput", "MotionTextMatcherPreTrainedModel"]
+__all__ = ["MotionTextMatcher", "MotionTextMatcherOutput", "MotionTextMatcherPreTrainedModel", "contrastive_losses"]
