@@ -17,7 +17,6 @@ import random
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +267,10 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
     """
     path = folder / "state" / LOOP
     try:
-        progress = Progress(**_read_json(path))
+        content = _read_json(path)
+        if content.keys() != asdict(Progress()).keys():
+            raise ValueError(f"it holds {', '.join(content) or 'nothing'}")
+        progress = Progress(**content)
         numbers = (progress.epoch, progress.step, progress.num_rows, progress.global_batch_size)
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError(f"counts are {numbers}")
@@ -291,7 +293,7 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
 def load_parts(parts: Parts, folder: Path) -> None:
     """Restore every part of a run, except its random states."""
     path = folder / "state" / TRAINING
-    states = _read_tensors(path, parts.accelerator.device)
+    states = _read_tensors(path)
     try:
         parts.load_state_dict(states)
     except Exception as error:  # whatever foreign content leads to inside torch
@@ -314,7 +316,7 @@ def restore_random_states(folder: Path, accelerator: Accelerator) -> dict:
         if accelerator.process_index >= before:
             return random_states()
         raise FileNotFoundError(f"{path} is missing: without it the run cannot be resumed exactly; begin anew.")
-    states = _read_tensors(path, "cpu")
+    states = _read_tensors(path)
     try:
         set_random_states(states)
     except Exception as error:  # whatever foreign content leads to
@@ -355,12 +357,12 @@ def _read_json(path: Path) -> dict:
     return content
 
 
-def _read_tensors(path: Path, device: PathLike | str | torch.device) -> dict:
+def _read_tensors(path: Path) -> dict:
     """A file of `torch.save`: tensors, containers and numbers, nothing that could run code."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; begin anew.")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile file can raise anything
         raise _damaged(path, error) from error
     if not isinstance(content, dict):
