@@ -1,8 +1,8 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Train motion-to-text, the second stage of TM2T: a transformer from motion tokens to captions.
+r"""Train motion-to-text, the second stage of TM2T: a transformer from motion tokens to captions.
 
-    accelerate launch examples/train_m2t.py examples/configs/small.json \\
+    accelerate launch examples/train_m2t.py examples/configs/small.json \
         --data_dir DATA --vq tm2t-vq --output_dir tm2t-m2t
 
 Motion tokens are computed once with the VQ and cached. The best model by validation loss is written to `output_dir`
@@ -28,8 +28,8 @@ from tm2t_hf import (
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
 from tm2t_hf.loading import load_processor, load_whole
 from tm2t_hf.training import (
-    Loss,
     LoopArguments,
+    Loss,
     check_range,
     check_same_skeleton,
     fit,
@@ -82,6 +82,7 @@ def embed_codebook(model: MotionToTextModel):
 
 
 def main():
+    """Train motion-to-text."""
     arguments = parse_arguments(M2TArguments, "m2t")
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]

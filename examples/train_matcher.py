@@ -1,8 +1,8 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Train the text-motion matcher of Guo et al. (CVPR 2022), which text-to-motion models are evaluated with.
+r"""Train the text-motion matcher of Guo et al. (CVPR 2022), which text-to-motion models are evaluated with.
 
-    accelerate launch examples/train_matcher.py examples/configs/small.json \\
+    accelerate launch examples/train_matcher.py examples/configs/small.json \
         --data_dir DATA --output_dir tm2t-matcher
 
 Captions and motions are embedded in one space by a contrastive loss: those that belong together should be near, the
@@ -34,8 +34,8 @@ from tm2t_hf.data import crop_tokens, load_motion_dataset, row_generator
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
 from tm2t_hf.modeling_matcher import contrastive_losses
 from tm2t_hf.training import (
-    Loss,
     LoopArguments,
+    Loss,
     check_range,
     fit,
     gather_rows,
@@ -77,6 +77,7 @@ class MatcherCollator:
     epoch: int = 0
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        """One batch."""
         captions, motions = zip(*map(self._choose, rows), strict=True)
         inputs = self.processor(text=list(captions), motion=list(motions), return_tensors="pt")
         numbers = [torch.tensor([zlib.crc32(caption.encode()) for caption in row["captions"]]) for row in rows]
@@ -106,6 +107,7 @@ def shared_caption_labels(captions: list[list[Hashable]]) -> list[int]:
 
 
 def main():
+    """Train the matcher."""
     arguments = parse_arguments(MatcherArguments, "matcher")
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]

@@ -1,8 +1,8 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Train text-to-motion, the third stage of TM2T: an attentive GRU from captions to motion tokens.
+r"""Train text-to-motion, the third stage of TM2T: an attentive GRU from captions to motion tokens.
 
-    accelerate launch examples/train_t2m.py examples/configs/small.json \\
+    accelerate launch examples/train_t2m.py examples/configs/small.json \
         --data_dir DATA --vq tm2t-vq --m2t tm2t-m2t --output_dir tm2t-t2m
 
 With `--alignment_weight` above 0 the inverse alignment of the paper (section 3.3) joins in from
@@ -37,8 +37,8 @@ from tm2t_hf.alignment import teacher_forced_samples
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
 from tm2t_hf.loading import load_processor, load_whole
 from tm2t_hf.training import (
-    Loss,
     LoopArguments,
+    Loss,
     check_range,
     check_same_codes,
     check_same_skeleton,
@@ -107,6 +107,7 @@ class T2MArguments(LoopArguments):
 
 
 def main():
+    """Train text-to-motion."""
     arguments = parse_arguments(T2MArguments, "t2m")
     accelerator = start(arguments)
     if arguments.alignment_update == "separate" and accelerator.num_processes > 1:

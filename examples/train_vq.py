@@ -19,8 +19,8 @@ from tm2t_hf import SKELETONS, MotionFeatureExtractor, MotionVQConfig, MotionVQM
 from tm2t_hf.data import VQCollator, load_motion_dataset
 from tm2t_hf.loading import load_whole
 from tm2t_hf.training import (
-    Loss,
     LoopArguments,
+    Loss,
     MotionVQDiscriminator,
     check_range,
     check_same_skeleton,
@@ -55,6 +55,7 @@ class VQArguments(LoopArguments):
 
 
 def main():
+    """Train the motion VQ."""
     arguments = parse_arguments(VQArguments, "vq")
     accelerator = start(arguments)
     if arguments.adversarial_weight and accelerator.num_processes > 1:

@@ -9,7 +9,7 @@ from typing import Any
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 
 # The first bytes of the small text file that Git puts in the place of a large one that it has not fetched.
 LFS_POINTER = b"version https://git-lfs"
@@ -58,13 +58,11 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         ValueError: its files are damaged. Each names the folder.
     """
     name = str(name)
-    folder = Path(name)
-    if not folder.is_dir():
-        _read_config(name)
-    elif "Processor" in processor_class.__name__:
+    _read_config(name)
+    if Path(name).is_dir() and "Processor" in processor_class.__name__:
         for file in ("processor_config.json", "tokenizer.json"):
-            if not (folder / file).is_file():
-                raise FileNotFoundError(f"{folder} has no {file}, which its processor needs; get the whole folder.")
+            if not (Path(name) / file).is_file():
+                raise FileNotFoundError(f"{name} has no {file}, which its processor needs; get the whole folder.")
     try:
         return processor_class.from_pretrained(name, **kwargs)
     except (OSError, TypeError, KeyError, ValueError, ImportError) as error:
@@ -77,10 +75,12 @@ def _read_config(name: str) -> dict:
             validate_repo_id(name)
         except HFValidationError:
             raise FileNotFoundError(f"There is no folder {name}.") from None
+    elif not (Path(name) / "config.json").is_file():
+        raise FileNotFoundError(f"There is no model in {name}: the folder has no config.json.")
     try:
         return PreTrainedConfig.get_config_dict(name)[0]
     except OSError as error:
-        if (Path(name) / "config.json").is_file():
+        if Path(name).is_dir():
             raise ValueError(f"{Path(name) / 'config.json'} is not a JSON file.") from error
         raise FileNotFoundError(
             f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
@@ -88,14 +88,14 @@ def _read_config(name: str) -> dict:
 
 
 def _check_type(model_class: type, name: str, found: str | None):
-    own = getattr(model_class, "config_class", None)
-    if own is not None:
-        needed = [own.model_type]
-    else:
-        needed = [config.model_type for config in model_class._model_mapping if config.model_type.startswith("tm2t-")]
-        if not needed or found in [config.model_type for config in model_class._model_mapping]:
-            return
-    if found not in needed:
+    if getattr(model_class, "config_class", None) is not None:
+        needed = [model_class.config_class.model_type]
+        fits = found in needed
+    else:  # an Auto class; types that are not known here bring their own code
+        mapping = model_class._model_mapping
+        needed = [config.model_type for config in mapping._extra_content if config.model_type.startswith("tm2t-")]
+        fits = found is not None and (found not in CONFIG_MAPPING or CONFIG_MAPPING[found] in mapping)
+    if not fits:
         raise ValueError(
             f"{name} is a model of type {found}, but one of type {' or '.join(needed)} is needed in its place."
         )

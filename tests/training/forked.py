@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Tests in processes of their own: several that train together, and ones that are killed. Forked, as imports are slow."""
+"""Processes for tests: several that train together, and ones that are killed. Forked, as imports are slow."""
 
 import multiprocessing
 import os
@@ -78,10 +78,10 @@ def killed_at(operation: int, folder: Path, function: Callable) -> int | None:
             if not changes and not (event == "open" and isinstance(arguments[2], int) and arguments[2] & writing):
                 return
             path = arguments[0]
-            if not isinstance(path, str | os.PathLike) or not str(path).startswith(str(folder)):
-                # `shutil.rmtree` names files relative to an open folder
-                if event not in ("os.remove", "os.rmdir"):
-                    return
+            # `shutil.rmtree` names files relative to an open folder
+            relative = event in ("os.remove", "os.rmdir")
+            if not relative and not (isinstance(path, str | os.PathLike) and str(path).startswith(str(folder))):
+                return
             count += 1
             if count == operation:
                 os._exit(KILLED)

@@ -23,7 +23,7 @@ class Model(torch.nn.Module):
 
 
 class Collator:
-    """Rows (frames, 3) of different lengths, with noise that depends on the epoch, as the crops of the real ones do."""
+    """Rows (frames, 3) of different lengths, changed by the epoch, as the crops of the real ones are."""
 
     def __init__(self):
         self.epoch = 0
@@ -35,7 +35,7 @@ class Collator:
         return {"values": values + 0.1 * self.epoch * values.sin(), "mask": mask.float()}
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818
     pass
 
 

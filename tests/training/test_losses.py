@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_run import Run
 
 from tm2t_hf import MotionVQConfig, MotionVQModel
-from tm2t_hf.training import LoopArguments, Loss, Means, gather_rows, validate
+from tm2t_hf.training import Loss, Means, gather_rows, validate
 from tm2t_hf.training.loaders import TrainingBatches, ValidationBatches, validation_loader
 from tm2t_hf.training.losses import minimized, sums_over_processes
 
@@ -20,7 +20,10 @@ def test_means_weigh_by_what_a_loss_averages_over():
     means = Means()
     assert means.values() == {}
     for value, count in ((1.0, 1), (4.0, 3)):
-        losses = {"motion": Loss(torch.tensor(value), count), "words": Loss(torch.tensor(value * count), count, 2.0, "sum")}
+        losses = {
+            "motion": Loss(torch.tensor(value), count),
+            "words": Loss(torch.tensor(value * count), count, 2.0, "sum"),
+        }
         means.add(losses, [[loss.total, loss.count] for loss in losses.values()])
     assert means.values() == {"loss": pytest.approx(3 * 3.25), "motion": 3.25, "words": 3.25}
 
@@ -64,18 +67,21 @@ def test_validation_batches_are_whole_and_counted_once(world):
 
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_validation_is_the_same_on_any_number_of_processes(world):
-    """Values 0 to 134 in batches of 32: 67, and not what padding for whole batches on each process would make of it."""
+    """Values 0 to 134 in batches of 32: 67, and not what padding to whole batches on each process would make."""
 
     def mean():
         accelerator = Accelerator()
         rows = [torch.tensor([float(n)] * (1 + n % 3)) for n in range(135)]
-        loader = validation_loader(accelerator, rows, lambda rows: {"values": torch.cat(rows), "clips": torch.tensor([row[0] for row in rows])}, 32)
+
+        def collator(rows):
+            return {"values": torch.cat(rows), "clips": torch.tensor([row[0] for row in rows])}
 
         def compute(model, batch):
             assert not model.training and not torch.is_grad_enabled()
             values, clips = batch["values"], batch["clips"]
             return {"frames": Loss(values.mean(), len(values)), "clips": Loss(clips.mean(), len(clips), weight=0)}
 
+        loader = validation_loader(accelerator, rows, collator, 32)
         return validate(accelerator, torch.nn.Dropout(0.5).train(), loader, compute)
 
     expected = sum(n * (1 + n % 3) for n in range(135)) / sum(1 + n % 3 for n in range(135))
@@ -88,7 +94,9 @@ def test_fewer_validation_batches_than_processes():
     def scores():
         accelerator = Accelerator()
         loader = validation_loader(accelerator, [torch.tensor(3.0)], lambda rows: {"x": torch.stack(rows)}, 4)
-        return validate(accelerator, torch.nn.Identity(), loader, lambda model, batch: {"loss": Loss(batch["x"].mean(), 1)})
+        return validate(
+            accelerator, torch.nn.Identity(), loader, lambda model, batch: {"loss": Loss(batch["x"].mean(), 1)}
+        )
 
     assert in_processes(scores, 2) == [{"loss": 3.0}] * 2
 

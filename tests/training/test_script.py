@@ -24,7 +24,9 @@ def fresh_accelerator(monkeypatch):
 
 def test_a_second_run_into_a_folder_is_refused(tmp_path):
     lock = lock_folder(tmp_path / "out")
-    with pytest.raises(ValueError, match=rf"Another run is training into --output_dir .*out \(process {os.getpid()} on"):
+    with pytest.raises(
+        ValueError, match=rf"Another run is training into --output_dir .*out \(process {os.getpid()} on"
+    ):
         start(LoopArguments(data_dir="", output_dir=str(tmp_path / "out")))
     lock.release()
     lock_folder(tmp_path / "out").release()

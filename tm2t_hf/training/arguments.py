@@ -94,7 +94,7 @@ class LoopArguments:
 
 
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
-    """Raise a ValueError that names the flag unless each of these arguments lies in `least` to `most` (None: no end)."""
+    """Raise a ValueError naming the flag unless each of these arguments is from `least` to `most` (None: no limit)."""
     for name in names:
         value = getattr(arguments, name)
         if not (isfinite(value) and least <= value and (most is None or value <= most)):
@@ -152,6 +152,8 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class _Parser(HfArgumentParser):
+    """Errors are raised rather than printed with the usage; a dict is given as JSON."""
+
     def __init__(self, arguments_class: type, **kwargs):
         super().__init__(arguments_class, formatter_class=_HelpFormatter, **kwargs)
         self.register("type", dict, _json_object)
