@@ -123,38 +123,25 @@ def fit(
             batches.start = progress.step
             model.train()
             means = Means(progress.sums)
-            bar = tqdm(
-                total=len(batches),
-                initial=progress.step,
-                desc=f"epoch {epoch + 1}/{arguments.epochs}",
-                disable=not accelerator.is_local_main_process,
-                mininterval=1.0,
-            )
             loader = iter(train_loader)  # draws from the global random generator, which hence is restored after it
             if progress.step:
                 set_random_states(states)
-            for step, batch in enumerate(loader, start=progress.step):
-                batch = send_to_device(batch, accelerator.device)
-                for losses in training_losses(model, batch, Moment(epoch, step, batches.part(step))):
-                    losses = {name: loss for name, loss in losses.items() if loss is not None}
-                    sums = sums_over_processes(accelerator, losses)
-                    _refuse_not_finite(losses, sums, arguments, f"epoch {epoch + 1}, batch {step + 1}")
-                    accelerator.backward(minimized(accelerator, losses, sums))
-                    if arguments.max_grad_norm:
-                        accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
-                    optimizer.step()
-                    optimizer.zero_grad()
-                    means.add(losses, sums)
-                scheduler.step()
-                progress.step, progress.sums = step + 1, means.sums
-                bar.set_postfix({name: f"{value:.4g}" for name, value in means.values().items()}, refresh=False)
-                bar.update()
-                if progress.step < len(batches):
-                    due = _is_due(arguments, epoch * len(batches) + progress.step)
-                    if due:
-                        checkpoint({})
-                    stop_if_asked(saved=due)
-            bar.close()
+            with progress_bar(accelerator, arguments, epoch, progress.step, len(batches)) as bar:
+                for step, batch in enumerate(loader, start=progress.step):
+                    batch = send_to_device(batch, accelerator.device)
+                    for losses in training_losses(model, batch, Moment(epoch, step, batches.part(step))):
+                        update(
+                            accelerator, arguments, model, optimizer, losses, means, f"{epoch + 1}, batch {step + 1}"
+                        )
+                    scheduler.step()
+                    progress.step, progress.sums = step + 1, means.sums
+                    bar.set_postfix({name: f"{value:.4g}" for name, value in means.values().items()}, refresh=False)
+                    bar.update()
+                    if progress.step < len(batches):
+                        due = _is_due(arguments, epoch * len(batches) + progress.step)
+                        if due:
+                            checkpoint({})
+                        stop_if_asked(saved=due)
 
             progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
             due = _is_due(arguments, progress.epoch * len(batches))
@@ -162,7 +149,7 @@ def fit(
                 scores = validate(accelerator, model, val_loader, validation_losses)
                 logger.info("epoch %d: train %s | validation %s", epoch + 1, _shown(means.values()), _shown(scores))
                 if not isfinite(scores["loss"]):
-                    raise _not_finite("validation loss", scores["loss"], f"epoch {epoch + 1}", arguments)
+                    raise _not_finite("validation loss", scores["loss"], f"{epoch + 1}", arguments)
                 is_best = progress.best is None or scores["loss"] < progress.best
                 if is_best:
                     progress.best = scores["loss"]
@@ -172,7 +159,42 @@ def fit(
                 checkpoint({})
             if progress.epoch < arguments.epochs:
                 stop_if_asked(saved=due)
-    accelerator.output_lock and accelerator.output_lock.release()
+    if accelerator.output_lock is not None:
+        accelerator.output_lock.release()
+
+
+def update(
+    accelerator: Accelerator,
+    arguments: LoopArguments,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    losses: dict[str, Loss | None],
+    means: Means,
+    when: str,
+) -> None:
+    """One step of the optimizer along the gradient of the losses over the whole batch, which `means` counts."""
+    losses = {name: loss for name, loss in losses.items() if loss is not None}
+    sums = sums_over_processes(accelerator, losses)
+    for name, (total, _) in zip(losses, sums, strict=True):
+        if losses[name].weight and not isfinite(total):
+            raise _not_finite(name, total, when, arguments)
+    accelerator.backward(minimized(accelerator, losses, sums))
+    if arguments.max_grad_norm:
+        accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    means.add(losses, sums)
+
+
+def progress_bar(accelerator: Accelerator, arguments: LoopArguments, epoch: int, done: int, total: int) -> tqdm:
+    """The bar of one epoch, of which some batches may be done already; only the main process of a machine shows it."""
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=f"epoch {epoch + 1}/{arguments.epochs}",
+        disable=not accelerator.is_local_main_process,
+        mininterval=1.0,
+    )
 
 
 def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[Progress, dict]:
@@ -216,18 +238,12 @@ def _is_due(arguments: LoopArguments, batches: int) -> bool:
     return bool(arguments.checkpointing_steps) and batches % arguments.checkpointing_steps == 0
 
 
-def _refuse_not_finite(losses: dict[str, Loss], sums: list, arguments: LoopArguments, when: str):
-    for name, (total, _) in zip(losses, sums, strict=True):
-        if losses[name].weight and not isfinite(total):
-            raise _not_finite(name, total, when, arguments)
-
-
 def _not_finite(name: str, value: float, when: str, arguments: LoopArguments) -> TrainingError:
     last = Path(arguments.output_dir) / "last"
     kept = f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
     return TrainingError(
-        f"The {name.replace('_', ' ')} became {value} in {when}: training stopped, and {kept}. Lower --learning_rate, "
-        "or set --max_grad_norm."
+        f"The {name.replace('_', ' ')} became {value} in epoch {when}: training stopped, and {kept}. Lower "
+        "--learning_rate, or set --max_grad_norm."
     )
 
 
