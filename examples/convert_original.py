@@ -4,18 +4,18 @@
 
     python examples/convert_original.py --checkpoints checkpoints/t2m --glove glove --output_dir converted
 
-`--checkpoints` is the unpacked download (github.com/EricGuo5513/TM2T), a folder a network, each with
+`--checkpoints` is the unpacked download (github.com/EricGuo5513/TM2T), one folder per network, each with
 `model/finest.tar` and, where it has statistics of its own, `meta/mean.npy` and `meta/std.npy`. Which network a folder
 holds is read off its checkpoint, not its name. `--glove` is the authors' folder of word vectors.
 
 Writes `tm2t-vq`, `tm2t-m2t`, `tm2t-t2m` and `tm2t-matcher` with processor and card, as far as there are checkpoints.
 """
 
-import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from huggingface_hub import ModelCard
 from transformers import HfArgumentParser
 
 from tm2t_hf import (
@@ -35,7 +35,9 @@ from tm2t_hf.conversion import (
     load_vocabulary,
 )
 from tm2t_hf.files import load_statistics, written_beside
-from tm2t_hf.training.model_card import CITATION, STAGES
+from tm2t_hf.training import run
+from tm2t_hf.training.checkpoints import settle
+from tm2t_hf.training.model_card import model_card
 
 logger = logging.getLogger("convert_original")
 
@@ -45,6 +47,8 @@ PARTS = {"vq": "vq_encoder", "m2t": "m2t_transformer", "t2m": "t2m_model", "matc
 
 @dataclass
 class Arguments:
+    """What to convert, and where to."""
+
     checkpoints: str = field(metadata={"help": "The authors' folder of one data set, such as checkpoints/t2m."})
     glove: str = field(metadata={"help": "The authors' folder with our_vab_data.npy and our_vab_idx.pkl."})
     output_dir: str = field(metadata={"help": "The folders tm2t-vq, tm2t-m2t, … are made in here."})
@@ -57,6 +61,7 @@ class Arguments:
 
 
 def main():
+    """Convert every network that the folder holds."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = HfArgumentParser(Arguments).parse_args_into_dataclasses()[0]
     folders = find_checkpoints(arguments)
@@ -86,7 +91,7 @@ def main():
         save(arguments, "t2m", folders["t2m"], model, processor)
     if "matcher" in folders:
         model = convert_matcher(checkpoint_of(folders["matcher"]), **embedding)
-        # its statistics lie with the generator that the authors released beside it
+        # its statistics lie with the generator that the authors released with it
         metas = [folders["matcher"] / "meta", *sorted(Path(arguments.checkpoints).glob("Comp_v6*/meta"))]
         meta = next((meta for meta in metas if (meta / "mean.npy").is_file()), metas[-1])
         processor = MotionTextMatcherProcessor(
@@ -125,6 +130,7 @@ def find_checkpoints(arguments: Arguments) -> dict[str, Path]:
 
 
 def checkpoint_of(folder: Path) -> dict:
+    """The tensors of one network."""
     return load_checkpoint(folder / "model" / "finest.tar")
 
 
@@ -144,42 +150,30 @@ def save(arguments: Arguments, stage: str, source: Path, model, processor):
     with written_beside(target) as part:
         model.save_pretrained(part)
         processor.save_pretrained(part)
-        (part / "README.md").write_text(card(stage, source, model), encoding="utf-8")
+        card(stage, source, part).save(part / "README.md")
+        settle(part)
     logger.info("%s -> %s (%.1f M parameters)", source, target, model.num_parameters() / 1e6)
 
 
-def card(stage: str, source: Path, model) -> str:
+def card(stage: str, source: Path, folder: Path) -> ModelCard:
     """The model card: what it is, how to use it, where it comes from."""
-    about = STAGES[stage]
-    header = {"license": "other", "library_name": "transformers", "pipeline_tag": about.task, "language": "en"}
-    header |= {"tags": ["tm2t", "human-motion", model.config.model_type]}
-    lines = [f"{key}: {json.dumps(value)}" for key, value in header.items() if value]
-    imports = ", ".join(
-        name for name in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline") if name in about.usage
+    name = f"{source.parent.name}/{source.name}"
+    note = (
+        "Captions are read as the original reads them, word by word and lemmatized: as the `lemma/POS` tokens of a "
+        "caption file, or plain with `pip install lemminflect`."
     )
-    sections = [
-        "---\n" + "\n".join(lines) + "\n---",
-        f"# {about.title}, by the authors of TM2T",
-        f"{about.summary} These are the weights `{source.parent.name}/{source.name}` that Guo et al. released with "
-        "their code (github.com/EricGuo5513/TM2T), converted for tm2t_hf by `examples/convert_original.py`; the model "
-        "computes what theirs does. Ask them, and the owners of the data, what you may do with them.",
-        "## Use",
-        f"```python\nimport tm2t_hf  # pip install tm2t_hf\nfrom transformers import {imports}\n\n"
-        + about.usage.format(folder=f"tm2t-{stage}")
-        + "\n```",
-        "## Citation",
-        f"```bibtex\n{CITATION}\n```",
-    ]
-    if stage != "vq":
-        sections.insert(
-            -2,
-            (
-                "Captions are read as the original reads them, word by word and lemmatised: as the `lemma/POS` tokens "
-                "of a caption file, or plain with `pip install lemminflect`."
-            ),
-        )
-    return "\n\n".join(sections) + "\n"
+    return model_card(
+        folder,
+        stage,
+        f"tm2t-{stage}",
+        license="other",
+        about=f"These are the weights `{name}` that the authors of TM2T, Guo et al., released with their code "
+        "(github.com/EricGuo5513/TM2T), converted for tm2t_hf by `examples/convert_original.py`; the model computes "
+        "what theirs does. Ask them, and the owners of the data, what you may do with them.",
+        data_set=source.parent.name,
+        note=None if stage == "vq" else note,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

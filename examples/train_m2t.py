@@ -1,20 +1,19 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Train motion-to-text, the second stage of TM2T: a transformer from motion tokens to captions.
+r"""Train motion-to-text, the second stage of TM2T: a transformer from motion tokens to captions.
 
-    accelerate launch examples/train_m2t.py examples/configs/small.json \\
+    accelerate launch examples/train_m2t.py examples/configs/small.json \
         --data_dir DATA --vq tm2t-vq --output_dir tm2t-m2t
 
 Motion tokens are computed once with the VQ and cached. The best model by validation loss is written to `output_dir`
-with its processor and card, the VQ inside; `--resume` goes on from `output_dir/last`. Every value of the JSON can be
-given as a flag too, which then wins.
+with its processor and card, the VQ inside; `--resume_from_checkpoint latest` resumes from `output_dir/last`. Every
+value of the JSON can be given as a flag too, which then wins.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
 
 from tm2t_hf import (
     SKELETONS,
@@ -27,28 +26,52 @@ from tm2t_hf import (
     train_text_tokenizer,
 )
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.training import LoopArguments, fit, load_trained, parse_arguments, start, write_model_card
+from tm2t_hf.loading import load_processor, load_whole
+from tm2t_hf.training import (
+    LoopArguments,
+    Loss,
+    check_range,
+    check_same_skeleton,
+    fit,
+    parse_arguments,
+    run,
+    start,
+    training_loader,
+    validation_loader,
+    write_model_card,
+)
 
 
 @dataclass
 class M2TArguments(LoopArguments):
+    """Arguments of motion-to-text's training."""
+
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
     codebook_embeddings: bool = field(
-        default=False, metadata={"help": "Begin with the VQ's codebook as motion embedding: similar codes are near."}
+        default=False,
+        metadata={"help": "Start from the VQ's codebook as motion embedding, which has similar codes nearby."},
     )
     token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
-    corruption_neighbours: int = field(default=8, metadata={"help": "Each by one of this many most similar."})
+    corruption_neighbors: int = field(
+        default=8,
+        metadata={"help": "Each by one of this many most similar codes.", "aliases": ["--corruption_neighbours"]},
+    )
     shortest_crop: float = field(
         default=1.0, metadata={"help": "Every second clip is cropped to a random part of at least this share of it."}
     )
     num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
-    num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
+    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 1, None, "text_vocab_size", "corruption_neighbors", "num_beams", "num_offsets")
+        check_range(self, 0, 1, "token_corruption", "shortest_crop")
 
 
 @torch.no_grad()
 def embed_codebook(model: MotionToTextModel):
-    """Puts the principal components of the codebook into the motion embedding, at the scale that this had."""
+    """Put the principal components of the codebook into the motion embedding, at the scale that this had."""
     codebook = model.vq.quantizer.embedding.weight.float()  # (codes, hidden)
     codebook = codebook - codebook.mean(0)
     components = torch.linalg.svd(codebook, full_matrices=False).Vh[: model.config.d_model]
@@ -59,12 +82,14 @@ def embed_codebook(model: MotionToTextModel):
 
 
 def main():
+    """Train motion-to-text."""
     arguments = parse_arguments(M2TArguments, "m2t")
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]
 
-    vq = load_trained(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
-    feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
+    vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
+    check_same_skeleton(vq, skeleton, arguments.vq)
+    feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(
@@ -87,8 +112,8 @@ def main():
         embed_codebook(model)
     model.generation_config.num_beams = arguments.num_beams
 
-    def loader(dataset, random):
-        collator = TranslationCollator(
+    def collator(random):
+        return TranslationCollator(
             processor.tokenizer,
             processor.motion_tokenizer,
             "m2t",
@@ -96,13 +121,16 @@ def main():
             shortest_crop=arguments.shortest_crop,
             seed=arguments.seed,
         )
-        return DataLoader(dataset, batch_size=arguments.batch_size, shuffle=random, collate_fn=collator)
+
+    train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
+    val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
 
     def losses_of(model, batch):
-        return {"loss": model(**batch).loss}
+        tokens = (batch["labels"] != -100).sum()
+        return {"loss": Loss(model(**batch).loss, tokens, reduction=config.loss_reduction)}
 
     codebook = vq.quantizer.embedding.weight
-    similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbours + 1, largest=False).indices[:, 1:]
+    similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbors + 1, largest=False).indices[:, 1:]
 
     def corrupted(ids):
         """Some codes replaced by similar ones, as another performance of the same movement would have them."""
@@ -111,7 +139,7 @@ def main():
         draws = torch.randint_like(ids, similar.shape[1])  # (batch, tokens)
         return torch.where(chosen & (ids < len(similar)), similar[codes, draws], ids)
 
-    def training_losses(model, batch, epoch):
+    def training_losses(model, batch, moment):
         yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"])})
 
     def save(model, folder: Path, scores: dict):
@@ -119,9 +147,8 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="m2t", arguments=arguments, scores=scores)
 
-    train_loader, val_loader = loader(train_set, random=True), loader(val_set, random=False)
     fit(accelerator, arguments, model, train_loader, val_loader, training_losses, losses_of, save)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

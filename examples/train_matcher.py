@@ -1,24 +1,26 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Train the text-motion matcher of Guo et al. (CVPR 2022), which text-to-motion models are evaluated with.
+r"""Train the text-motion matcher of Guo et al. (CVPR 2022), which text-to-motion models are evaluated with.
 
-    accelerate launch examples/train_matcher.py examples/configs/small.json \\
+    accelerate launch examples/train_matcher.py examples/configs/small.json \
         --data_dir DATA --output_dir tm2t-matcher
 
-Captions and motions are embedded in one space by a contrastive loss: those that belong together shall be near, the
+Captions and motions are embedded in one space by a contrastive loss: those that belong together should be near, the
 others of their batch at least `margin` away. Clips that share a caption are never pushed apart. No word vectors and no
 parts of speech are needed: the text tokenizer and the word embedding are trained on the captions.
 
-The best model by validation loss is written to `output_dir` with its processor and card; `--resume` goes on from
-`output_dir/last`. Every value of the JSON can be given as a flag too, which then wins.
+The best model by validation loss is written to `output_dir` with its processor and card;
+`--resume_from_checkpoint latest` resumes from `output_dir/last`. Every value of the JSON can be given as a flag too,
+which then wins.
 """
 
+import zlib
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from tm2t_hf import (
     SKELETONS,
@@ -30,21 +32,43 @@ from tm2t_hf import (
 )
 from tm2t_hf.data import crop_tokens, load_motion_dataset, row_generator
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
-from tm2t_hf.training import LoopArguments, fit, parse_arguments, start, write_model_card
+from tm2t_hf.modeling_matcher import contrastive_losses
+from tm2t_hf.training import (
+    LoopArguments,
+    Loss,
+    check_range,
+    fit,
+    gather_rows,
+    parse_arguments,
+    run,
+    start,
+    training_loader,
+    validation_loader,
+    write_model_card,
+)
 
 
 @dataclass
 class MatcherArguments(LoopArguments):
+    """Arguments of the matcher's training."""
+
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 1, None, "text_vocab_size")
+        if not self.feat_bias > 0:
+            raise ValueError(f"--feat_bias must be above 0; got {self.feat_bias}.")
 
 
 @dataclass
 class MatcherCollator:
-    """Rows of `load_motion_dataset` -> what `MotionTextMatcher.forward` reads: captions, motions, groups.
+    """Rows of `load_motion_dataset` -> what `MotionTextMatcher.forward` reads, and the rows' captions as numbers.
 
     With `random` a caption and a crop to whole movements are drawn for each row, otherwise its first caption and its
-    whole motion are taken. Rows that share a caption form a group.
+    whole motion are taken. `caption_ids` (batch, most captions) has a number for each of a row's captions, equal for
+    equal ones, and -1 behind them.
     """
 
     processor: MotionTextMatcherProcessor
@@ -53,9 +77,14 @@ class MatcherCollator:
     epoch: int = 0
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
+        """One batch."""
         captions, motions = zip(*map(self._choose, rows), strict=True)
         inputs = self.processor(text=list(captions), motion=list(motions), return_tensors="pt")
-        return {**inputs, "group_ids": torch.tensor(shared_caption_labels([row["captions"] for row in rows]))}
+        numbers = [torch.tensor([zlib.crc32(caption.encode()) for caption in row["captions"]]) for row in rows]
+        return {
+            **inputs,
+            "caption_ids": torch.nn.utils.rnn.pad_sequence(numbers, batch_first=True, padding_value=-1),
+        }
 
     def _choose(self, row: dict) -> tuple[str, np.ndarray]:
         if not self.random:
@@ -66,7 +95,7 @@ class MatcherCollator:
         return caption, row["features"][crop]
 
 
-def shared_caption_labels(captions: list[list[str]]) -> list[int]:
+def shared_caption_groups(captions: list[list[Hashable]]) -> list[int]:
     """A label for each row's captions: that of the first row with which it shares one, or else its own index."""
     label_of = {}
     labels = []
@@ -78,6 +107,7 @@ def shared_caption_labels(captions: list[list[str]]) -> list[int]:
 
 
 def main():
+    """Train the matcher."""
     arguments = parse_arguments(MatcherArguments, "matcher")
     accelerator = start(arguments)
     skeleton = SKELETONS[arguments.skeleton]
@@ -98,34 +128,49 @@ def main():
     )
     processor = MotionTextMatcherProcessor(feature_extractor=feature_extractor, tokenizer=tokenizer)
 
-    train_loader = DataLoader(
+    train_loader = training_loader(
+        accelerator,
+        arguments,
         train_set,
-        batch_size=arguments.batch_size,
-        shuffle=True,
+        MatcherCollator(processor, seed=arguments.seed),
         # a small last batch would have few mismatches, or none
-        drop_last=len(train_set) > arguments.batch_size,
-        collate_fn=MatcherCollator(processor, seed=arguments.seed),
+        drop_last=len(train_set) > arguments.batch_size * accelerator.num_processes,
     )
     # whole groups, in an order that does not put clips of one kind together, as split files do
     group_size = min(GROUP_SIZE, len(val_set))
-    val_loader = DataLoader(
-        val_set.shuffle(seed=0),
-        batch_size=group_size,
-        drop_last=True,
-        collate_fn=MatcherCollator(processor, random=False),
+    val_loader = validation_loader(
+        accelerator, val_set.shuffle(seed=0), MatcherCollator(processor, random=False), group_size, drop_last=True
     )
 
-    def losses_of(model, batch):
-        output = model(**batch)
-        return output, {name: output[name] for name in ("loss", "matched_loss", "mismatched_loss")}
+    def groups_of(caption_ids):
+        rows = [[number for number in row if number >= 0] for row in caption_ids.tolist()]
+        return torch.tensor(shared_caption_groups(rows), device=caption_ids.device)
 
-    def training_losses(model, batch, epoch):
-        yield losses_of(model, batch)[1]
+    def losses_of(texts, motions, group_ids):
+        matched, mismatched, _ = contrastive_losses(texts, motions, group_ids, config.margin)
+        pairs = (group_ids[:, None] != group_ids).sum()
+        return {"matched_loss": Loss(matched, len(group_ids)), "mismatched_loss": Loss(mismatched, pairs)}
+
+    def training_losses(model, batch, moment):
+        batch = dict(batch)
+        caption_ids = batch.pop("caption_ids")
+        longest = int(gather_rows(accelerator, torch.tensor([caption_ids.shape[1]], device=accelerator.device)).max())
+        caption_ids = torch.nn.functional.pad(caption_ids, (0, longest - caption_ids.shape[1]), value=-1)
+        output = model(**batch)
+        # every process computes the losses of the whole batch, which push all its rows apart
+        texts, motions = (
+            gather_rows(accelerator, each) for each in (output.text_embeddings, output.motion_embeddings)
+        )
+        yield losses_of(texts, motions, groups_of(gather_rows(accelerator, caption_ids)))
 
     def validation_losses(model, batch):
-        output, losses = losses_of(model, batch)
-        precision, _ = retrieval(output.text_embeddings, output.motion_embeddings, len(batch["group_ids"]))
-        return losses | {f"r_precision{k}": value for k, value in enumerate(precision, 1)}
+        batch = dict(batch)
+        group_ids = groups_of(batch.pop("caption_ids"))
+        output = model(**batch)
+        precision, _ = retrieval(output.text_embeddings, output.motion_embeddings, len(group_ids))
+        return losses_of(output.text_embeddings, output.motion_embeddings, group_ids) | {
+            f"r_precision{k}": Loss(torch.tensor(value), len(group_ids), weight=0) for k, value in enumerate(precision, 1)
+        }
 
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
@@ -136,4 +181,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,23 +1,25 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Train text-to-motion, the third stage of TM2T: an attentive GRU from captions to motion tokens.
+r"""Train text-to-motion, the third stage of TM2T: an attentive GRU from captions to motion tokens.
 
-    accelerate launch examples/train_t2m.py examples/configs/small.json \\
+    accelerate launch examples/train_t2m.py examples/configs/small.json \
         --data_dir DATA --vq tm2t-vq --m2t tm2t-m2t --output_dir tm2t-t2m
 
 With `--alignment_weight` above 0 the inverse alignment of the paper (section 3.3) joins in from
 `--alignment_start_epoch` on: motion sampled from a caption must translate back into it by the frozen `--m2t`.
 
-The best model by validation loss is written to `output_dir` with its processor and card, the VQ inside; `--resume`
-goes on from `output_dir/last`. Every value of the JSON can be given as a flag too, which then wins.
+The best model by validation loss is written to `output_dir` with its processor and card, the VQ inside;
+`--resume_from_checkpoint latest` resumes from `output_dir/last`. Every value of the JSON can be given as a flag too,
+which then wins.
 """
 
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from tm2t_hf import (
     SKELETONS,
@@ -33,42 +35,50 @@ from tm2t_hf import (
 )
 from tm2t_hf.alignment import teacher_forced_samples
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
+from tm2t_hf.loading import load_processor, load_whole
 from tm2t_hf.training import (
     LoopArguments,
+    Loss,
+    check_range,
     check_same_codes,
+    check_same_skeleton,
     fit,
-    load_trained,
     parse_arguments,
+    run,
     start,
+    training_loader,
+    validation_loader,
     write_model_card,
 )
 
 
 @dataclass
 class T2MArguments(LoopArguments):
+    """Arguments of text-to-motion's training."""
+
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
     m2t: str = field(default="", metadata={"help": "Motion-to-text model, from train_m2t.py; its tokenizer is used."})
-    init_from: str = field(default="", metadata={"help": "Text-to-motion model to begin with; new if left out."})
+    init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
-    num_offsets: int = field(default=4, metadata={"help": "Token sequences a clip, each one frame later."})
+    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
     teacher_forcing_start: float = field(default=0.9, metadata={"help": "Probability of teacher forcing at first."})
     teacher_forcing_end: float = field(default=0.1, metadata={"help": "The same after `teacher_forcing_epochs`."})
     teacher_forcing_epochs: int = field(default=35, metadata={"help": "Epochs over which it falls, linearly."})
     token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
     alignment_weight: float = field(default=0.0, metadata={"help": "Weight of the inverse alignment's loss."})
     alignment_start_epoch: int = field(default=0, metadata={"help": "Epochs without the inverse alignment."})
-    alignment_samples: str = field(
+    alignment_samples: Literal["rollout", "teacher_forced"] = field(
         default="rollout",
-        metadata={"help": "rollout (the paper) or teacher_forced: samples after real tokens."},
+        metadata={"help": "Samples after samples (the paper), or after real tokens."},
     )
-    alignment_update: str = field(
+    alignment_update: Literal["summed", "separate"] = field(
         default="summed",
-        metadata={"help": "summed: one update; separate (the paper): a second one."},
+        metadata={"help": "One update, or a second one (the paper)."},
     )
     alignment_tau: float = field(default=1.0, metadata={"help": "Temperature of the Gumbel-softmax."})
-    alignment_end_rule: str = field(
+    alignment_end_rule: Literal["sample", "argmax"] = field(
         default="sample",
-        metadata={"help": "sample: <eom> is drawn; argmax (the paper): where it is likeliest."},
+        metadata={"help": "<eom> is drawn, or taken where it is likeliest (the paper)."},
     )
     alignment_kl_weight: float = field(default=0.0, metadata={"help": "Weight of the divergence from --init_from."})
     alignment_append_eom: bool = field(default=True, metadata={"help": "Samples end in <eom>; the paper's do not."})
@@ -82,13 +92,13 @@ class T2MArguments(LoopArguments):
             raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
         if self.alignment_kl_weight and not self.init_from:
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
-        for name, choices in (
-            ("samples", ("rollout", "teacher_forced")),
-            ("update", ("summed", "separate")),
-            ("end_rule", ("sample", "argmax")),
-        ):
-            if getattr(self, f"alignment_{name}") not in choices:
-                raise ValueError(f"--alignment_{name} must be one of {', '.join(choices)}.")
+        check_range(self, 1, None, "text_vocab_size", "num_offsets", "max_tokens")
+        check_range(self, 0, 1, "teacher_forcing_start", "teacher_forcing_end", "token_corruption")
+        check_range(self, 0, None, "teacher_forcing_epochs", "alignment_start_epoch", "sample_top_k")
+        check_range(self, 0, None, "alignment_weight", "alignment_kl_weight")
+        for name in ("alignment_tau", "sample_temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"--{name} must be above 0; got {getattr(self, name)}.")
 
     def teacher_forcing(self, epoch: int) -> float:
         """Probability that a batch is teacher-forced."""
@@ -97,14 +107,20 @@ class T2MArguments(LoopArguments):
 
 
 def main():
+    """Train text-to-motion."""
     arguments = parse_arguments(T2MArguments, "t2m")
     accelerator = start(arguments)
     if arguments.alignment_update == "separate" and accelerator.num_processes > 1:
         raise ValueError("--alignment_update separate works in one process; use summed in several.")
     skeleton = SKELETONS[arguments.skeleton]
 
-    vq = load_trained(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
-    feature_extractor = MotionFeatureExtractor.from_pretrained(arguments.vq)
+    vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
+    check_same_skeleton(vq, skeleton, arguments.vq)
+    feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
+    m2t = reference = None
+    if arguments.m2t:
+        m2t = load_whole(MotionToTextModel, arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
+        check_same_codes(vq, m2t, arguments.m2t)
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(
@@ -114,13 +130,10 @@ def main():
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
         val_set = tokenize_motions(val_set, vq, feature_extractor)
 
-    m2t = reference = None
     if arguments.m2t:
-        m2t = load_trained(MotionToTextModel, arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
-        check_same_codes(vq, m2t, arguments.m2t)
-        tokenizer = TM2TProcessor.from_pretrained(arguments.m2t).tokenizer
+        tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer
     elif arguments.init_from:
-        tokenizer = TM2TProcessor.from_pretrained(arguments.init_from).tokenizer
+        tokenizer = load_processor(TM2TProcessor, arguments.init_from).tokenizer
     else:
         captions = [caption for captions in train_set["captions"] for caption in captions]
         tokenizer = train_text_tokenizer(captions, arguments.text_vocab_size)
@@ -130,9 +143,9 @@ def main():
         motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
     )
     if arguments.init_from:
-        model = load_trained(TextToMotionModel, arguments.init_from)
+        model = load_whole(TextToMotionModel, arguments.init_from)
         check_same_codes(vq, model, arguments.init_from)
-        if TM2TProcessor.from_pretrained(arguments.init_from).tokenizer.get_vocab() != tokenizer.get_vocab():
+        if load_processor(TM2TProcessor, arguments.init_from).tokenizer.get_vocab() != tokenizer.get_vocab():
             raise ValueError(f"{arguments.init_from} has another text vocabulary; give the --m2t it was trained with.")
         reference = copy.deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     else:
@@ -142,11 +155,12 @@ def main():
     sampling = {"top_k": arguments.sample_top_k, "temperature": arguments.sample_temperature}
     model.generation_config.update(do_sample=True, **sampling)
 
-    def loader(dataset, random):
-        collator = TranslationCollator(
-            tokenizer, processor.motion_tokenizer, "t2m", random=random, seed=arguments.seed
-        )
-        return DataLoader(dataset, batch_size=arguments.batch_size, shuffle=random, collate_fn=collator)
+    def collator(random):
+        return TranslationCollator(tokenizer, processor.motion_tokenizer, "t2m", random=random, seed=arguments.seed)
+
+    train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
+    val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
+    reduction = model.config.loss_reduction
 
     def corrupted(ids):
         """Some codes replaced by random ones: in generation the model reads its own mistakes too."""
@@ -162,13 +176,30 @@ def main():
             read = corrupted(read)
         return model(**batch, decoder_input_ids=read, teacher_forcing=teacher_forcing)
 
-    def alignment_losses(model, batch, logits):
+    def motion_loss(output, batch):
+        return Loss(output.loss, (batch["labels"] != -100).sum(), reduction=reduction)
+
+    def gumbel_noise(moment, sizes):
+        """Gumbel noise of each row (tokens, K + 3), the same whichever process the row is in."""
+        for row, size in zip(moment.rows, sizes, strict=True):
+            seed = np.random.SeedSequence((arguments.seed, moment.epoch, moment.step, row)).generate_state(1)[0]
+            generator = torch.Generator(accelerator.device).manual_seed(int(seed))
+            noise = torch.empty(size, vq.config.motion_vocab_size, device=accelerator.device)
+            yield -noise.exponential_(generator=generator).log()
+
+    def alignment_losses(model, batch, logits, moment=None):
         bare = accelerator.unwrap_model(model)
         text = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
         options = {"tau": arguments.alignment_tau}
         if arguments.alignment_samples == "teacher_forced":
+            if moment is not None:
+                noise = gumbel_noise(moment, (batch["labels"] != -100).sum(1).tolist())
+                options["noise"] = torch.nn.utils.rnn.pad_sequence(list(noise), batch_first=True)
             options = {"samples": teacher_forced_samples(bare, logits, batch["labels"], **options)}
         else:
+            if moment is not None:
+                noise = gumbel_noise(moment, [arguments.max_tokens] * len(moment.rows))
+                options["noise"] = torch.stack(list(noise), dim=1)  # (max_tokens, batch, K + 3)
             options |= {"max_tokens": arguments.max_tokens, "end_rule": arguments.alignment_end_rule}
         # what follows <bos> is what the motion-to-text model has to say
         labels = batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
@@ -181,37 +212,36 @@ def main():
             reference=reference if arguments.alignment_kl_weight else None,
             **options,
         )
-        losses = {"loss": arguments.alignment_weight * output.loss, "alignment_loss": output.loss.detach()}
+        words = (labels != -100).sum()
+        losses = {"alignment_loss": Loss(output.loss, words, arguments.alignment_weight, reduction)}
         if output.kl is not None:
-            losses["loss"] = losses["loss"] + arguments.alignment_kl_weight * output.kl
-            losses["alignment_kl"] = output.kl.detach()
+            tokens = (output.samples.lengths + 1).clamp(max=output.samples.logits.shape[1]).sum()
+            losses["alignment_kl"] = Loss(output.kl, tokens, arguments.alignment_kl_weight, reduction)
         return losses
 
-    def training_losses(model, batch, epoch):
-        # one coin a batch, as in the original
-        teacher_forcing = torch.rand(()).item() < arguments.teacher_forcing(epoch)
-        output = motion_output(model, batch, teacher_forcing)
-        losses = {"loss": output.loss, "motion_loss": output.loss.detach()}
-        if not arguments.alignment_weight or epoch < arguments.alignment_start_epoch:
+    def training_losses(model, batch, moment):
+        # one coin per batch of all processes, as in the original
+        coin = np.random.default_rng((arguments.seed, moment.epoch, moment.step)).random()
+        output = motion_output(model, batch, bool(coin < arguments.teacher_forcing(moment.epoch)))
+        losses = {"motion_loss": motion_loss(output, batch)}
+        if not arguments.alignment_weight or moment.epoch < arguments.alignment_start_epoch:
             yield losses
         elif arguments.alignment_update == "separate":
             yield losses
             if arguments.alignment_samples == "teacher_forced":
                 output = motion_output(model, batch, teacher_forcing=True)
-            yield alignment_losses(model, batch, output.logits)
+            yield alignment_losses(model, batch, output.logits, moment)
         else:
-            aligned = alignment_losses(model, batch, output.logits)
-            yield losses | aligned | {"loss": losses["loss"] + aligned["loss"]}
+            yield losses | alignment_losses(model, batch, output.logits, moment)
 
     def validation_losses(model, batch):
         output = motion_output(model, batch, teacher_forcing=True)
-        losses = {"loss": output.loss, "motion_loss": output.loss}
+        losses = {"motion_loss": motion_loss(output, batch)}
         if arguments.alignment_weight:
             # also before its start, so that the losses of all epochs compare; the same draws each time
             with torch.random.fork_rng():
                 torch.manual_seed(arguments.seed)
-                aligned = alignment_losses(model, batch, output.logits)
-            losses |= aligned | {"loss": losses["loss"] + aligned["loss"]}
+                losses |= alignment_losses(model, batch, output.logits)
         return losses
 
     def save(model, folder: Path, scores: dict):
@@ -219,9 +249,8 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="t2m", arguments=arguments, scores=scores)
 
-    train_loader, val_loader = loader(train_set, random=True), loader(val_set, random=False)
     fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,44 +5,69 @@
     tm2t-hf prepare DATA
     accelerate launch examples/train_vq.py examples/configs/small.json --data_dir DATA --output_dir tm2t-vq
 
-The best model by validation loss is written to `output_dir` with its feature extractor and card; `--resume` goes on
-from `output_dir/last`. Every value of the JSON can be given as a flag too, which then wins.
+The best model by validation loss is written to `output_dir` with its feature extractor and card;
+`--resume_from_checkpoint latest` resumes from `output_dir/last`. Every value of the JSON can be given as a flag too,
+which then wins.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
 
 from tm2t_hf import SKELETONS, MotionFeatureExtractor, MotionVQConfig, MotionVQModel
 from tm2t_hf.data import VQCollator, load_motion_dataset
+from tm2t_hf.loading import load_whole
 from tm2t_hf.training import (
     LoopArguments,
+    Loss,
     MotionVQDiscriminator,
+    check_range,
+    check_same_skeleton,
     discriminator_loss,
     fit,
     generator_loss,
-    load_trained,
     parse_arguments,
+    run,
     start,
+    training_loader,
+    validation_loader,
     write_model_card,
 )
 
 
 @dataclass
 class VQArguments(LoopArguments):
-    init_from: str = field(default="", metadata={"help": "Motion VQ to begin with; new if left out."})
+    """Arguments of the motion VQ's training."""
+
+    init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
     adversarial_weight: float = field(default=0.0, metadata={"help": "Weight of the adversarial loss; released: 0.5."})
     adversarial_start_epoch: int = field(default=10, metadata={"help": "Epochs without the adversarial loss."})
 
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 1, None, "window")
+        check_range(self, 0, None, "feat_bias", "adversarial_weight", "adversarial_start_epoch")
+        if self.feat_bias == 0:
+            raise ValueError("--feat_bias must be above 0.")
+
 
 def main():
+    """Train the motion VQ."""
     arguments = parse_arguments(VQArguments, "vq")
     accelerator = start(arguments)
+    if arguments.adversarial_weight and accelerator.num_processes > 1:
+        raise ValueError("--adversarial_weight works in one process.")
     skeleton = SKELETONS[arguments.skeleton]
+
+    if arguments.init_from:
+        model = load_whole(MotionVQModel, arguments.init_from, **arguments.model_config)
+        check_same_skeleton(model, skeleton, arguments.init_from)
+    else:
+        data = {"feature_size": skeleton.feature_size, "fps": skeleton.fps}
+        model = MotionVQModel(MotionVQConfig(**data, **arguments.model_config))
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(
@@ -50,35 +75,42 @@ def main():
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
-    if arguments.init_from:
-        model = load_trained(MotionVQModel, arguments.init_from, **arguments.model_config)
-    else:
-        data = {"feature_size": skeleton.feature_size, "fps": skeleton.fps}
-        model = MotionVQModel(MotionVQConfig(**data, **arguments.model_config))
     config = model.config
     feature_extractor = MotionFeatureExtractor.from_data_dir(
         arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )
 
-    train_loader = DataLoader(
+    train_loader = training_loader(
+        accelerator,
+        arguments,
         train_set,
-        batch_size=arguments.batch_size,
-        shuffle=True,
-        collate_fn=VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
+        VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
     )
-    val_loader = DataLoader(
-        val_set, batch_size=arguments.batch_size, collate_fn=VQCollator(feature_extractor, window=None, random=False)
+    val_loader = validation_loader(
+        accelerator, val_set, VQCollator(feature_extractor, window=None, random=False), arguments.batch_size
     )
 
+    extra = {}
     if arguments.adversarial_weight:
-        if accelerator.num_processes > 1:
-            raise ValueError("--adversarial_weight works in one process.")
         discriminator = MotionVQDiscriminator(config.feature_size, config.hidden_size // 2).to(accelerator.device)
         discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), lr=arguments.learning_rate)
-        accelerator.register_for_checkpointing(discriminator, discriminator_optimizer)
+        extra = {"discriminator": discriminator, "discriminator_optimizer": discriminator_optimizer}
 
-    def losses_of(output):
-        return {name: value for name, value in output.items() if value.dim() == 0}
+    # as the model itself sums them up
+    weights = {
+        "reconstruction_loss": 1.0,
+        "codebook_loss": 1.0,
+        "commitment_loss": config.commitment_weight,
+        "position_loss": config.position_loss_weight,
+        "drift_loss": config.drift_loss_weight,
+    }
+    # how far the latents are from the codebook depends on their scale, and says nothing about the motion
+    validation_weights = weights | {"codebook_loss": 0.0, "commitment_loss": 0.0}
+
+    def losses_of(output, batch, weights):
+        tokens = (batch["attention_mask"].sum(-1) // config.unit_length).sum()
+        losses = {name: Loss(output[name], tokens, weight) for name, weight in weights.items() if name in output}
+        return losses | {"perplexity": Loss(output.perplexity, tokens, weight=0)}
 
     def adversarial_losses(real, fake):
         """The discriminator moves first, as in the original."""
@@ -86,30 +118,29 @@ def main():
         discriminator_optimizer.zero_grad()
         judged.backward()
         discriminator_optimizer.step()
-        return {"adversarial_loss": generator_loss(discriminator(fake)), "discriminator_loss": judged.detach()}
+        return {
+            "adversarial_loss": Loss(generator_loss(discriminator(fake)), len(fake), arguments.adversarial_weight),
+            "discriminator_loss": Loss(judged, len(fake), weight=0),
+        }
 
-    def training_losses(model, batch, epoch):
+    def training_losses(model, batch, moment):
         output = model(**batch)
-        losses = losses_of(output)
-        if arguments.adversarial_weight and epoch >= arguments.adversarial_start_epoch:
+        losses = losses_of(output, batch, weights)
+        if arguments.adversarial_weight and moment.epoch >= arguments.adversarial_start_epoch:
             fake = output.reconstruction
             losses |= adversarial_losses(batch["motion_values"][:, : fake.shape[1]], fake)
-            losses["loss"] = losses["loss"] + arguments.adversarial_weight * losses["adversarial_loss"]
         yield losses
 
     def validation_losses(model, batch):
-        losses = losses_of(model(**batch))
-        # how far the latents are from the codebook depends on their scale, and says nothing of the motion
-        distance = losses["codebook_loss"] + config.commitment_weight * losses["commitment_loss"]
-        return losses | {"loss": losses["loss"] - distance}
+        return losses_of(model(**batch), batch, validation_weights)
 
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
+    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save, extra)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

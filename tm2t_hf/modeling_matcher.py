@@ -246,23 +246,46 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         motions = self.get_motion_embeddings(motion_values, motion_attention_mask).float()
         if texts.shape[0] != motions.shape[0]:
             raise ValueError(f"There are {len(texts)} texts but {len(motions)} motions; give a motion for each text.")
-        # by differences: the faster product of matrices is inexact where the distance is small
-        distances = torch.cdist(texts, motions, compute_mode="donot_use_mm_for_euclid_dist")  # (batch, batch)
         losses = {}
         if return_loss:
-            losses["matched_loss"] = (texts - motions).square().sum(-1).mean()
-            losses["mismatched_loss"] = self._mismatched_loss(distances, group_ids)
-            losses["loss"] = losses["matched_loss"] + losses["mismatched_loss"]
+            group_ids = torch.arange(texts.shape[0], device=texts.device) if group_ids is None else group_ids
+            matched, mismatched, distances = contrastive_losses(texts, motions, group_ids, self.config.margin)
+            losses = {"loss": matched + mismatched, "matched_loss": matched, "mismatched_loss": mismatched}
+        else:
+            distances = pairwise_distances(texts, motions)
         return MotionTextMatcherOutput(text_embeddings=texts, motion_embeddings=motions, distances=distances, **losses)
 
-    def _mismatched_loss(self, distances: Tensor, group_ids: Tensor | None) -> Tensor:
-        if group_ids is None:
-            group_ids = torch.arange(distances.shape[0], device=distances.device)
-        if group_ids.shape != distances.shape[:1]:
-            raise ValueError(f"`group_ids` must have the shape ({len(distances)},); got {tuple(group_ids.shape)}.")
-        mismatched = group_ids[:, None] != group_ids  # (batch, batch)
-        shortfall = (self.config.margin - distances).clamp(min=0) * mismatched
-        return shortfall.square().sum() / mismatched.sum().clamp(min=1)
+
+def pairwise_distances(texts: Tensor, motions: Tensor) -> Tensor:
+    """(texts, motions) Euclidean distances of embeddings (batch, embedding_size)."""
+    # by differences: the faster product of matrices is inexact where the distance is small
+    return torch.cdist(texts, motions, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-__all__ = ["MotionTextMatcher", "MotionTextMatcherOutput", "MotionTextMatcherPreTrainedModel"]
+def contrastive_losses(
+    texts: Tensor, motions: Tensor, group_ids: Tensor, margin: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The matched and the mismatched loss of [`MotionTextMatcher`] for embeddings (batch, embedding_size).
+
+    Args:
+        texts: (batch, embedding_size).
+        motions: (batch, embedding_size), row by row those of the texts.
+        group_ids: (batch,) int64; texts and motions of the same group never count as mismatched.
+        margin: distance asked of mismatched pairs.
+
+    Returns:
+        The two losses, and the distances (batch, batch).
+
+    Raises:
+        ValueError: if `group_ids` has another shape.
+    """
+    if group_ids.shape != texts.shape[:1]:
+        raise ValueError(f"`group_ids` must have the shape ({len(texts)},); got {tuple(group_ids.shape)}.")
+    distances = pairwise_distances(texts, motions)
+    mismatched = group_ids[:, None] != group_ids  # (batch, batch)
+    shortfall = (margin - distances).clamp(min=0) * mismatched
+    mismatched_loss = shortfall.square().sum() / mismatched.sum().clamp(min=1)
+    return (texts - motions).square().sum(-1).mean(), mismatched_loss, distances
+
+
+__all__ = ["MotionTextMatcher", "MotionTextMatcherOutput", "MotionTextMatcherPreTrainedModel", "contrastive_losses"]

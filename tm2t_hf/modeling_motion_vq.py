@@ -230,8 +230,7 @@ class MotionVQQuantizer(nn.Module):
         self.code_sums.lerp_((sums / even_use).to(self.code_sums.dtype), 1 - config.ema_decay)
         if config.codebook_update == "ema_reset":
             dead = self.code_uses < config.reset_threshold
-            draws = torch.randint(len(latents), (config.codebook_size,), device=latents.device)
-            restarts = _from_first_process(latents[draws])
+            restarts = _drawn_from_all_processes(latents, config.codebook_size)
             # a restarted code counts as evenly used, which leaves it some batches to find its use
             self.code_uses.masked_fill_(dead, 1.0)
             self.code_sums.copy_(torch.where(dead[:, None], restarts, self.code_sums))
@@ -509,10 +508,20 @@ def _sum_over_processes(values: Tensor) -> Tensor:
     return values
 
 
-def _from_first_process(values: Tensor) -> Tensor:
-    if _in_several_processes():
-        torch.distributed.broadcast(values, src=0)
-    return values
+def _drawn_from_all_processes(rows: Tensor, number: int) -> Tensor:
+    """Random ones (number, size) of the rows (n, size) that all processes have, the same in each of them."""
+    if not _in_several_processes():
+        return rows[torch.randint(len(rows), (number,), device=rows.device)]
+    rank, counts = torch.distributed.get_rank(), [0] * torch.distributed.get_world_size()
+    counts[rank] = len(rows)
+    counts = _sum_over_processes(torch.tensor(counts, device=rows.device))
+    draws = torch.randint(int(counts.sum()), (number,), device=rows.device)
+    torch.distributed.broadcast(draws, src=0)
+    places = draws - counts[:rank].sum()  # within the rows of this process, or outside
+    own = (places >= 0) & (places < len(rows))
+    drawn = rows.new_zeros(number, rows.shape[1])
+    drawn[own] = rows[places[own]]
+    return _sum_over_processes(drawn)
 
 
 __all__ = [

@@ -1,11 +1,13 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The training scripts, launched as a user launches them, on a toy set with tiny models."""
+"""The training scripts on a toy set with tiny models; one is launched as users launch them, in two processes."""
 
 import json
 import os
+import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from conftest import EXAMPLES
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoFeatureExtractor,
     AutoModel,
@@ -27,7 +29,10 @@ from transformers import (
 from tm2t_hf import MotionToTextConfig, MotionVQConfig, MotionVQModel, TextToMotionConfig
 from tm2t_hf.motion import SKELETONS
 from tm2t_hf.toy import make_toy_dataset
-from tm2t_hf.training import parse_arguments
+from tm2t_hf.training import STAGES, parse_arguments
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+from forked import in_processes  # noqa: E402
 
 LAUNCH = ("-m", "accelerate.commands.launch", "--main_process_port", "0")
 
@@ -46,6 +51,13 @@ TINY = {
             **{"encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
         },
     },
+    "matcher": {
+        "text_vocab_size": 300,
+        "model_config": {
+            **{"movement_hidden_size": 8, "movement_size": 8, "text_embedding_size": 8, "text_hidden_size": 8},
+            **{"motion_hidden_size": 8, "embedding_size": 8, "dropout": 0.0},
+        },
+    },
     "t2m": {
         "alignment_weight": 0.5,
         "alignment_start_epoch": 1,
@@ -55,26 +67,39 @@ TINY = {
 }
 
 
-def launch(folder: Path, script: str, *flags: str, launcher: tuple[str, ...] = ()) -> str:
-    """Runs a script as a process of its own in `folder`; what it printed."""
+def launch(folder: Path, script: str, *flags: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    """Runs a script as a process of its own in `folder`."""
     command = [sys.executable, *launcher, str(EXAMPLES / script), "tiny.json", *flags]
     path = os.pathsep.join([str(EXAMPLES.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
-    assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout + process.stderr
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+
+
+def train(folder: Path, script: str, *flags: str, world: int = 1) -> int | None:
+    """Runs a script in processes that are forked from this one; its exit code, None where there was none."""
+
+    def main():
+        os.chdir(folder)
+        sys.argv = [str(EXAMPLES / script), "tiny.json", *map(str, flags)]
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+
+    codes = in_processes(main, world)
+    assert len(set(codes)) == 1
+    return codes[0]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with a toy set and the three stages trained on it, one after the other."""
+    """A folder with a toy set and the stages trained on it, one after the other."""
     folder = tmp_path_factory.mktemp("examples")
     make_toy_dataset(folder / "toy", num_clips=12)
     (folder / "tiny.json").write_text(json.dumps(TINY | {"data_dir": "toy"}))
     two_processes = (*LAUNCH, "--multi_gpu", "--num_processes", "2")
-    launch(folder, "train_vq.py", "--output_dir", "tm2t-vq", launcher=two_processes)
-    launch(folder, "train_m2t.py", "--output_dir", "tm2t-m2t", launcher=LAUNCH)
-    launch(folder, "train_t2m.py", "--m2t", "tm2t-m2t", "--output_dir", "tm2t-t2m")
+    process = launch(folder, "train_vq.py", "--output_dir", "tm2t-vq", launcher=two_processes)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert train(folder, "train_m2t.py", "--output_dir", "tm2t-m2t") is None
+    assert train(folder, "train_t2m.py", "--m2t", "tm2t-m2t", "--output_dir", "tm2t-t2m") is None
+    assert train(folder, "train_matcher.py", "--output_dir", "tm2t-matcher") is None
     return folder
 
 
@@ -89,7 +114,7 @@ def run(folder, monkeypatch):
         monkeypatch.setattr(sys, "argv", [script, "tiny.json", "--epochs", "1", "--output_dir", "out", *flags])
         shutil.rmtree(folder / "out", ignore_errors=True)
         try:
-            runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+            runpy.run_path(str(EXAMPLES / script))["main"]()
         finally:
             AcceleratorState._reset_state(True)
         return folder / "out"
@@ -111,12 +136,14 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_the_folders_are_whole(folder):
     for name, stage in (("tm2t-vq", "vq"), ("tm2t-m2t", "m2t"), ("tm2t-t2m", "t2m")):
         assert (folder / name / "last" / "state").is_dir()
-        assert not list(folder.rglob("*.writing"))
+        assert not list(folder.rglob("checkpoint.*"))
         for each in (folder / name, folder / name / "last"):
             assert AutoModel.from_pretrained(each).config.model_type == f"tm2t-{stage}"
             card = (each / "README.md").read_text()
             assert "license: mit" in card and f"train_{stage}.py" in card and str(folder) not in card
             assert f": {name}\n" in card and f'"{name}"' in card and "writing" not in card
+            modes = {path.name: path.stat().st_mode for path in each.iterdir() if path.is_file()}
+            assert modes["model.safetensors"] == modes["config.json"]
 
 
 def test_the_motion_vq_of_two_processes(folder):
@@ -154,18 +181,86 @@ def test_pipelines_take_the_folders(folder):
 # ------------------------------------------------------------------------------------------------------------ resume
 
 
+def assert_same_outcome(folder: Path, others: Path):
+    for part in (".", "last"):
+        straight, resumed = weights(folder / part), weights(others / part)
+        assert straight.keys() == resumed.keys()
+        assert all(torch.equal(tensor, resumed[key]) for key, tensor in straight.items())
+
+
 def test_a_resumed_training_is_the_one_that_was_never_interrupted(folder):
     """Text-to-motion draws the most: order, captions, crops, dropout, teacher forcing, Gumbel noise."""
     flags = ("--m2t", "tm2t-m2t", "--output_dir", "resumed")
-    launch(folder, "train_t2m.py", *flags, "--epochs", "1")
+    train(folder, "train_t2m.py", *flags, "--epochs", "1")
     first = weights(folder / "resumed" / "last")
-    printed = launch(folder, "train_t2m.py", *flags, "--resume")
-    assert "Going on after epoch 1." in printed and "alignment_loss" in printed
-    for part in (".", "last"):
-        straight, resumed = weights(folder / "tm2t-t2m" / part), weights(folder / "resumed" / part)
-        assert straight.keys() == resumed.keys()
-        assert all(torch.equal(tensor, resumed[key]) for key, tensor in straight.items())
-    assert not all(torch.equal(tensor, first[key]) for key, tensor in resumed.items())
+    assert train(folder, "train_t2m.py", *flags, "--resume") is None
+    assert_same_outcome(folder / "tm2t-t2m", folder / "resumed")
+    assert not all(torch.equal(tensor, first[key]) for key, tensor in weights(folder / "resumed" / "last").items())
+
+
+@pytest.mark.parametrize("stage", ["vq", "m2t", "t2m", "matcher"])
+def test_sigterm_saves_within_an_epoch_and_the_resumed_training_is_the_same(folder, stage):
+    """Moving averages of the codebook, order, captions, crops, dropout, teacher forcing, Gumbel noise."""
+    script, flags = f"train_{stage}.py", ("--m2t", "tm2t-m2t") if stage == "t2m" else ()
+    name = f"stopped-{stage}"
+    straight = folder / f"tm2t-{stage}"
+    if stage == "vq":  # that one was trained in two processes
+        straight = folder / "straight-vq"
+        assert train(folder, script, "--output_dir", straight) is None
+
+    def strike():
+        collators = sys.modules["tm2t_hf.data.collators"]
+        row_generator, calls = collators.row_generator, []
+
+        def counted(seed, epoch, row_id):
+            calls.append(epoch)
+            if calls.count(1) == 3:  # in the first batch of the second epoch
+                os.kill(os.getpid(), signal.SIGTERM)
+            return row_generator(seed, epoch, row_id)
+
+        collators.row_generator = counted
+        sys.modules["tm2t_hf.data"].row_generator = counted
+        os.chdir(folder)
+        sys.argv = [script, "tiny.json", "--output_dir", name, *flags]
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+
+    assert in_processes(strike) == [143]
+    progress = json.loads((folder / name / "last" / "state" / "loop.json").read_text())
+    assert (progress["epoch"], progress["step"]) == (1, 1)
+    assert train(folder, script, "--output_dir", name, "--resume_from_checkpoint", "latest", *flags) is None
+    assert_same_outcome(straight, folder / name)
+
+
+# ------------------------------------------------------------------------------------------------- several processes
+
+
+@pytest.mark.parametrize("stage", ["m2t", "t2m", "matcher"])
+def test_two_processes_train_as_one_with_the_whole_batch(folder, stage):
+    """Captions and motions of different lengths; samples that are translated back; embeddings pushed apart."""
+    flags = {
+        "m2t": (
+            "--model_config",
+            json.dumps(TINY["m2t"]["model_config"] | {"dropout": 0.0, "attention_dropout": 0.0}),
+        ),
+        "t2m": (
+            *("--model_config", json.dumps(TINY["t2m"]["model_config"] | {"dropout": 0.0})),
+            *("--m2t", "tm2t-m2t", "--alignment_start_epoch", "0"),
+        ),
+        "matcher": (),
+    }[stage]
+    for world in (1, 2):
+        name = f"{stage}-{world}"
+        options = ("--output_dir", name, "--batch_size", str(4 // world), *flags)
+        assert train(folder, f"train_{stage}.py", *options, world=world) is None
+    one, two = (weights(folder / f"{stage}-{world}" / "last") for world in (1, 2))
+    # these have no gradient, as the softmax does not depend on them: Adam makes steps of what rounding leaves
+    names = [name for name in one if not name.endswith("k_proj.bias")]
+    error = sum((one[name] - two[name]).double().square().sum() for name in names)
+    assert error.sqrt() <= 1e-5 * sum(one[name].double().square().sum() for name in names).sqrt()
+    scores = [
+        re.findall(r"\| (\w+) \| ([\d.]+) \|", (folder / f"{stage}-{n}" / "README.md").read_text()) for n in (1, 2)
+    ]
+    assert scores[0] == scores[1] and len(scores[0]) >= 2
 
 
 # ----------------------------------------------------------------------------------------------------------- options
@@ -267,8 +362,28 @@ def test_the_configurations_that_ship(config, monkeypatch):
         ("train_t2m.py --m2t tm2t-m2t --vq others", "tm2t-m2t was trained on the 16 codes of another motion VQ"),
         ("train_t2m.py", "--alignment_weight needs --m2t"),
         ("train_t2m.py --m2t tm2t-m2t --alignment_kl_weight 1", "--alignment_kl_weight needs --init_from"),
-        ("train_t2m.py --m2t tm2t-m2t --alignment_update never", "--alignment_update must be one of summed, separate"),
-        ("train_vq.py --resume", "nothing to resume in out/last; leave out --resume"),
+        ("train_t2m.py --m2t tm2t-m2t --alignment_update never", "--alignment_update.*invalid choice: 'never'"),
+        (
+            "train_t2m.py --m2t tm2t-m2t --teacher_forcing_start 2",
+            "--teacher_forcing_start must be from 0 to 1; got 2",
+        ),
+        (
+            "train_m2t.py --vq kit",
+            "kit was trained on motion of another skeleton: it has 251 features per frame, --sk",
+        ),
+        (
+            "train_t2m.py --alignment_weight 0 --vq kit",
+            "kit was trained on motion of another skeleton: it has 251 features per frame, --sk",
+        ),
+        ("train_vq.py --init_from kit", "kit was trained on motion of another skeleton: it has 251 features per fra"),
+        ("train_m2t.py --vq broken", "broken lacks weights of its model .decoder.output.bias"),
+        ("train_m2t.py --vq cut", "cut/model.safetensors is not a whole safetensors file"),
+        (
+            "train_vq.py --data_dir nowhere --output_dir toy/train.txt",
+            "--output_dir toy/train.txt cannot be written to",
+        ),
+        ("train_vq.py --data_dir nowhere --validate_every 0", "--validate_every must be at least 1; got 0"),
+        ("train_vq.py --resume", "nothing to resume in out/last; leave out --resume_from"),
     ],
 )
 def test_what_a_user_gets_wrong(run, folder, command, message):
@@ -278,7 +393,35 @@ def test_what_a_user_gets_wrong(run, folder, command, message):
         if name in command:
             shutil.copytree(folder / "tm2t-vq", folder / name)
             MotionVQModel(MotionVQConfig(hidden_size=16, codebook_size=codes)).save_pretrained(folder / name)
+    if "kit" in command and not (folder / "kit").exists():
+        shutil.copytree(folder / "tm2t-vq", folder / "kit")
+        MotionVQModel(MotionVQConfig(hidden_size=16, codebook_size=16, feature_size=251)).save_pretrained(
+            folder / "kit"
+        )
+    for name in ("broken", "cut"):
+        if name in command:
+            path = shutil.copytree(folder / "tm2t-vq", folder / name) / "model.safetensors"
+            kept = {key: tensor for key, tensor in load_file(path).items() if key != "decoder.output.bias"}
+            save_file(kept, path, {"format": "pt"})
+            if name == "cut":
+                path.write_bytes(path.read_bytes()[:-100])
     script, *flags = command.split()
     with pytest.raises((ValueError, FileNotFoundError), match=message) as information:
         run(script, *flags)
     assert "\n" not in str(information.value)
+
+
+# -------------------------------------------------------------------------------------------------------- the card's
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_code_of_the_card_runs(folder, stage, monkeypatch):
+    monkeypatch.chdir(folder)
+    np.save("motion.npy", toy_motion(folder))
+    (code,) = re.findall(r"```python\n(.*?)```", (folder / f"tm2t-{stage}" / "README.md").read_text(), re.DOTALL)
+    made = {}
+    exec(code, made)
+    if "joints" in made:
+        assert made["joints"].shape[1:] == (22, 3)
+    if stage == "matcher":
+        assert made["distance"].shape == (1, 1)

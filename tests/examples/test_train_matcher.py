@@ -91,7 +91,7 @@ def test_a_resumed_training_ends_as_one_at_once(train, tmp_path):
 
 
 def test_rows_that_share_a_caption_are_no_mismatch():
-    labels = script.shared_caption_labels([["a", "b"], ["c"], ["d", "b"], ["d"], ["e"], ["c", "f"]])
+    labels = script.shared_caption_groups([["a", "b"], ["c"], ["d", "b"], ["d"], ["e"], ["c", "f"]])
     assert labels == [0, 1, 0, 0, 4, 1]
 
 
@@ -102,7 +102,7 @@ def test_batches_are_drawn_for_training_and_fixed_for_validation(feature_extract
     fixed = script.MatcherCollator(processor, random=False)(rows)
     assert (fixed["motion_attention_mask"].sum(1) == 43).all()
     assert {text_tokenizer.decode(ids, skip_special_tokens=True) for ids in fixed["input_ids"]} == {"a person walks"}
-    assert fixed["group_ids"].tolist() == [0] * 40
+    assert fixed["caption_ids"].shape == (40, 2) and len(fixed["caption_ids"].unique()) == 2
 
     collator = script.MatcherCollator(processor)
     drawn = collator(rows)

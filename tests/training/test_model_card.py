@@ -16,7 +16,7 @@ from tm2t_hf.training import STAGES, write_model_card
 @dataclass
 class Arguments:
     data_dir: str = "/somewhere/data/bandai_namco"
-    licence: str = "cc-by-nc-4.0"
+    license: str = "cc-by-nc-4.0"
     skeleton: str = "humanml3d"
 
 

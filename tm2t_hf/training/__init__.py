@@ -1,26 +1,36 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What the training scripts share: their arguments, one epoch loop, checkpoints and the model card."""
+"""What the training scripts share: arguments, losses over several processes, one loop, checkpoints, model cards."""
 
-from .arguments import LoopArguments, parse_arguments
-from .checkpoints import LoopState, check_same_codes, load_trained
+from .arguments import LoopArguments, check_range, parse_arguments
+from .checkpoints import TrainingError, check_same_codes, check_same_skeleton
 from .discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
-from .loop import RunningMeans, fit, mean_losses, start
+from .loaders import training_loader, validation_loader
+from .loop import Moment, fit, validate
+from .losses import Loss, Means, gather_rows
 from .model_card import STAGES, write_model_card
+from .script import run, start
 
 __all__ = [
     "STAGES",
+    "Loss",
     "LoopArguments",
-    "LoopState",
+    "Means",
+    "Moment",
     "MotionVQDiscriminator",
-    "RunningMeans",
+    "TrainingError",
+    "check_range",
     "check_same_codes",
+    "check_same_skeleton",
     "discriminator_loss",
     "fit",
+    "gather_rows",
     "generator_loss",
-    "load_trained",
-    "mean_losses",
     "parse_arguments",
+    "run",
     "start",
+    "training_loader",
+    "validate",
+    "validation_loader",
     "write_model_card",
 ]

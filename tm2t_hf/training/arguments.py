@@ -1,14 +1,21 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Arguments that every training script has, and how they are read: a JSON of defaults, then flags."""
+"""The arguments that all training scripts share, and how they are read: defaults, then a JSON file, then flags."""
 
+import argparse
 import json
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin
 
 from transformers import HfArgumentParser
+
+SECTIONS = ("vq", "m2t", "t2m", "matcher")
+EXAMPLE = '{"hidden_size": 192}'
 
 
 @dataclass
@@ -16,75 +23,214 @@ class LoopArguments:
     """Arguments of every training script; a script adds its own."""
 
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
-    output_dir: str = field(metadata={"help": "Best model here, last one and the state to resume from in `last/`."})
+    output_dir: str = field(metadata={"help": "Gets the best model; `last/` in it, the last one and its state."})
     skeleton: Literal["humanml3d", "kit"] = field(default="humanml3d", metadata={"help": "22 joints or 21 joints."})
     mirror: bool = field(default=False, metadata={"help": "Also train on every clip mirrored left to right."})
     speeds: list[float] = field(
         default_factory=lambda: [1.0], metadata={"help": "Train on every clip at each of these speeds."}
     )
-    repeats: str = field(
-        default="{}",
-        metadata={"help": 'JSON of patterns of clip names and how often those clips count: {"bn1_*": 4}.'},
+    repeats: dict = field(
+        default_factory=dict,
+        metadata={"help": 'How often to repeat clips whose names match, as JSON: {"bn1_*": 4}.'},
     )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
-    batch_size: int = field(default=64, metadata={"help": "Clips a batch and process."})
+    batch_size: int = field(default=64, metadata={"help": "Batch size per process."})
     learning_rate: float = field(default=2e-4, metadata={"help": "Peak learning rate of AdamW."})
     weight_decay: float = field(default=0.0, metadata={"help": "Weight decay of AdamW; 0 is Adam, as in the paper."})
-    lr_schedule: str = field(default="constant", metadata={"help": "Any name of transformers' get_scheduler."})
+    lr_schedule: Literal[
+        "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt"
+    ] = field(default="constant", metadata={"help": "Schedule of the learning rate, as transformers names them."})
     warmup_steps: int = field(default=0, metadata={"help": "Updates over which the learning rate rises from 0."})
-    max_grad_norm: float = field(default=0.5, metadata={"help": "Gradients are clipped at this norm; 0: never."})
-    model_config: str = field(default="{}", metadata={"help": "JSON of the model's configuration fields."})
-    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Of the arithmetic."})
-    validate_every: int = field(default=1, metadata={"help": "Epochs from one validation and checkpoint to the next."})
-    licence: str = field(default="other", metadata={"help": "Licence of the weights, for the model card."})
-    seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
-    resume: bool = field(default=False, metadata={"help": "Go on from `output_dir/last`."})
+    max_grad_norm: float = field(default=0.5, metadata={"help": "Clip gradients at this norm; 0 never clips."})
+    model_config: dict = field(
+        default_factory=dict, metadata={"help": f"Fields of the model's configuration, as JSON: {EXAMPLE}."}
+    )
+    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Mixed-precision mode."})
+    validate_every: int = field(default=1, metadata={"help": "Epochs between validations, each with a checkpoint."})
+    checkpointing_steps: int = field(
+        default=0, metadata={"help": "Also write a checkpoint after this many updates within an epoch; 0 never."}
+    )
+    license: str = field(
+        default="other", metadata={"help": "License of the weights, for the model card.", "aliases": ["--licence"]}
+    )
+    seed: int = field(default=0, metadata={"help": "Seed of the initial weights and of all other draws."})
+    resume_from_checkpoint: str = field(
+        default="",
+        metadata={
+            "help": "`latest` resumes what `output_dir/last` holds; or the folder of another checkpoint.",
+            "aliases": ["--resume"],
+            "nargs": "?",
+            "const": "latest",
+        },
+    )
 
     def __post_init__(self):
-        if isinstance(self.model_config, str):
-            self.model_config = _parse_json(self.model_config, "--model_config")
-        if isinstance(self.repeats, str):
-            self.repeats = _parse_json(self.repeats, "--repeats")
+        # `--resume` was once a switch
+        self.resume_from_checkpoint = {"true": "latest", "false": ""}.get(
+            str(self.resume_from_checkpoint).lower(), self.resume_from_checkpoint
+        )
+        check_range(self, 1, None, "min_frames", "epochs", "batch_size", "validate_every")
+        check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
+        check_range(self, 0, None, "checkpointing_steps")
+        check_range(self, 0, 2**32 - 1, "seed")
+        if self.max_frames < self.min_frames:
+            raise ValueError(f"--max_frames {self.max_frames} is below --min_frames {self.min_frames}.")
+        if not all(isfinite(speed) and speed > 0 for speed in self.speeds):
+            raise ValueError(f"--speeds must be above 0 (1 is as recorded); got {self.speeds}.")
+        if not all(type(times) is int and times >= 1 for times in self.repeats.values()):
+            raise ValueError(f"--repeats must give whole numbers from 1 on; got {self.repeats}.")
 
     @property
     def limits(self) -> dict:
-        """The lengths of clip that `load_motion_dataset` is to keep, of any split."""
+        """The clip lengths that `load_motion_dataset` keeps, for any split."""
         return {"min_frames": self.min_frames, "max_frames": self.max_frames}
 
     @property
     def variants(self) -> dict:
-        """What `load_motion_dataset` is to make of the clips of a training split, and of no other."""
+        """What `load_motion_dataset` makes of the clips of a training split, and of no other."""
         return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats}
 
 
-def parse_arguments(arguments_class: type, section: str):
-    """
-    Command line to a dataclass: `script.py [config.json] [--flag value …]`, flags winning over the file.
+def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
+    """Raise a ValueError naming the flag unless each of these arguments is from `least` to `most` (None: no limit)."""
+    for name in names:
+        value = getattr(arguments, name)
+        if not (isfinite(value) and least <= value and (most is None or value <= most)):
+            wanted = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise ValueError(f"--{name} must be {wanted}; got {value}.")
 
-    The JSON file holds values shared by all scripts at the top and one object a script, e.g.
-    `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {…}}`.
+
+def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | None = None):
+    """Command line to a dataclass: `script.py [config.json] [--flag value ...]`, flags winning over the file.
+
+    The JSON file holds values that all scripts share, and one object per script, e.g.
+    `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {...}}`. Its values become the
+    defaults of the parser.
+
+    Args:
+        arguments_class: a subclass of `LoopArguments`.
+        section: the script's object in the file, one of `SECTIONS`.
+        args: the command line after the script's name; that of this process by default.
 
     Raises:
-        SystemExit: for values of the wrong type and for what is required and missing, as argparse does.
-        ValueError: for unknown flags or keys, and for what is not JSON.
+        ValueError: an unknown flag, key or section, a value of the wrong type, or a missing required one.
+        SystemExit: after `--help`.
     """
-    command = sys.argv[1:]
-    if command and command[0].endswith(".json"):
-        content = _parse_json(Path(command[0]).read_text(encoding="utf-8"), command[0])
-        values = {key: value for key, value in content.items() if not isinstance(value, dict)}
-        values.update(content.get(section, {}))
-        flags = []
-        for key, value in values.items():
-            if isinstance(value, list):
-                flags += [f"--{key}", *map(str, value)]
-            else:
-                flags.append(f"--{key}={json.dumps(value) if isinstance(value, dict) else value}")
-        command = flags + command[1:]
-    # a key that is nearly right is wrong, too
-    parser = HfArgumentParser(arguments_class, allow_abbrev=False)
-    return parser.parse_args_into_dataclasses(args=command)[0]
+    args = list(sys.argv[1:] if args is None else args)
+    parser = _Parser(arguments_class, description=arguments_class.__doc__, allow_abbrev=False)
+    if args and args[0].endswith(".json"):
+        parser.set_defaults_from(_values_of(args.pop(0), arguments_class, section))
+    (arguments, unknown) = parser.parse_args_into_dataclasses(args, return_remaining_strings=True)
+    if unknown:
+        raise ValueError(_unknown("argument", unknown[0].split("=")[0], parser._option_string_actions))
+    return arguments
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """One spelling per argument, the type for its value, and no default where it is empty."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=34, width=119)
+
+    def _format_action_invocation(self, action):
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        return " ".join([action.option_strings[0], self._format_value(action)]).strip()
+
+    def _format_value(self, action) -> str:
+        if action.choices:
+            return "{" + ",".join(map(str, action.choices)) + "}"
+        return "" if action.nargs == 0 else getattr(action.type, "__name__", "").removeprefix("string_to_").upper()
+
+    def _format_usage(self, usage, actions, groups, prefix):
+        return f"usage: {self._prog} [config.json] [--flag value ...]\n\n"
+
+    def _get_help_string(self, action):
+        return action.help if action.default in ("", None, {}) or action.required else super()._get_help_string(action)
+
+
+class _Parser(HfArgumentParser):
+    """Errors are raised rather than printed with the usage; a dict is given as JSON."""
+
+    def __init__(self, arguments_class: type, **kwargs):
+        super().__init__(arguments_class, formatter_class=_HelpFormatter, **kwargs)
+        self.register("type", dict, _json_object)
+
+    def error(self, message: str):
+        raise ValueError(message)
+
+    def set_defaults_from(self, values: dict) -> None:
+        self.set_defaults(**values)
+        for action in self._actions:
+            if action.dest in values:
+                action.required = False
+
+
+def _values_of(path: str, arguments_class: type, section: str) -> dict:
+    """The values that a JSON file gives to one script, by field, checked against the fields' types."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as a configuration: {error}.") from None
+    content = _parse_json(text, path)
+    known = {each.name: each for each in fields(arguments_class)}
+    for each in list(known.values()):
+        known |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}
+    values = {}
+
+    def take(key: str, value: Any, where: str, names: Sequence[str]):
+        if key not in known:
+            raise ValueError(_unknown("key", key, names, where))
+        values[known[key].name] = _checked(value, known[key], f"{key} in {where}")
+
+    for key, value in content.items():
+        if key not in SECTIONS or (key in known and not isinstance(value, dict)):
+            take(key, value, path, (*known, *SECTIONS))
+        elif not isinstance(value, dict):
+            raise ValueError(f"{key} in {path} must be an object with the values of one script; got {value!r}.")
+    for key, value in (content.get(section) or {}).items() if isinstance(content.get(section), dict) else ():
+        take(key, value, f"{section} of {path}", tuple(known))
+    return values
+
+
+def _checked(value: Any, of: Field, where: str) -> Any:
+    """A value of a JSON file, in the type of its field."""
+    wanted, origin = of.type, get_origin(of.type)
+    if origin is Literal:
+        if value in get_args(wanted):
+            return value
+        raise ValueError(f"{where} must be one of {', '.join(map(str, get_args(wanted)))}; got {value!r}.")
+    if origin is list:
+        (item,) = get_args(wanted)
+        if isinstance(value, list) and value:
+            return [_checked_as(each, item, where) for each in value]
+        raise ValueError(f"{where} must be a list of {item.__name__} values; got {value!r}.")
+    if wanted is str and isinstance(value, bool) and "nargs" in of.metadata:
+        return str(value)
+    return _checked_as(value, wanted, where)
+
+
+def _checked_as(value: Any, wanted: type, where: str) -> Any:
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        raise ValueError(f"{where} must be of type {wanted.__name__}; got {value!r}.")
+    return value
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], where: str = "") -> str:
+    close = get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean {close[0]}" if close else ""
+    return f"Unknown {kind} {name}{f' in {where}' if where else ''}{hint}{'?' if close else '.'}"
+
+
+def _json_object(text: str) -> dict:
+    try:
+        return _parse_json(text, "the value")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _parse_json(text: str, source: str) -> dict:
@@ -93,5 +239,5 @@ def _parse_json(text: str, source: str) -> dict:
     except json.JSONDecodeError as error:
         raise ValueError(f"{source} is not JSON: {error}.") from None
     if not isinstance(value, dict):
-        raise ValueError(f'{source} must be a JSON object, such as {{"hidden_size": 192}}; got {text}.')
+        raise ValueError(f"{source} must be a JSON object, such as {EXAMPLE}; got {text.strip()[:60]}.")
     return value

@@ -1,39 +1,45 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Checkpoints: models that were trained before, and what a training leaves to resume from."""
+"""Checkpoints of a training run: written whole, found whole after a kill, read without unpickling anything freely.
 
+output_dir/            the best model and its card
+  train_config.json    the arguments it was trained with
+  last/                the last model and its card
+    state/             what resuming needs besides: loop.json, training.pt, random_states_<process>.pt
+  checkpoint.writing/  a checkpoint in the making, worth nothing
+  checkpoint.ready/    a whole one that is being moved into place; `recover` finishes that after a kill
+"""
+
+import json
+import logging
 import os
+import random
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from transformers import PreTrainedConfig, PreTrainedModel
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
+
+from ..skeletons import Skeleton
+from .arguments import LoopArguments
+
+logger = logging.getLogger(__name__)
+
+TRAIN_CONFIG, LOOP, TRAINING = "train_config.json", "loop.json", "training.pt"
+# Arguments that a resumed run may change: those that do not touch the training, and those that do in a way that is
+# reported and not refused.
+FREE = {"output_dir", "resume_from_checkpoint", "license", "validate_every", "checkpointing_steps"}
+REPORTED = {"epochs", "mixed_precision", "data_dir", "vq", "m2t", "init_from", "batch_size", "num_processes"}
 
 
-def load_trained(model_class: type[PreTrainedModel], name: str, **model_config) -> PreTrainedModel:
-    """
-    A model that has been trained before, with some fields of its configuration changed.
-
-    Raises:
-        FileNotFoundError: when there is no such model.
-        ValueError: when it is a model of another type; `from_pretrained` would go on with random weights.
-    """
-    try:
-        found = PreTrainedConfig.get_config_dict(name)[0].get("model_type")
-    except OSError as error:
-        raise FileNotFoundError(
-            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
-        ) from error
-    needed = model_class.config_class.model_type
-    if found != needed:
-        raise ValueError(f"{name} is a model of type {found}, but one of type {needed} is needed in its place.")
-    return model_class.from_pretrained(name, **model_config)
-
-
-def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str):
-    """Raises ValueError when the translation model `name` was trained on codes that are not those of `vq`."""
+def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str) -> None:
+    """Raise a ValueError if the translation model `name` was trained on codes that are not those of `vq`."""
     same = model.config.codebook_size == vq.config.codebook_size
     if same and model.vq is not None:
         codebook, other = (each.quantizer.embedding.weight.cpu() for each in (vq, model.vq))
@@ -45,43 +51,332 @@ def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str):
         )
 
 
-class LoopState:
-    """Where the loop is; saved and restored with the model."""
+def check_same_skeleton(vq: PreTrainedModel, skeleton: Skeleton, name: str) -> None:
+    """Raise a ValueError if the motion VQ `name` was trained on the features of another skeleton."""
+    if vq.config.feature_size != skeleton.feature_size:
+        raise ValueError(
+            f"{name} was trained on motion of another skeleton: it has {vq.config.feature_size} features per frame, "
+            f"--skeleton {skeleton.name} has {skeleton.feature_size}; give a motion VQ of that skeleton, or the "
+            "--skeleton that it was trained with."
+        )
 
-    def __init__(self):
-        self.epoch = 0
-        self.best = float("inf")
+
+class TrainingError(RuntimeError):
+    """The training cannot go on, for a reason that one sentence explains; the last checkpoint is kept."""
+
+
+@dataclass
+class Progress:
+    """Where a run is: `step` batches of epoch `epoch` are done.
+
+    Args:
+        epoch, step: whole epochs done, and batches of the next one.
+        best: lowest validation loss so far.
+        sums: of the training losses of the epoch so far, as `Means` holds them.
+        num_rows, global_batch_size: what `step` counts in.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    best: float | None = None
+    sums: dict = field(default_factory=dict)
+    num_rows: int = 0
+    global_batch_size: int = 0
+
+
+@dataclass
+class Parts:
+    """Everything of a run that has a state: name -> object with `state_dict` and `load_state_dict`."""
+
+    accelerator: Accelerator
+    objects: dict[str, Any]
 
     def state_dict(self) -> dict:
-        return {"epoch": self.epoch, "best": self.best}
+        """The states of all parts by name."""
+        return {name: part.state_dict() for name, part in self.objects.items()}
 
-    def load_state_dict(self, state: dict):
-        self.epoch, self.best = state["epoch"], state["best"]
+    def load_state_dict(self, states: dict) -> None:
+        """Restore the states of all parts; raises a KeyError for one that is missing."""
+        for name, part in self.objects.items():
+            part.load_state_dict(states[name])
 
 
-def save_checkpoint(accelerator: Accelerator, model, output_dir: Path, scores: dict, save: Callable, is_best: bool):
-    """`last/` with the training state, and the model itself in `output_dir` when it is the best so far."""
-    # written beside, in folders that have the model's name already, since the model card says it
-    name = output_dir.resolve().name
-    best, last = (output_dir / f"{kind}.writing" / name for kind in ("best", "last"))
-    if accelerator.is_main_process:  # what an interrupted run has left
-        shutil.rmtree(best.parent, ignore_errors=True)
-        shutil.rmtree(last.parent, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(last / "state")
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        bare = accelerator.unwrap_model(model)
-        if is_best:  # first, because the state in `last/` counts on it
-            save(bare, best, scores)
-            for file in sorted(best.iterdir()):
-                target = output_dir / file.name
-                if target.is_dir():
-                    shutil.rmtree(target)
-                os.replace(file, target)
-            shutil.rmtree(best.parent)
-        save(bare, last, scores)
-        shutil.rmtree(output_dir / "last", ignore_errors=True)
-        os.replace(last, output_dir / "last")
-        last.parent.rmdir()
-    accelerator.wait_for_everyone()
+# ------------------------------------------------------------------------------------------------------------ writing
+
+
+def save_checkpoint(
+    parts: Parts,
+    progress: Progress,
+    arguments: LoopArguments,
+    save: Callable[[torch.nn.Module, Path, dict], None],
+    scores: dict,
+    is_best: bool,
+) -> None:
+    """Write `last/` with the state to resume from, and the best model in `output_dir` if this is the best so far.
+
+    Everything is written and synced in `checkpoint.writing`, which one renaming makes `checkpoint.ready`; only then is
+    anything old touched. A kill at any moment leaves the old checkpoint or the new one, see `recover`.
+    """
+    accelerator, output_dir = parts.accelerator, Path(arguments.output_dir)
+    writing = output_dir / "checkpoint.writing"
+    state = writing / "last" / "state"
+    bare = accelerator.unwrap_model(parts.objects["model"])
+    if not all(parameter.isfinite().all() for parameter in bare.parameters()):
+        raise TrainingError(
+            f"Weights have become NaN or infinite: training stopped, and {output_dir / 'last'} keeps the checkpoint "
+            "before. Lower --learning_rate, or set --max_grad_norm."
+        )
+    try:
+        if accelerator.is_main_process:
+            _remove(writing)
+            state.mkdir(parents=True)
+        accelerator.wait_for_everyone()
+        torch.save(random_states(), state / f"random_states_{accelerator.process_index}.pt")
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            torch.save(parts.state_dict(), state / TRAINING)
+            (state / LOOP).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
+            config = asdict(arguments) | {"num_processes": accelerator.num_processes}
+            for folder in (writing / "last", *([writing / "best"] if is_best else [])):
+                folder.mkdir(exist_ok=True)
+                save(bare, folder, scores)
+                (folder / TRAIN_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            settle(writing)
+            os.replace(writing, output_dir / "checkpoint.ready")
+            _sync(output_dir)
+            recover(output_dir)
+        accelerator.wait_for_everyone()
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(writing, ignore_errors=True)
+        raise TrainingError(
+            f"The checkpoint could not be written to {output_dir} ({_first_line(error)}); the one before is kept."
+        ) from error
+
+
+def recover(output_dir: Path) -> None:
+    """Finish moving a whole checkpoint into place, and remove what a killed run left of an unfinished one.
+
+    May be interrupted and repeated at any point. The old card goes before the weights that it describes, and the new
+    one comes last, so that no card ever stands next to weights of another checkpoint.
+    """
+    ready, last, old = (output_dir / name for name in ("checkpoint.ready", "last", "last.old"))
+    _remove(output_dir / "checkpoint.writing")
+    best = ready / "best"
+    if best.is_dir():
+        if (best / "README.md").is_file():
+            (output_dir / "README.md").unlink(missing_ok=True)
+        for file in sorted(best.iterdir(), key=lambda file: (file.name == "README.md", file.name)):
+            target = output_dir / file.name
+            if target.is_dir():
+                _remove(target)
+            os.replace(file, target)
+        _sync(output_dir)
+        best.rmdir()
+    if (ready / "last").is_dir():
+        if last.is_dir():
+            _remove(old)
+            os.replace(last, old)
+        os.replace(ready / "last", last)
+        _sync(output_dir)
+    _remove(old)
+    _remove(ready)
+
+
+def settle(folder: Path) -> None:
+    """Give every file in a folder the permissions of an ordinary new file, and sync it all to the disk.
+
+    safetensors and others write files that only their owner may read.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            path.chmod(0o666 & ~umask)
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def find_checkpoint(arguments: LoopArguments) -> Path:
+    """The folder of the checkpoint that `--resume_from_checkpoint` names, whose `state` is there.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    wanted = arguments.resume_from_checkpoint
+    root = Path(arguments.output_dir if wanted == "latest" else wanted)
+    for folder in (root / "last", *([] if wanted == "latest" else [root])):
+        if (folder / "state" / LOOP).is_file():
+            return folder
+    raise FileNotFoundError(
+        f"There is nothing to resume in {root / 'last' if wanted == 'latest' else root}; leave out "
+        "--resume_from_checkpoint to begin anew."
+    )
+
+
+def check_same_training(folder: Path, arguments: LoopArguments, num_processes: int) -> None:
+    """Compare a run's arguments with those that the checkpoint was made with.
+
+    Raises:
+        ValueError: for changes that would make the resumed run another training. Others are logged as a warning.
+    """
+    before = _read_json(folder / TRAIN_CONFIG)
+    now = json.loads(json.dumps(asdict(arguments) | {"num_processes": num_processes}))
+    differing = {name for name in now if name not in FREE and before.get(name, now[name]) != now[name]}
+    if now["lr_schedule"].startswith("constant"):
+        differing.discard("epochs")
+
+    def listed(names: set[str], values: dict) -> str:
+        return ", ".join(f"--{name} {json.dumps(values[name])}" for name in sorted(names))
+
+    refused = differing - REPORTED
+    if refused:
+        raise ValueError(
+            f"{folder} was trained with {listed(refused, before)}, not {listed(refused, now)}; resume with the "
+            "arguments that it was begun with, or begin anew in another --output_dir."
+        )
+    if differing:
+        logger.warning(
+            "Resuming with %s, but %s was trained with %s: the result is not that of a run with either.",
+            listed(differing, now), folder, listed(differing, before),
+        )  # fmt: skip
+
+
+def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progress:
+    """Where the checkpoint's run was.
+
+    Raises:
+        ValueError: for a damaged file, or a checkpoint within an epoch of other batches than these.
+    """
+    path = folder / "state" / LOOP
+    try:
+        content = _read_json(path)
+        if content.keys() != asdict(Progress()).keys():
+            raise ValueError(f"it holds {', '.join(content) or 'nothing'}")
+        progress = Progress(**content)
+        numbers = (progress.epoch, progress.step, progress.num_rows, progress.global_batch_size)
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError(f"counts are {numbers}")
+        if not (progress.best is None or isinstance(progress.best, float | int)):
+            raise ValueError(f"best is {progress.best!r}")
+        for total, count, weight in progress.sums.values():
+            float(total), float(count), float(weight)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from None
+    if progress.step and (progress.num_rows, progress.global_batch_size) != (num_rows, global_batch_size):
+        raise ValueError(
+            f"{folder} stopped within an epoch of {progress.num_rows} rows in batches of {progress.global_batch_size} "
+            f"over all processes, and can be resumed only with these; now there are {num_rows} rows in batches of "
+            f"{global_batch_size}."
+        )
+    progress.num_rows, progress.global_batch_size = num_rows, global_batch_size
+    return progress
+
+
+def load_parts(parts: Parts, folder: Path) -> None:
+    """Restore every part of a run, except its random states."""
+    path = folder / "state" / TRAINING
+    states = _read_tensors(path)
+    try:
+        parts.load_state_dict(states)
+    except Exception as error:  # whatever foreign content leads to inside torch
+        raise ValueError(
+            f"{path} does not fit this training ({_first_line(error)}); resume with the arguments that it was begun "
+            "with, or begin anew in another --output_dir."
+        ) from error
+
+
+def restore_random_states(folder: Path, accelerator: Accelerator) -> dict:
+    """Restore this process's random states and return them; a process that the run did not have keeps its own.
+
+    Raises:
+        FileNotFoundError: they are missing although the run had this process.
+        ValueError: they are damaged.
+    """
+    before = _read_json(folder / TRAIN_CONFIG).get("num_processes", 1)
+    path = folder / "state" / f"random_states_{accelerator.process_index}.pt"
+    if not path.is_file():
+        if accelerator.process_index >= before:
+            return random_states()
+        raise FileNotFoundError(f"{path} is missing: without it the run cannot be resumed exactly; begin anew.")
+    states = _read_tensors(path)
+    try:
+        set_random_states(states)
+    except Exception as error:  # whatever foreign content leads to
+        raise _damaged(path, error) from error
+    return states
+
+
+def random_states() -> dict:
+    """The states of all global random generators of this process."""
+    version, state, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [version, torch.from_numpy(state.astype(np.int64)), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_states(states: dict) -> None:
+    """Put the global random generators into the states that `random_states` gave."""
+    random.setstate(states["python"])
+    version, state, *rest = states["numpy"]
+    np.random.set_state((version, state.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(states["torch"])
+    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; begin anew.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    if not isinstance(content, dict):
+        raise _damaged(path, "no JSON object")
+    return content
+
+
+def _read_tensors(path: Path) -> dict:
+    """A file of `torch.save`: tensors, containers and numbers, nothing that could run code."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; begin anew.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a hostile file can raise anything
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "no states by name")
+    return content
+
+
+def _damaged(path: Path, reason: Exception | str) -> ValueError:
+    return ValueError(
+        f"{path} is damaged or was not written by this training ({_first_line(reason)}); begin anew in another "
+        "--output_dir."
+    )
+
+
+def _first_line(reason: Exception | str) -> str:
+    lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(reason).__name__

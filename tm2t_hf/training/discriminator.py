@@ -13,8 +13,8 @@ class MotionVQDiscriminator(nn.Module):
     """Tells real from reconstructed motion: (batch, frames, features) -> logits (batch, frames // 2**num_layers).
 
     Args:
-        feature_size: features of a frame.
-        hidden_size: width of the first convolution; each further one has half the width before it.
+        feature_size: features per frame.
+        hidden_size: width of the first convolution; each further one is half as wide as the one before.
         num_layers: strided convolutions, each followed by a batch norm.
     """
 
@@ -33,6 +33,7 @@ class MotionVQDiscriminator(nn.Module):
             nn.init.zeros_(conv.bias)
 
     def forward(self, motion_values: Tensor) -> Tensor:
+        """Logits (batch, frames // 2**num_layers) of motion (batch, frames, features)."""
         hidden = motion_values.transpose(1, 2)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             hidden = F.leaky_relu(norm(conv(hidden)), 0.2)  # (batch, size, frames // 2)
@@ -40,12 +41,12 @@ class MotionVQDiscriminator(nn.Module):
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Hinge loss of the discriminator: real logits shall be above 1, fake ones below -1."""
+    """Hinge loss of the discriminator: real logits should be above 1, fake ones below -1."""
     return 0.5 * (F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean())
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
-    """Loss of the motion VQ: its reconstructions shall be taken for real."""
+    """Loss of the motion VQ: its reconstructions should pass for real."""
     return -fake_logits.mean()
 
 

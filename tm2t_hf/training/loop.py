@@ -3,40 +3,49 @@
 """One epoch loop for all training scripts: updates, validation, the best and the last checkpoint."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import set_seed
+from accelerate import Accelerator
+from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_scheduler
-from transformers.utils.logging import disable_progress_bar
 
 from .arguments import LoopArguments
-from .checkpoints import LoopState, save_checkpoint
+from .checkpoints import (
+    Parts,
+    Progress,
+    TrainingError,
+    check_same_training,
+    find_checkpoint,
+    load_parts,
+    load_progress,
+    restore_random_states,
+    save_checkpoint,
+    set_random_states,
+)
+from .losses import Loss, Means, minimized, sums_over_processes
+from .script import StopSignals, on_main_process
 
 logger = logging.getLogger(__name__)
 
 
-def start(arguments: LoopArguments) -> Accelerator:
-    """Seeds everything and gives the Accelerator whose data order a resumed run repeats."""
-    accelerator = Accelerator(
-        mixed_precision=arguments.mixed_precision,
-        dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True, data_seed=arguments.seed),
-        # the scripts give the schedule in updates of all processes together
-        step_scheduler_with_optimizer=False,
-    )
-    level = logging.INFO if accelerator.is_local_main_process else logging.ERROR
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "accelerate"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    # of every checkpoint: a line a file, a warning of tied weights, and a bar
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
-    disable_progress_bar()
-    set_seed(arguments.seed)
-    return accelerator
+class Moment(NamedTuple):
+    """When and where a batch is: draws that depend on nothing else are the same on any number of processes.
+
+    Args:
+        epoch, step: the epoch, and the batch within it.
+        rows: the places of this process's rows within the batch of all processes.
+    """
+
+    epoch: int
+    step: int
+    rows: range
 
 
 def fit(
@@ -45,113 +54,198 @@ def fit(
     model: torch.nn.Module,
     train_loader: DataLoader,
     val_loader: DataLoader,
-    training_losses: Callable[[torch.nn.Module, dict, int], Iterator[dict[str, torch.Tensor]]],
-    validation_losses: Callable[[torch.nn.Module, dict], dict[str, torch.Tensor]],
+    training_losses: Callable[[torch.nn.Module, dict, Moment], Iterator[dict[str, Loss]]],
+    validation_losses: Callable[[torch.nn.Module, dict], dict[str, Loss]],
     save: Callable[[torch.nn.Module, Path, dict], None],
-):
-    """
-    Trains `model` and keeps the best and the last of it.
+    extra: dict[str, Any] | None = None,
+) -> None:
+    """Train `model` and keep the best and the last of it.
+
+    On SIGTERM or a first SIGINT the run writes a checkpoint after the batch in hand and exits with 143 or 130.
 
     Args:
+        accelerator: from `start`.
+        arguments: of the script.
         model: not yet prepared by the accelerator.
-        train_loader, val_loader: not yet prepared; a collator with an attribute `epoch` is told the epoch.
-        training_losses: `(model, batch, epoch)` yields the named losses of each update that a batch is worth (one, but
-            for a second optimizer step on the same batch); `"loss"` is what the update minimises.
+        train_loader: from `training_loader`.
+        val_loader: from `validation_loader`.
+        training_losses: `(model, batch, moment)` yields the named losses of each update that a batch is worth (one,
+            except where a second optimizer step is made on the same batch). What is minimized is their weighted sum,
+            which is reported as "loss".
         validation_losses: `(model, batch)` to named losses, in eval mode without gradients; the model with the lowest
-            mean `"loss"` is the best.
-        save: `(model, folder, scores)` writes everything a user of the model needs into an empty folder.
+            "loss" is the best. It gets the model itself, not a wrapped one, as processes may have different numbers of
+            batches.
+        save: `(model, folder, scores)` writes everything a user of the model needs into a folder.
+        extra: what else has a state to resume, by name: anything with `state_dict` and `load_state_dict`.
+
+    Raises:
+        TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
+        FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
-    output_dir = Path(arguments.output_dir)
     optimizer = torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=arguments.learning_rate,
         weight_decay=arguments.weight_decay,
     )
-    collator = train_loader.collate_fn
-    model, optimizer, train_loader, val_loader = accelerator.prepare(model, optimizer, train_loader, val_loader)
-    scheduler = accelerator.prepare(
-        get_scheduler(
-            arguments.lr_schedule,
-            optimizer,
-            num_warmup_steps=arguments.warmup_steps,
-            num_training_steps=arguments.epochs * len(train_loader),
-        )
+    scheduler = get_scheduler(
+        arguments.lr_schedule,
+        optimizer,
+        num_warmup_steps=arguments.warmup_steps,
+        num_training_steps=arguments.epochs * len(train_loader),
     )
-    state = LoopState()
-    accelerator.register_for_checkpointing(state)
-    if arguments.resume:
-        if not (output_dir / "last" / "state").is_dir():
-            raise FileNotFoundError(f"There is nothing to resume in {output_dir / 'last'}; leave out --resume.")
-        accelerator.load_state(output_dir / "last" / "state")
-        logger.info("Going on after epoch %d.", state.epoch)
+    bare = model
+    model, optimizer = accelerator.prepare(model, optimizer)
+    scaler = {"scaler": accelerator.scaler} if accelerator.scaler is not None else {}
+    states = {"model": bare, "optimizer": optimizer, "scheduler": scheduler} | scaler | (extra or {})
+    parts = Parts(accelerator, states)
+    batches = train_loader.batch_sampler
+    progress = Progress(num_rows=batches.num_rows, global_batch_size=batches.batch_size)
+    states = None
+    if arguments.resume_from_checkpoint:
+        progress, states = resume(parts, arguments, progress)
 
-    for epoch in range(state.epoch, arguments.epochs):
-        collator.epoch = epoch
-        train_loader.set_epoch(epoch)
-        model.train()
-        means = RunningMeans()
-        bar = tqdm(
-            train_loader,
-            desc=f"epoch {epoch + 1}/{arguments.epochs}",
-            disable=not accelerator.is_local_main_process,
-            mininterval=1.0,
-        )
-        for batch in bar:
-            for losses in training_losses(model, batch, epoch):
-                accelerator.backward(losses["loss"])
-                if arguments.max_grad_norm:
-                    accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
-                optimizer.step()
-                optimizer.zero_grad()
-                means.add(losses)
-            scheduler.step()
-            bar.set_postfix({name: f"{value:.4g}" for name, value in means.values().items()}, refresh=False)
+    with StopSignals() as signals:
 
-        last_epoch = epoch + 1 == arguments.epochs
-        if (epoch + 1) % arguments.validate_every and not last_epoch:
-            continue
-        scores = mean_losses(accelerator, model, val_loader, validation_losses)
-        logger.info("epoch %d: train %s | validation %s", epoch + 1, _formatted(means.values()), _formatted(scores))
-        state.epoch = epoch + 1
-        is_best = scores["loss"] < state.best
-        state.best = min(state.best, scores["loss"])
-        save_checkpoint(accelerator, model, output_dir, scores | {"epoch": epoch + 1}, save, is_best)
+        def checkpoint(scores: dict, is_best: bool = False):
+            scores = scores | {"epoch": round(progress.epoch + progress.step / len(batches), 3)}
+            save_checkpoint(parts, progress, arguments, save, scores, is_best)
+
+        def stop_if_asked(saved: bool):
+            signal = max_over_processes(accelerator, signals.received)
+            if signal:
+                if not saved:
+                    checkpoint({})
+                logger.info("Stopped by a signal; go on with --resume_from_checkpoint latest.")
+                sys.exit(128 + signal)
+
+        for epoch in range(progress.epoch, arguments.epochs):
+            train_loader.collate_fn.epoch = batches.epoch = epoch
+            batches.start = progress.step
+            model.train()
+            means = Means(progress.sums)
+            loader = iter(train_loader)  # draws from the global random generator, which hence is restored after it
+            if progress.step:
+                set_random_states(states)
+            with progress_bar(accelerator, arguments, epoch, progress.step, len(batches)) as bar:
+                for step, batch in enumerate(loader, start=progress.step):
+                    batch = send_to_device(batch, accelerator.device)
+                    for losses in training_losses(model, batch, Moment(epoch, step, batches.part(step))):
+                        update(
+                            accelerator, arguments, model, optimizer, losses, means, f"{epoch + 1}, batch {step + 1}"
+                        )
+                    scheduler.step()
+                    progress.step, progress.sums = step + 1, means.sums
+                    bar.set_postfix({name: f"{value:.4g}" for name, value in means.values().items()}, refresh=False)
+                    bar.update()
+                    if progress.step < len(batches):
+                        due = _is_due(arguments, epoch * len(batches) + progress.step)
+                        if due:
+                            checkpoint({})
+                        stop_if_asked(saved=due)
+
+            progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
+            due = _is_due(arguments, progress.epoch * len(batches))
+            if progress.epoch % arguments.validate_every == 0 or progress.epoch == arguments.epochs:
+                scores = validate(accelerator, model, val_loader, validation_losses)
+                logger.info("epoch %d: train %s | validation %s", epoch + 1, _shown(means.values()), _shown(scores))
+                if not isfinite(scores["loss"]):
+                    raise _not_finite("validation loss", scores["loss"], f"{epoch + 1}", arguments)
+                is_best = progress.best is None or scores["loss"] < progress.best
+                if is_best:
+                    progress.best = scores["loss"]
+                checkpoint(scores, is_best)
+                due = True
+            elif due:
+                checkpoint({})
+            if progress.epoch < arguments.epochs:
+                stop_if_asked(saved=due)
+    if accelerator.output_lock is not None:
+        accelerator.output_lock.release()
+
+
+def update(
+    accelerator: Accelerator,
+    arguments: LoopArguments,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    losses: dict[str, Loss | None],
+    means: Means,
+    when: str,
+) -> None:
+    """One step of the optimizer along the gradient of the losses over the whole batch, which `means` counts."""
+    losses = {name: loss for name, loss in losses.items() if loss is not None}
+    sums = sums_over_processes(accelerator, losses)
+    for name, (total, _) in zip(losses, sums, strict=True):
+        if losses[name].weight and not isfinite(total):
+            raise _not_finite(name, total, when, arguments)
+    accelerator.backward(minimized(accelerator, losses, sums))
+    if arguments.max_grad_norm:
+        accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    means.add(losses, sums)
+
+
+def progress_bar(accelerator: Accelerator, arguments: LoopArguments, epoch: int, done: int, total: int) -> tqdm:
+    """The bar of one epoch, of which some batches may be done already; only the main process of a machine shows it."""
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=f"epoch {epoch + 1}/{arguments.epochs}",
+        disable=not accelerator.is_local_main_process,
+        mininterval=1.0,
+    )
+
+
+def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[Progress, dict]:
+    """Restore a run from its checkpoint; gives where it was and its random states."""
+    accelerator = parts.accelerator
+    folder = find_checkpoint(arguments)
+    on_main_process(accelerator, lambda: check_same_training(folder, arguments, accelerator.num_processes))
+    progress = load_progress(folder, progress.num_rows, progress.global_batch_size)
+    load_parts(parts, folder)
+    states = restore_random_states(folder, accelerator)
+    if folder.resolve() != (Path(arguments.output_dir) / "last").resolve():
+        progress.best = None  # the best model so far lies elsewhere
+    logger.info("Resuming after epoch %d, batch %d of the next one.", progress.epoch, progress.step)
+    return progress, states
 
 
 @torch.no_grad()
-def mean_losses(accelerator: Accelerator, model, loader, compute: Callable) -> dict[str, float]:
-    """Mean of each named loss over a loader and all processes, in eval mode, batches weighed by their size."""
-    was_training = model.training
-    model.eval()
-    totals, count = {}, 0
+def validate(accelerator: Accelerator, model, loader, compute: Callable) -> dict[str, float]:
+    """Mean of each named loss over the loaders of all processes, in eval mode; "loss" is their weighted sum."""
+    # a wrapped model would wait for other processes in each batch, and they may have fewer
+    bare = accelerator.unwrap_model(model)
+    was_training = bare.training
+    bare.eval()
+    means = Means()
     for batch in loader:
-        size = len(next(iter(batch.values())))
-        for name, value in compute(model, batch).items():
-            totals[name] = totals.get(name, 0.0) + float(value) * size
-        count += size
-    model.train(was_training)
-    names = sorted(totals)
-    # float32: not every device has float64
-    sums = torch.tensor([totals[name] for name in names] + [count], dtype=torch.float32, device=accelerator.device)
-    sums = accelerator.reduce(sums, reduction="sum").tolist()
-    return {name: value / sums[-1] for name, value in zip(names, sums, strict=False)}
+        losses = compute(bare, send_to_device(batch, accelerator.device))
+        losses = {name: loss for name, loss in losses.items() if loss is not None}
+        means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
+    bare.train(was_training)
+    return means.gathered().values()
 
 
-class RunningMeans:
-    """Means of named losses over an epoch."""
-
-    def __init__(self):
-        self.sums, self.counts = {}, {}
-
-    def add(self, losses: dict[str, torch.Tensor]):
-        for name, value in losses.items():
-            if value is not None:
-                self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
-                self.counts[name] = self.counts.get(name, 0) + 1
-
-    def values(self) -> dict[str, float]:
-        return {name: total / self.counts[name] for name, total in self.sums.items()}
+def max_over_processes(accelerator: Accelerator, number: int) -> int:
+    """The largest of a number that each process has."""
+    if accelerator.num_processes == 1:
+        return number
+    return int(accelerator.gather(torch.tensor([number], device=accelerator.device)).max())
 
 
-def _formatted(values: dict[str, float]) -> str:
+def _is_due(arguments: LoopArguments, batches: int) -> bool:
+    return bool(arguments.checkpointing_steps) and batches % arguments.checkpointing_steps == 0
+
+
+def _not_finite(name: str, value: float, when: str, arguments: LoopArguments) -> TrainingError:
+    last = Path(arguments.output_dir) / "last"
+    kept = f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
+    return TrainingError(
+        f"The {name.replace('_', ' ')} became {value} in epoch {when}: training stopped, and {kept}. Lower "
+        "--learning_rate, or set --max_grad_norm."
+    )
+
+
+def _shown(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,105 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Processes for tests: several that train together, and ones that are killed. Forked, as imports are slow."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate.state import AcceleratorState
+
+FORK = multiprocessing.get_context("fork")
+KILLED = 137
+
+
+def in_processes(function: Callable, world: int = 1) -> list:
+    """What `function()` returns in each of `world` processes that train together; its SystemExit code if it exits."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    children = []
+    for rank in range(world):
+        receiver, sender = FORK.Pipe(duplex=False)
+        process = FORK.Process(target=_child, args=(function, rank, world, port, sender))
+        process.start()
+        children.append((process, receiver))
+    results = []
+    for process, receiver in children:
+        results.append(pickle.loads(receiver.recv_bytes()) if receiver.poll(120) else "no answer within two minutes")
+        process.join(5)
+        process.kill()
+    failed = [result for result in results if isinstance(result, str)]
+    assert not failed, failed[0]
+    return [value for (value,) in results]
+
+
+def _child(function: Callable, rank: int, world: int, port: int, sender):
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    AcceleratorState._reset_state(True)
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    if world > 1:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    try:
+        result = (function(),)
+    except SystemExit as error:
+        result = (error.code,)
+    except BaseException:
+        result = traceback.format_exc()
+    sender.send_bytes(pickle.dumps(result))  # not `send`, which would share the memory of tensors
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    os._exit(0)
+
+
+def killed_at(operation: int, folder: Path, function: Callable) -> int | None:
+    """Run `function()` in a process that dies before its n-th file operation in `folder`, as by `kill -9`.
+
+    Returns:
+        None if it was killed, or the number of file operations if it came to its end.
+    """
+    receiver, sender = FORK.Pipe(duplex=False)
+
+    def doomed():
+        count = 0
+        writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+        def watch(event: str, arguments: tuple):
+            nonlocal count
+            changes = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
+            if not changes and not (event == "open" and isinstance(arguments[2], int) and arguments[2] & writing):
+                return
+            path = arguments[0]
+            # `shutil.rmtree` names files relative to an open folder
+            relative = event in ("os.remove", "os.rmdir")
+            if not relative and not (isinstance(path, str | os.PathLike) and str(path).startswith(str(folder))):
+                return
+            count += 1
+            if count == operation:
+                os._exit(KILLED)
+
+        torch.set_num_threads(1)
+        AcceleratorState._reset_state(True)
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+        sys.addaudithook(watch)
+        try:
+            function()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        sender.send(count)
+        os._exit(0)
+
+    process = FORK.Process(target=doomed)
+    process.start()
+    process.join(120)
+    assert process.exitcode in (0, KILLED), process.exitcode
+    return receiver.recv() if process.exitcode == 0 else None

@@ -1,0 +1,253 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Checkpoints under faults: kills at any file operation, hostile and damaged files, other arguments, a full disk."""
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from forked import killed_at
+from small_run import Interrupted, Run, assert_equal, contents, digest, kept
+
+from tm2t_hf import MotionVQConfig, MotionVQModel
+from tm2t_hf.skeletons import HUMANML3D, SKELETONS
+from tm2t_hf.training import TrainingError, check_same_codes, check_same_skeleton
+from tm2t_hf.training.checkpoints import recover, settle
+
+# Every n-th kill is tried; 1 tries them all.
+STRIDE = int(os.environ.get("TM2T_KILL_STRIDE", "16"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+# ------------------------------------------------------------------------------------------------------------- kills
+
+
+def test_a_kill_at_any_file_operation_loses_nothing(tmp_path):
+    """The first checkpoint is the best, the second as well, the third not; one within an epoch comes between them."""
+    options = {"epochs": 3, "rows": 6, "checkpointing_steps": 3, "validation": [3.0, 2.0, 2.5]}
+    Run(tmp_path / "straight", **options).fit()
+    expected = contents(tmp_path / "straight")
+    total = killed_at(0, tmp_path / "count", lambda: Run(tmp_path / "count", **options).fit())
+    assert total > 100
+    for operation in range(1, total + 1, STRIDE):
+        folder = tmp_path / str(operation)
+        assert killed_at(operation, folder, lambda folder=folder: Run(folder, **options).fit()) is None
+        card = folder / "README.md"
+        assert not card.exists() or card.read_text() == digest(folder / "weights.pt"), operation
+        # where one checkpoint was whole, there is one to resume
+        exists = any((folder / name / "state").is_dir() for name in ("last", "checkpoint.ready/last"))
+        AcceleratorState._reset_state(True)
+        try:
+            run = Run(folder, **options, resume_from_checkpoint="latest" if exists else "")
+            done = json.loads((folder / "last" / "state" / "loop.json").read_text())["epoch"] if exists else 0
+            run.validation = options["validation"][done:]
+            run.fit()
+        except Exception as error:
+            raise AssertionError(f"killed at file operation {operation} of {total}") from error
+        assert contents(folder) == expected, operation
+        assert {path.name for path in folder.iterdir()} == {path.name for path in (tmp_path / "straight").iterdir()}
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("kind", ["last", "best"])
+def test_a_save_that_fails_leaves_the_earlier_checkpoint_whole(tmp_path, kind):
+    validation = [4.0, 3.0, 2.0, 1.0]
+    Run(tmp_path / "straight", validation=validation).fit()
+    with pytest.raises(Interrupted):
+        Run(tmp_path / "parts", validation=validation, interrupt_saving=(4, kind)).fit()
+    assert kept(tmp_path / "parts")[1]["epoch"] == kept(tmp_path / "parts" / "last")[1]["epoch"] == 3
+    Run(tmp_path / "parts", validation=validation[3:], resume_from_checkpoint="latest").fit()
+    assert contents(tmp_path / "straight") == contents(tmp_path / "parts")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("PytorchStreamWriter failed")])
+def test_a_full_disk(tmp_path, monkeypatch, error):
+    Run(tmp_path, epochs=1, lr_schedule="constant").fit()
+    before = contents(tmp_path)
+
+    def full(*arguments, **options):
+        raise error
+
+    run = Run(tmp_path, epochs=2, lr_schedule="constant", resume_from_checkpoint="latest")
+    monkeypatch.setattr("tm2t_hf.training.checkpoints.torch.save", full)
+    with pytest.raises(TrainingError, match="The checkpoint could not be written to .*; the one before is kept"):
+        run.fit()
+    assert contents(tmp_path) == before
+
+
+def test_recovering_may_be_repeated(tmp_path):
+    for _ in range(2):
+        recover(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_have_the_permissions_of_ordinary_ones(tmp_path, vq_model):
+    folder = tmp_path / "model"
+    vq_model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o600)
+    settle(folder)
+    (tmp_path / "ordinary").touch()
+    expected = (tmp_path / "ordinary").stat().st_mode
+    assert {path.stat().st_mode for path in folder.iterdir()} == {expected}
+
+
+# ----------------------------------------------------------------------------------------------------- hostile files
+
+
+class Payload:
+    def __init__(self, witness: Path):
+        self.witness = witness
+
+    def __reduce__(self):
+        return Path.touch, (self.witness,)
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "last" / "state").iterdir())
+
+
+@pytest.fixture
+def trained(tmp_path):
+    Run(tmp_path / "run", epochs=2, lr_schedule="constant").fit()
+    return tmp_path / "run"
+
+
+RESUMED = {"epochs": 3, "lr_schedule": "constant", "resume_from_checkpoint": "latest"}
+
+
+def test_nothing_of_a_checkpoint_runs_code(trained, tmp_path):
+    witness = tmp_path / "witness"
+    payloads = {"pickle": pickle.dumps(Payload(witness))}
+    torch.save({"model": Payload(witness)}, tmp_path / "payload.pt")
+    payloads["torch"] = (tmp_path / "payload.pt").read_bytes()
+    for file in [*checkpoint_files(trained), trained / "last" / "train_config.json"]:
+        whole = file.read_bytes()
+        for payload in payloads.values():
+            file.write_bytes(payload)
+            with pytest.raises(ValueError, match=f"{file.name} is damaged or was not written by") as information:
+                Run(trained, **RESUMED).fit()
+            assert "\n" not in str(information.value)
+            assert not witness.exists()
+        file.write_bytes(whole)
+    # what a user of accelerate's checkpoints could have been given is not even read
+    (trained / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(payloads["pickle"])
+    Run(trained, **RESUMED).fit()
+    assert not witness.exists()
+
+
+def test_damaged_files_are_named(trained):
+    for file in checkpoint_files(trained):
+        whole = file.read_bytes()
+        for damaged in (b"", whole[: len(whole) // 2], b"{}", b"[1]", b"\xff" * 100):
+            file.write_bytes(damaged)
+            with pytest.raises(ValueError, match=f"{file.name} (is damaged|does not fit)") as information:
+                run = Run(trained, **RESUMED)
+                run.fit()
+                pytest.fail(f"{file} with {damaged[:10]}")
+            assert "\n" not in str(information.value)
+        file.unlink()
+        with pytest.raises(FileNotFoundError, match=f"{file.name} is missing|nothing to resume"):
+            Run(trained, **RESUMED).fit()
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"epoch": -1}, {"epoch": 1.5}, {"step": "2"}, {"best": "low"}, {"sums": {"error": [1]}}, {"unknown": 1}],
+)
+def test_impossible_progress(trained, content):
+    path = trained / "last" / "state" / "loop.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    with pytest.raises(ValueError, match=r"loop.json is damaged"):
+        Run(trained, **RESUMED).fit()
+
+
+# --------------------------------------------------------------------------------------------------- other arguments
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"seed": 1}, "last was trained with --seed 0, not --seed 1; resume with the arguments"),
+        ({"learning_rate": 0.01}, "was trained with --learning_rate 0.05, not --learning_rate 0.01"),
+        ({"lr_schedule": "cosine", "warmup_steps": 3}, '--lr_schedule "constant", --warmup_steps 0, not'),
+        ({"model_config": {"hidden_size": 3}}, '--model_config {}, not --model_config {"hidden_size": 3}'),
+        ({"weight_decay": 0.1}, "--weight_decay 0.0, not --weight_decay 0.1"),
+    ],
+)
+def test_arguments_that_make_another_training_are_refused(trained, changed, message):
+    with pytest.raises(ValueError, match=message):
+        Run(trained, **RESUMED | changed).fit()
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 5}, {"mixed_precision": "bf16"}])
+def test_arguments_that_change_the_result_are_reported(trained, changed, caplog):
+    AcceleratorState._reset_state(True)
+    Run(trained, **RESUMED | changed).fit()
+    (name,) = changed
+    assert f"Resuming with --{name}" in caplog.text and "was trained with --" in caplog.text
+
+
+def test_arguments_that_change_nothing_are_free(trained, caplog):
+    Run(trained, **RESUMED | {"license": "mit", "validate_every": 2, "checkpointing_steps": 7}).fit()
+    assert "Resuming with" not in caplog.text
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 5}, {"rows": 9}])
+def test_other_batches_cannot_be_resumed_within_an_epoch(tmp_path, changed):
+    with pytest.raises(Interrupted):
+        Run(tmp_path, interrupt=(0, 2), checkpointing_steps=1).fit()
+    with pytest.raises(ValueError, match="stopped within an epoch of 10 rows in batches of 4 over all processes"):
+        Run(tmp_path, resume_from_checkpoint="latest", **changed).fit()
+
+
+def test_the_arguments_lie_next_to_the_weights(trained):
+    for folder in (trained, trained / "last"):
+        config = json.loads((folder / "train_config.json").read_text())
+        assert (config["learning_rate"], config["num_processes"]) == (0.05, 1)
+
+
+@pytest.mark.parametrize("wanted", ["latest", "elsewhere"])
+def test_nothing_to_resume(tmp_path, monkeypatch, wanted):
+    monkeypatch.chdir(tmp_path)
+    where = {"latest": "out/last", "elsewhere": "elsewhere"}[wanted]
+    with pytest.raises(FileNotFoundError, match=f"nothing to resume in {where}; leave out --resume_from_checkpoint"):
+        Run("out", resume_from_checkpoint=wanted).fit()
+
+
+# ---------------------------------------------------------------------------------------------------- earlier stages
+
+
+def test_check_same_codes(vq_model, m2t_model, vq_config):
+    check_same_codes(vq_model, m2t_model, "m2t")
+    other_size = MotionVQModel(MotionVQConfig(hidden_size=16, codebook_size=8))
+    with pytest.raises(ValueError, match="m2t was trained on the 32 codes of another motion VQ .* which has 8"):
+        check_same_codes(other_size, m2t_model, "m2t")
+    other_codes = MotionVQModel(vq_config)
+    with pytest.raises(ValueError, match="m2t was trained on the 32 codes of another motion VQ"):
+        check_same_codes(other_codes, m2t_model, "m2t")
+    m2t_model.vq = None  # then only the number of codes can be told
+    check_same_codes(other_codes, m2t_model, "m2t")
+
+
+def test_check_same_skeleton(vq_model):
+    check_same_skeleton(vq_model, HUMANML3D, "tm2t-vq")
+    with pytest.raises(ValueError, match="tm2t-vq was trained on motion of another skeleton: it has 263 features"):
+        check_same_skeleton(vq_model, SKELETONS["kit"], "tm2t-vq")
+
+
+def test_the_state_is_that_of_the_model(trained):
+    weights = torch.load(trained / "last" / "state" / "training.pt", weights_only=True)["model"]
+    assert_equal(weights, kept(trained / "last")[0])

@@ -1,0 +1,133 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Models and processors loaded whole or not at all: what is missing, damaged or of another type is refused by name."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError, safe_open
+from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
+
+# The first bytes of the small text file that Git puts in the place of a large one that it has not fetched.
+LFS_POINTER = b"version https://git-lfs"
+
+
+def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedModel:
+    """Load a pretrained model, every weight of it.
+
+    `from_pretrained` alone would silently use random weights for those that a file lacks or names otherwise.
+
+    Args:
+        model_class: a model class of this package, or an Auto class that knows its models.
+        name: a folder, or the id of a model on the Hub.
+        kwargs: passed on to `from_pretrained`: fields of the configuration to change, `dtype`, `device_map`, ...
+
+    Raises:
+        FileNotFoundError: there is no such model, or its folder lacks a file.
+        ValueError: a model of another type, a damaged file, or weights that are missing or have another shape. Each is
+            one sentence that names the model.
+    """
+    name = str(name)
+    config = _read_config(name)
+    _check_type(model_class, name, config.get("model_type"))
+    if Path(name).is_dir():
+        _check_weights(Path(name))
+    try:
+        model, report = model_class.from_pretrained(name, output_loading_info=True, **kwargs)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{name} could not be loaded: {_first_line(error)}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        unknown = sorted(report["unexpected_keys"])
+        instead = f" and holds unknown ones ({_listed(unknown)})" if unknown else ""
+        raise ValueError(
+            f"{name} lacks weights of its model ({_listed(missing)}){instead}; they would silently be random: get the "
+            "whole file, or the version of this package that it was made with."
+        )
+    return model
+
+
+def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any:
+    """Load a processor, tokenizer or feature extractor, and say in one sentence what its folder lacks.
+
+    Raises:
+        FileNotFoundError: there is no such folder or Hub id, or one of its files is missing.
+        ValueError: its files are damaged. Each names the folder.
+    """
+    name = str(name)
+    _read_config(name)
+    if Path(name).is_dir() and "Processor" in processor_class.__name__:
+        for file in ("processor_config.json", "tokenizer.json"):
+            if not (Path(name) / file).is_file():
+                raise FileNotFoundError(f"{name} has no {file}, which its processor needs; get the whole folder.")
+    try:
+        return processor_class.from_pretrained(name, **kwargs)
+    except (OSError, TypeError, KeyError, ValueError, ImportError) as error:
+        raise ValueError(f"The processor of {name} could not be loaded: {_first_line(error)}") from error
+
+
+def _read_config(name: str) -> dict:
+    if not Path(name).is_dir():
+        try:
+            validate_repo_id(name)
+        except HFValidationError:
+            raise FileNotFoundError(f"There is no folder {name}.") from None
+    elif not (Path(name) / "config.json").is_file():
+        raise FileNotFoundError(f"There is no model in {name}: the folder has no config.json.")
+    try:
+        return PreTrainedConfig.get_config_dict(name)[0]
+    except OSError as error:
+        if Path(name).is_dir():
+            raise ValueError(f"{Path(name) / 'config.json'} is not a JSON file.") from error
+        raise FileNotFoundError(
+            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
+        ) from error
+
+
+def _check_type(model_class: type, name: str, found: str | None):
+    if getattr(model_class, "config_class", None) is not None:
+        needed = [model_class.config_class.model_type]
+        fits = found in needed
+    else:  # an Auto class; types that are not known here bring their own code
+        mapping = model_class._model_mapping
+        needed = [config.model_type for config in mapping._extra_content if config.model_type.startswith("tm2t-")]
+        fits = found is not None and (found not in CONFIG_MAPPING or CONFIG_MAPPING[found] in mapping)
+    if not fits:
+        raise ValueError(
+            f"{name} is a model of type {found}, but one of type {' or '.join(needed)} is needed in its place."
+        )
+
+
+def _check_weights(folder: Path):
+    """Refuse a folder without weights, and files of weights that are not whole."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise FileNotFoundError(f"{folder} has no model.safetensors; get the whole folder.")
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                is_pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
+            if is_pointer:
+                raise ValueError(f"{path} is a pointer of Git LFS, not the weights; fetch them with `git lfs pull`.")
+            with safe_open(path, "pt"):
+                pass  # the header is checked against the length of the file
+        except (OSError, SafetensorError) as error:
+            raise ValueError(
+                f"{path} is not a whole safetensors file ({_first_line(error)}); get it again."
+            ) from error
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    further = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + further
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+__all__ = ["load_processor", "load_whole"]

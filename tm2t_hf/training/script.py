@@ -1,0 +1,124 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""How a training script starts, is told to stop, and ends: lock, seeds, signals, exit codes."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, set_seed
+from filelock import FileLock, Timeout
+from transformers.utils.logging import disable_progress_bar
+
+from .arguments import LoopArguments
+from .checkpoints import TrainingError, recover
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".lock"
+
+
+def start(arguments: LoopArguments) -> Accelerator:
+    """Lock and check the output folder, seed everything and set up logging.
+
+    Raises:
+        ValueError: the output folder cannot be written to, or another run is using it.
+    """
+    accelerator = Accelerator(
+        mixed_precision=arguments.mixed_precision,
+        # the scripts give the schedule in updates of all processes together
+        step_scheduler_with_optimizer=False,
+    )
+    level = logging.INFO if accelerator.is_local_main_process else logging.ERROR
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "filelock"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    disable_progress_bar()
+    output_dir = Path(arguments.output_dir)
+    accelerator.output_lock = on_main_process(accelerator, lambda: lock_folder(output_dir))
+    on_main_process(accelerator, lambda: recover(output_dir))
+    set_seed(arguments.seed)
+    return accelerator
+
+
+def lock_folder(folder: Path) -> FileLock:
+    """Keep other runs out of a folder, which is made if needed, until the lock is released or the process ends.
+
+    The operating system holds the lock, on network file systems too, and drops it when the process dies.
+
+    Raises:
+        ValueError: the folder cannot be written to, or another run holds the lock.
+    """
+    lock = FileLock(folder / LOCK, mode=0o644)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+        (folder / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+    except Timeout:
+        holder = (folder / LOCK).read_text(encoding="utf-8").strip() or "another process"
+        raise ValueError(
+            f"Another run is training into --output_dir {folder} ({holder}); wait for it or give another folder."
+        ) from None
+    except OSError as error:
+        raise ValueError(f"--output_dir {folder} cannot be written to: {error.strerror or error}.") from None
+    return lock
+
+
+def on_main_process(accelerator: Accelerator, action: Callable):
+    """What `action` returns on the main process, None on the others; its error is raised on all of them."""
+    result = error = None
+    if accelerator.is_main_process:
+        try:
+            result = action()
+        except (ValueError, OSError) as raised:
+            error = raised
+    if accelerator.num_processes > 1:
+        (error,) = broadcast_object_list([error])
+    if error is not None:
+        raise error
+    return result
+
+
+class StopSignals:
+    """Within the context, SIGTERM and a first SIGINT are remembered in `received`; a second SIGINT interrupts."""
+
+    def __init__(self):
+        self.received = 0
+        self._before = {}
+
+    def __enter__(self) -> "StopSignals":
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._receive)
+        except ValueError:
+            pass  # only the main thread may set handlers; elsewhere signals are somebody else's
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame):
+        if number == signal.SIGINT and self.received:
+            raise KeyboardInterrupt
+        self.received = number
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's `main` and exit: 2 after a user's mistake, 1 when training failed, 128 + n after signal n."""
+    try:
+        main()
+    except (ValueError, OSError, TrainingError) as error:
+        print(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, TrainingError) else 2)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+__all__ = ["StopSignals", "lock_folder", "on_main_process", "run", "start"]
