@@ -263,16 +263,16 @@ def initialize_motion_vq(module: nn.Module):
     if isinstance(module, nn.Conv1d):
         init.xavier_normal_(module.weight)
         init.zeros_(module.bias)
-    elif isinstance(module, MotionVQQuantizer):
-        bound = 1 / module.config.codebook_size
+    elif isinstance(module, MotionVQCodebook):
+        bound = 1 / module.num_embeddings
+        init.uniform_(module.weight, -bound, bound)
+    elif isinstance(module, MotionVQQuantizer) and module.config.codebook_update != "gradient":
+        # here and not where it is made, because `from_pretrained` makes every loaded parameter a trainable one
+        module.embedding.weight.requires_grad_(False)
+        # a new codebook with "ema_reset" counts as out of use, so that the first batch places it;
+        # a loaded one (or "ema") starts as if all codes had been chosen evenly, each at its own place
         loaded = getattr(module.embedding.weight, "_is_hf_initialized", False)
-        init.uniform_(module.embedding.weight, -bound, bound)
-        if module.config.codebook_update != "gradient":
-            # here and not where it is made, because `from_pretrained` makes every loaded parameter a trainable one
-            module.embedding.weight.requires_grad_(False)
-            # a new codebook with "ema_reset" counts as out of use, so that the first batch places it;
-            # a loaded one (or "ema") starts as if all codes had been chosen evenly, each at its own place
-            module.restart_averages(module.config.codebook_update == "ema_reset" and not loaded)
+        module.restart_averages(module.config.codebook_update == "ema_reset" and not loaded)
 
 
 class MotionVQModel(MotionVQPreTrainedModel):

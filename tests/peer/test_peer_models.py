@@ -118,7 +118,6 @@ MOVING_AVERAGES = "code_uses and code_sums are not saved; they restart from the 
 
 @skipping(
     {
-        **NO_LAYERS_SKIPPED,
         "test_model_get_set_embeddings": "the model reads features: it embeds no tokens",
         "test_can_use_safetensors": MOVING_AVERAGES,
         "test_load_save_without_tied_weights": MOVING_AVERAGES,
@@ -152,7 +151,12 @@ class PaperMotionVQModelTest(MotionVQModelTest):
     test_load_save_without_tied_weights = common.ModelTesterMixin.test_load_save_without_tied_weights
 
 
-@skipping({"test_save_load_keys_to_ignore_on_save": f"{NO_MOVING_AVERAGES}, and Marian's tables of positions"})
+@skipping(
+    {
+        "test_save_load_keys_to_ignore_on_save": f"{NO_MOVING_AVERAGES}, and Marian's tables of positions",
+        "test_resize_tokens_embeddings": "resizes the text's table, not the input's; see test_resize_text_table",
+    }
+)
 class MotionToTextModelTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
     model_tester_class = testers.MotionToTextModelTester
     config_class = MotionToTextConfig

@@ -67,6 +67,8 @@ class MotionVQModelTester(ModelTester):
 
     seq_length = 16
     hidden_size = 8
+    encoder_seq_length = 8  # frames behind the first stage
+    expected_num_hidden_layers = num_hidden_layers = 2  # stages of the encoder
 
     def get_config(self):
         """Learns its codebook by moving averages, the default."""
@@ -111,7 +113,8 @@ class MotionToTextModelTester(ModelTester):
         return {
             "input_ids": random_ids(self.batch_size, self.seq_length, high=29),
             "attention_mask": torch.ones(self.batch_size, self.seq_length, dtype=torch.long),
-            "decoder_input_ids": random_ids(self.batch_size, self.decoder_seq_length, low=4, high=37),
+            # also entries of the motion vocabulary, as test_inputs_embeds knows one vocabulary only
+            "decoder_input_ids": random_ids(self.batch_size, self.decoder_seq_length, low=4, high=29),
             "decoder_attention_mask": torch.ones(self.batch_size, self.decoder_seq_length, dtype=torch.long),
         }
 
