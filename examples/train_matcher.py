@@ -41,10 +41,10 @@ class MatcherArguments(LoopArguments):
 
 @dataclass
 class MatcherCollator:
-    """Rows of `load_motion_dataset` -> what `MotionTextMatcher.forward` reads: captions, motions, labels.
+    """Rows of `load_motion_dataset` -> what `MotionTextMatcher.forward` reads: captions, motions, groups.
 
     With `random` a caption and a crop to whole movements are drawn for each row, otherwise its first caption and its
-    whole motion are taken. Rows that share a caption get the same label.
+    whole motion are taken. Rows that share a caption form a group.
     """
 
     processor: MotionTextMatcherProcessor
@@ -55,7 +55,7 @@ class MatcherCollator:
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         captions, motions = zip(*map(self._choose, rows), strict=True)
         inputs = self.processor(text=list(captions), motion=list(motions), return_tensors="pt")
-        return {**inputs, "labels": torch.tensor(shared_caption_labels([row["captions"] for row in rows]))}
+        return {**inputs, "group_ids": torch.tensor(shared_caption_labels([row["captions"] for row in rows]))}
 
     def _choose(self, row: dict) -> tuple[str, np.ndarray]:
         if not self.random:
@@ -124,7 +124,7 @@ def main():
 
     def validation_losses(model, batch):
         output, losses = losses_of(model, batch)
-        precision, _ = retrieval(output.text_embeddings, output.motion_embeddings, len(batch["labels"]))
+        precision, _ = retrieval(output.text_embeddings, output.motion_embeddings, len(batch["group_ids"]))
         return losses | {f"r_precision{k}": value for k, value in enumerate(precision, 1)}
 
     def save(model, folder: Path, scores: dict):

@@ -206,7 +206,7 @@ def test_loss_is_the_contrastive_one(margin):
                     matched.append(distance**2)
                 elif groups[i] != groups[j]:
                     mismatched.append(max(margin - distance, torch.zeros(())) ** 2)
-        output = model(**batch, labels=labels)
+        output = model(**batch, group_ids=labels)
         torch.testing.assert_close(output.matched_loss, torch.stack(matched).mean())
         torch.testing.assert_close(output.mismatched_loss, torch.stack(mismatched).mean())
         torch.testing.assert_close(output.loss, output.matched_loss + output.mismatched_loss)
@@ -306,13 +306,13 @@ def test_bad_texts():
     ids = torch.tensor([[3, 4, 5], [6, 7, 8]])
     with pytest.raises(ValueError, match="row 1 is empty"):
         model.get_text_embeddings(ids, torch.tensor([[1, 1, 1], [0, 0, 0]]))
-    with pytest.raises(ValueError, match="text must be padded behind its end"):
+    with pytest.raises(ValueError, match="text must be padded on its right side"):
         model.get_text_embeddings(ids, torch.tensor([[1, 1, 1], [0, 1, 1]]))
     with pytest.raises(ValueError, match=r"mask is \(2, 2\), the text is \(2, 3\)"):
         model.get_text_embeddings(ids, torch.ones(2, 2))
     with pytest.raises(ValueError, match="either as `input_ids` or as `inputs_embeds`"):
         model.get_text_embeddings()
-    with pytest.raises(ValueError, match="takes 9"):
+    with pytest.raises(ValueError, match=r"takes \(batch, words, 9\)"):
         model.get_text_embeddings(inputs_embeds=torch.zeros(2, 3, 8))
     with pytest.raises(ValueError, match="does not know parts of speech"):
         model.get_text_embeddings(ids, pos_ids=ids)

@@ -2,15 +2,27 @@
 # Licensed under the Apache License, Version 2.0.
 """Motion-to-text: its configuration, inputs, losses, generation."""
 
+import copy
 import json
+import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from accelerate import cpu_offload, disk_offload, init_empty_weights, load_checkpoint_and_dispatch
 from huggingface_hub.errors import StrictDataclassError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModel, AutoModelForSeq2SeqLM
+from transformers import (
+    AutoModel,
+    AutoModelForSeq2SeqLM,
+    EncoderDecoderCache,
+    StaticCache,
+    Trainer,
+    TrainingArguments,
+    pipeline,
+)
 
 from tm2t_hf import MotionToTextConfig, MotionToTextModel, MotionVQConfig, MotionVQModel
 
@@ -184,9 +196,9 @@ def test_exactly_one_form_of_motion_is_wanted(model, motion, call):
         run(input_ids=ids, motion_values=motion[0][:1], **extra)
     with pytest.raises(ValueError, match=r"attention_mask has the shape \(1, 12\), but the motion ids .* \(1, 5\)"):
         run(input_ids=ids, attention_mask=torch.ones(1, 12), **extra)
-    with pytest.raises(ValueError, match="the motion has 22 tokens .* positions for 20"):
+    with pytest.raises(ValueError, match="the motion lasts 4 seconds, .* 22 tokens .* positions for 20"):
         run(input_ids=motion_ids([[1] * 20]), **extra)
-    with pytest.raises(ValueError, match="the motion has 22 tokens .* positions for 20"):
+    with pytest.raises(ValueError, match="the motion lasts 4 seconds, .* 22 tokens .* positions for 20"):
         run(motion_values=torch.zeros(1, 80, 23), **extra)
     with pytest.raises(ValueError, match="shorter than one motion token"):
         run(motion_values=torch.zeros(1, 3, 23), **extra)
@@ -357,6 +369,18 @@ def test_the_cache_changes_nothing(model, motion, search):
     torch.testing.assert_close(runs[0][1], runs[1][1], atol=2e-5, rtol=1e-4)
 
 
+def test_generation_goes_on_from_its_cache(model):
+    ids = motion_ids([[3, 1, 4, 1, 5]])
+    settings = {"eos_token_id": None, "return_dict_in_generate": True, "output_logits": True}
+    first = model.generate(ids, max_length=6, **settings)
+    rest = model.generate(
+        ids, decoder_input_ids=first.sequences, past_key_values=first.past_key_values, max_length=9, **settings
+    )
+    whole = model.generate(ids, max_length=9, **settings)
+    assert torch.equal(rest.sequences, whole.sequences)
+    torch.testing.assert_close(torch.stack(rest.logits), torch.stack(whole.logits[5:]), atol=2e-5, rtol=1e-4)
+
+
 def test_greedy_is_the_argmax_of_teacher_forcing(model):
     ids = motion_ids([[3, 1, 4, 1, 5]])
     caption = model.generate(ids, max_length=12)
@@ -424,3 +448,262 @@ def test_a_trained_vq_moves_in(motion, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = MotionToTextModel.from_pretrained(tmp_path)
     assert torch.equal(loaded.vq.encode(values, mask).codes, trained.encode(values, mask).codes)
+
+
+# Other libraries, other devices
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision(motion, tmp_path, dtype):
+    values, mask = motion
+    labels = torch.tensor([[7, 8, 2]] * 3)
+    model = tiny_model(loss_reduction="sum")
+    model.save_pretrained(tmp_path)
+    half = MotionToTextModel.from_pretrained(tmp_path, dtype=dtype)
+    output = half(motion_values=values, attention_mask=mask, labels=labels)
+    assert output.logits.dtype == dtype and output.loss.dtype == torch.float32
+    torch.testing.assert_close(
+        output.loss, model(motion_values=values, attention_mask=mask, labels=labels).loss, rtol=0.05, atol=0
+    )
+    assert half.generate(motion_values=values, attention_mask=mask, max_length=6).shape[0] == 3
+    same = half.encode_motion(values, mask)[0] == model.encode_motion(values, mask)[0]
+    assert same.float().mean() > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_pipeline_in_half_precision(m2t_model, processor, tmp_path, dtype):
+    m2t_model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    describe = pipeline("motion-to-text", model=str(tmp_path), dtype=dtype)
+    assert isinstance(describe(np.random.randn(40, 263))[0]["generated_text"], str)
+
+
+@pytest.mark.parametrize(("size", "multiple"), [(46, None), (39, None), (41, 16), (None, 64)])
+@pytest.mark.parametrize("tied", [True, False])
+def test_more_text_tokens(motion, tmp_path, size, multiple, tied):
+    values, mask = motion
+    model = tiny_model(tie_word_embeddings=tied)
+    inputs = {"motion_values": values, "attention_mask": mask, "decoder_input_ids": torch.tensor([[1, 5, 7]] * 3)}
+    before = model(**inputs).logits
+    table = model.resize_token_embeddings(size, pad_to_multiple_of=multiple)
+    new = {46: 46, 39: 39, 41: 48, None: 64}[size]
+    assert table is model.model.decoder.embed_tokens and table.num_embeddings == new
+    assert model.get_input_embeddings().num_embeddings == CODES + 3, "the motion's table stays"
+    assert model.config.vocab_size == model.config.decoder_vocab_size == new
+    assert (model.lm_head.weight is table.weight) == tied
+    kept = min(40, new)
+    torch.testing.assert_close(model(**inputs).logits[..., :kept], before[..., :kept])
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+    assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
+    generated = loaded.generate(motion_values=values, attention_mask=mask, max_length=8)
+    assert torch.equal(generated, model.generate(motion_values=values, attention_mask=mask, max_length=8))
+
+
+def test_the_decoders_name_for_it(tmp_path):
+    model = tiny_model()
+    assert model.resize_decoder_token_embeddings(50).num_embeddings == 50
+    model.save_pretrained(tmp_path)
+    assert MotionToTextModel.from_pretrained(tmp_path).config.vocab_size == 50
+    with pytest.raises(ValueError, match="needs 3 entries at least, for its special ids"):
+        model.resize_token_embeddings(2)
+
+
+def test_vectors_in_place_of_ids(model):
+    ids = motion_ids([[3, 1, 4], [9]])
+    mask = (ids != CODES + 2).long()
+    embeds = model.get_input_embeddings()(ids) * model.get_encoder().embed_scale
+    labels = torch.tensor([[5, 2], [7, 2]])
+    expected = model(input_ids=ids, labels=labels)
+    output = model(inputs_embeds=embeds, attention_mask=mask, labels=labels)
+    torch.testing.assert_close(output.logits, expected.logits)
+    generated = model.generate(inputs_embeds=embeds, attention_mask=mask, num_beams=2, max_length=8)
+    assert torch.equal(generated, model.generate(ids, num_beams=2, max_length=8))
+    # peft passes what it does not have
+    assert torch.equal(model(input_ids=ids, labels=labels, inputs_embeds=None).loss, expected.loss)
+
+
+class Captions(torch.utils.data.Dataset):
+    """Pairs for `Trainer`."""
+
+    column_names = ("motion_values", "labels")
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        return {"motion_values": torch.randn(24, 23, generator=generator), "labels": torch.tensor([5 + index, 7, 2])}
+
+
+def trainer(model, folder, **arguments) -> Trainer:
+    settings = {"per_device_train_batch_size": 2, "report_to": [], "use_cpu": True, "num_train_epochs": 1}
+    settings |= {"disable_tqdm": True, "save_strategy": "no"}
+    return Trainer(
+        model, TrainingArguments(folder, **settings | arguments), train_dataset=Captions(), eval_dataset=Captions()
+    )
+
+
+def test_trainer_adds_noise_to_embeddings(tmp_path):
+    assert math.isfinite(trainer(tiny_model(), tmp_path, neftune_noise_alpha=5.0).train().training_loss)
+
+
+def test_trainer_evaluates_in_half_precision(tmp_path):
+    assert math.isfinite(trainer(tiny_model(), tmp_path, bf16_full_eval=True).evaluate()["eval_loss"])
+
+
+@pytest.mark.parametrize("name", ["eager", "sdpa", "flex_attention"])
+def test_attention_implementations(motion, tmp_path, name):
+    values, mask = motion
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    start = torch.tensor([[1, 5, 7]] * 3)
+    expected = model(motion_values=values, attention_mask=mask, decoder_input_ids=start).logits
+    loaded = MotionToTextModel.from_pretrained(tmp_path, attn_implementation=name)
+    model.set_attn_implementation(name)
+    assert loaded.config._attn_implementation == model.config._attn_implementation == name
+    if name != "flex_attention":  # which wants to be compiled
+        for other in (loaded, model):
+            logits = other(motion_values=values, attention_mask=mask, decoder_input_ids=start).logits
+            torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("offload", ["cpu", "disk", "auto"])
+@pytest.mark.parametrize("form", ["motion_values", "input_probs"])
+def test_offloaded(motion, tmp_path, offload, form):
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    inputs = {"motion_values": motion[0], "attention_mask": motion[1]}
+    if form == "input_probs":
+        inputs = {"input_probs": torch.rand(2, 5, CODES + 3)}
+    if offload == "cpu":
+        other = cpu_offload(copy.deepcopy(model), execution_device="cpu")
+    elif offload == "disk":
+        other = disk_offload(copy.deepcopy(model), tmp_path / "offload", execution_device="cpu")
+    else:
+        other = MotionToTextModel.from_pretrained(
+            tmp_path, device_map="auto", max_memory={"cpu": 30_000}, offload_folder=tmp_path / "offload"
+        )
+        assert "disk" in other.hf_device_map.values()
+    assert torch.equal(other.generate(**inputs, max_length=8), model.generate(**inputs, max_length=8))
+
+
+def test_built_without_memory(motion, tmp_path):
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    with init_empty_weights():
+        empty = MotionToTextModel(model.config)
+    empty.tie_weights()
+    loaded = load_checkpoint_and_dispatch(empty, str(tmp_path / "model.safetensors"), device_map={"": "cpu"}).eval()
+    inputs = {"motion_values": motion[0], "attention_mask": motion[1], "max_length": 8}
+    assert torch.equal(loaded.generate(**inputs), model.generate(**inputs))
+
+
+@pytest.mark.parametrize("form", ["motion_values", "input_ids"])
+def test_compiles_without_a_break(motion, form):
+    model = tiny_model(read_offsets=[0, 2])
+    values, mask = motion
+    inputs = {"motion_values": values, "attention_mask": mask}
+    if form == "input_ids":
+        inputs["input_ids"], inputs["attention_mask"] = model.encode_motion(values, mask)
+        del inputs["motion_values"]
+    inputs |= {"decoder_input_ids": torch.tensor([[1, 5, 7]] * 3), "use_cache": False}
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(**inputs).logits, model(**inputs).logits)
+
+
+def test_a_static_cache_compiles_without_a_break(motion):
+    """Step by step, as `generate(cache_implementation="static")` does on a GPU."""
+    model = tiny_model()
+    ids, mask = model.encode_motion(*motion)
+    encoded = model.get_encoder()(ids, attention_mask=mask)
+    caption = torch.tensor([[1, 5, 7, 9]] * 3)
+    expected = model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=caption).logits
+    cache = EncoderDecoderCache(*(StaticCache(config=model.config, max_cache_len=size) for size in (8, 13)))
+    step = torch.compile(model, backend="eager", fullgraph=True)
+    inputs = {"encoder_outputs": encoded, "attention_mask": mask, "past_key_values": cache}
+    with torch.no_grad():
+        first = model(**inputs, decoder_input_ids=caption[:, :1]).logits
+        rest = [step(**inputs, decoder_input_ids=caption[:, place : place + 1]).logits for place in (1, 2, 3)]
+    torch.testing.assert_close(torch.cat([first, *rest], dim=1), expected)
+
+
+def test_static_cache(motion):
+    model = tiny_model()
+    inputs = {"motion_values": motion[0], "attention_mask": motion[1], "max_length": 12}
+    static = model.generate(**inputs, cache_implementation="static", disable_compile=True)
+    assert torch.equal(static, model.generate(**inputs))
+    with pytest.raises(ValueError, match="the caption has 21 tokens .* positions for 20"):
+        model.generate(**inputs | {"max_length": 24}, eos_token_id=None, cache_implementation="static")
+
+
+@pytest.mark.parametrize("form", ["motion_values", "input_ids"])
+def test_a_second_model_assists(motion, form):
+    model, assistant = tiny_model(), tiny_model()
+    with torch.no_grad():
+        for parameter in assistant.model.decoder.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    values = motion[0][:1]
+    inputs = {"motion_values": values} if form == "motion_values" else {"input_ids": model.encode_motion(values)[0]}
+    alone = model.generate(**inputs, max_length=12)
+    assert torch.equal(model.generate(**inputs, max_length=12, assistant_model=assistant), alone)
+    assert torch.equal(model.generate(**inputs, max_length=12, prompt_lookup_num_tokens=2), alone)
+
+
+def test_distributed_training_with_checkpointing(motion, tmp_path):
+    """A parameter that no gradient reaches would stop the second step."""
+    values, mask = motion
+    tiny_model().save_pretrained(tmp_path)
+    model = MotionToTextModel.from_pretrained(tmp_path).train()
+    assert not any(parameter.requires_grad for parameter in model.vq.parameters())
+    model.gradient_checkpointing_enable()
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        distributed = torch.nn.parallel.DistributedDataParallel(model)
+        for _ in range(3):
+            distributed(
+                motion_values=values, attention_mask=mask, labels=torch.tensor([[7, 8, 2]] * 3)
+            ).loss.backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert model.lm_head.weight.grad.norm() > 0
+
+
+def test_hidden_states_of_readings(motion):
+    values, mask = motion
+    model = tiny_model(read_offsets=[0, 3])
+    output = model(
+        motion_values=values,
+        attention_mask=mask,
+        decoder_input_ids=torch.tensor([[1, 5]] * 3),
+        output_hidden_states=True,
+    )
+    assert [tuple(hidden.shape) for hidden in output.encoder_hidden_states] == [(3, 26, 16)] * 3
+    assert torch.equal(output.encoder_hidden_states[-1], output.encoder_last_hidden_state)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("call", ["forward", "generate"])
+def test_padding_on_the_left_is_refused(motion, call):
+    """It would move the motion to later positions, or the codes by a part of a token."""
+    model = tiny_model(read_offsets=[2])
+    run = model.generate if call == "generate" else model
+    extra = {} if call == "generate" else {"decoder_input_ids": torch.tensor([[1]] * 2)}
+    values, mask = torch.zeros(2, 24, 23), torch.ones(2, 24, dtype=torch.long)
+    mask[0, :8] = 0
+    with pytest.raises(ValueError, match="motion_values must be padded on the right side only"):
+        run(motion_values=values, attention_mask=mask, **extra)
+    ids = motion_ids([[1, 2, 3], [4]])
+    ids[1] = ids[1].roll(2)
+    for form in ({"input_ids": ids}, {"input_probs": F.one_hot(ids, CODES + 3).float()}):
+        with pytest.raises(ValueError, match=r"input_(ids|probs) must be padded on the right side only"):
+            run(**form, attention_mask=(ids != CODES + 2).long(), **extra)
+
+
+def test_too_long_a_motion_is_told_in_seconds(model):
+    message = r"the motion lasts 4 seconds, but the model takes 3.6 at most: it has 22 tokens .* positions for 20"
+    with pytest.raises(ValueError, match=message):
+        model.generate(motion_values=torch.zeros(1, 80, 23))
+    assert model.generate(motion_values=torch.zeros(1, 75, 23)).shape[0] == 1  # 3.6 s and an incomplete token

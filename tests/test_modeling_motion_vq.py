@@ -5,11 +5,12 @@ import math
 
 import pytest
 import torch
+from accelerate import cpu_offload, disk_offload, init_empty_weights, load_checkpoint_and_dispatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from tm2t_hf import MotionVQConfig, MotionVQModel, modeling_motion_vq
 from tm2t_hf.modeling_motion_vq import MotionVQOutput, codes_to_ids, ids_to_codes
@@ -23,6 +24,12 @@ def make_model(**options) -> MotionVQModel:
     # untrained codes lie so close to zero that all latents would choose the same one
     torch.nn.init.normal_(model.quantizer.embedding.weight, std=0.3)
     return model
+
+
+def latents_of(model: MotionVQModel, motion_values, attention_mask=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents before quantization, and their mask."""
+    latents, mask, _ = model._encode(motion_values, attention_mask)
+    return latents, mask
 
 
 def motions(*shape: int, seed: int = 1) -> torch.Tensor:
@@ -50,7 +57,7 @@ def test_a_token_is_unit_length_frames(unit_length, frames):
     tokens = frames // unit_length
     codes = model.encode(values).codes
     assert codes.shape == (3, tokens) and codes.dtype == torch.int64
-    assert 0 <= codes.min() and codes.max() < 16 and len(codes.unique()) > 1
+    assert codes.min() >= 0 and codes.max() < 16 and len(codes.unique()) > 1
     assert model.decode(codes).shape == (3, tokens * unit_length, 23)
     output = model(values)
     assert torch.equal(output.codes, codes)
@@ -63,7 +70,7 @@ def test_a_token_is_unit_length_frames(unit_length, frames):
 
 def test_the_nearest_code_is_chosen():
     model = make_model()
-    latents, mask = model._latents(motions(2, 40), None)
+    latents, mask = latents_of(model, motions(2, 40), None)
     assert mask.all()
     distances = (latents[:, :, None] - model.quantizer.embedding.weight).square().sum(-1)
     assert torch.equal(model.encode(motions(2, 40)).codes, distances.argmin(-1))
@@ -127,7 +134,7 @@ def test_the_encoder_sees_no_contacts():
     latents = {}
     for size in (4, 0):
         model = make_model(contact_size=size)
-        latents[size] = [model._latents(each, None)[0] for each in (values, flipped)]
+        latents[size] = [latents_of(model, each, None)[0] for each in (values, flipped)]
     assert torch.equal(*latents[4])
     assert not torch.equal(*latents[0])
 
@@ -177,7 +184,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
     values = motions(2, 32)
     output = model(values)
     error = output.reconstruction - values
-    latents = model._latents(values, None)[0]
+    latents = latents_of(model, values, None)[0]
     distance = F.mse_loss(latents, model.quantizer.embedding(output.codes))
     parts = {
         "reconstruction_loss": error.abs().mean(),
@@ -240,7 +247,7 @@ def test_gradient_moves_codes_to_their_latents():
     values = motions(2, 40)
     output = model(values)
     output.loss.backward()
-    latents, codebook = model._latents(values, None)[0].flatten(0, 1), model.quantizer.embedding.weight
+    latents, codebook = latents_of(model, values, None)[0].flatten(0, 1), model.quantizer.embedding.weight
     expected = torch.zeros_like(codebook)
     for latent, code in zip(latents, output.codes.flatten(), strict=True):
         expected[code] += 2 * (codebook[code] - latent) / latents.numel()
@@ -252,7 +259,7 @@ def test_gradient_moves_codes_to_their_latents():
 
 def one_step(model: MotionVQModel, inputs: dict) -> tuple[list, list, list]:
     """Trains the averages once; the codebook and averages that a slow, plain implementation expects."""
-    latents, mask = model._latents(inputs["motion_values"], inputs.get("attention_mask"))
+    latents, mask = latents_of(model, inputs["motion_values"], inputs.get("attention_mask"))
     kept = [latent.tolist() for latent in latents[mask]]
     quantizer = model.quantizer
     codebook, uses, sums = (
@@ -327,7 +334,7 @@ def test_ema_reset_restarts_the_codes_out_of_use_at_latents_of_the_batch():
     quantizer.embedding.weight[3:6] = 100.0  # nobody's nearest code
     quantizer.code_sums.copy_(quantizer.embedding.weight * quantizer.code_uses[:, None])
     inputs = padded([motions(40), motions(22, seed=2)])
-    latents, mask = model._latents(**inputs)
+    latents, mask = latents_of(model, **inputs)
     codebook, uses, _ = one_step(model, inputs)
     alive = [code for code in range(16) if not 3 <= code < 6]
     torch.testing.assert_close(quantizer.embedding.weight[alive], torch.tensor(codebook)[alive], atol=1e-5, rtol=1e-4)
@@ -341,7 +348,7 @@ def test_a_new_codebook_is_placed_on_latents_of_the_first_batch():
     torch.manual_seed(0)
     model = MotionVQModel(MotionVQConfig(**SIZES)).train()
     values = motions(8, 64)
-    latents = model._latents(values, None)[0].flatten(0, 1)
+    latents = latents_of(model, values, None)[0].flatten(0, 1)
     model(values)
     for code in model.quantizer.embedding.weight:
         assert (latents - code).abs().amax(-1).min() < 1e-6
@@ -392,7 +399,7 @@ def test_save_and_load(tmp_path, codebook_update):
     model.train()(motions(4, 64))  # moves the averages away from where they start
     model.eval().save_pretrained(tmp_path)
     with safe_open(tmp_path / "model.safetensors", "pt") as weights:
-        assert not [key for key in weights.keys() if "code_uses" in key or "code_sums" in key]
+        assert not [key for key in set(weights.keys()) if "code_uses" in key or "code_sums" in key]
     assert AutoConfig.from_pretrained(tmp_path).to_diff_dict() == model.config.to_diff_dict()
     for loader in (MotionVQModel, AutoModel):
         loaded, information = loader.from_pretrained(tmp_path, output_loading_info=True)
@@ -414,7 +421,7 @@ def test_training_a_loaded_model_goes_on_from_its_codebook(tmp_path, codebook_up
     loaded = MotionVQModel.from_pretrained(tmp_path)
     before = loaded.quantizer.embedding.weight.clone()
     values = motions(64, 64)
-    reach = torch.cdist(loaded._latents(values, None)[0].flatten(0, 1), before).max()
+    reach = torch.cdist(latents_of(loaded, values, None)[0].flatten(0, 1), before).max()
     loaded.train()(values)
     moved = (loaded.quantizer.embedding.weight - before).norm(dim=-1)
     assert moved.max() > 0
@@ -505,3 +512,211 @@ def test_bad_codes():
     for shape in ((5,), (2, 0), (1, 5, 8)):
         with pytest.raises(ValueError, match=r"must have the shape \(batch, tokens\) with at least one token"):
             model.decode(torch.zeros(shape, dtype=torch.long))
+
+
+@pytest.mark.parametrize("codebook_update", ["ema", "ema_reset"])
+def test_training_goes_on_from_a_loaded_state_dict(codebook_update):
+    """Also when what is loaded has no averages, as the files that `save_pretrained` writes."""
+    saved = {key: value for key, value in make_model(codebook_update=codebook_update).state_dict().items()
+             if "code_" not in key}  # fmt: skip
+    model = MotionVQModel(MotionVQConfig(**SIZES, codebook_update=codebook_update)).train()
+    model.load_state_dict(saved, strict=False)
+    model(motions(8, 64))
+    moved = (model.quantizer.embedding.weight - saved["quantizer.embedding.weight"]).norm(dim=-1)
+    assert 0 < moved.max() < 0.15 * saved["quantizer.embedding.weight"].norm(dim=-1).max()
+
+
+# --------------------------------------------------------------------------------- other libraries and other devices
+
+
+def test_the_dtype_of_the_motion_does_not_matter():
+    values = motions(2, 32)
+    model = make_model()
+    assert torch.equal(model.encode(values.double()).codes, model.encode(values).codes)
+    for dtype in (torch.bfloat16, torch.float16):
+        half = make_model().to(dtype)
+        output = half(values * 100)
+        assert output.reconstruction.dtype == dtype
+        assert output.loss.dtype == torch.float32 and output.loss.isfinite()
+        codes = half.encode(values).codes
+        assert (codes == model.encode(values).codes).float().mean() > 0.8
+        assert not torch.isnan(half.train()(values).loss)  # moves the averages, too
+
+
+def test_sums_over_a_batch_fit_in_half_precision():
+    model = make_model().half()
+    values = torch.full((8, 64, 23), 30.0)  # adds up to 353,280, and half precision ends at 65,504
+    assert model(values).reconstruction_loss.isfinite()
+
+
+def test_any_attention_implementation_will_do(tmp_path):
+    model = make_model()
+    model.save_pretrained(tmp_path)
+    for name in ("eager", "sdpa", "flex_attention"):
+        MotionVQModel.from_pretrained(tmp_path, attn_implementation=name)
+        model.set_attn_implementation(name)
+
+
+def test_hidden_states():
+    model = make_model(unit_length=8)
+    values = motions(2, 32)
+    stages = model(values, output_hidden_states=True).hidden_states
+    assert [tuple(stage.shape) for stage in stages] == [(2, 8, 16), (2, 8, 8), (2, 8, 4)]
+    assert torch.equal(model.quantizer.nearest(stages[-1].transpose(1, 2)), model.encode(values).codes)
+    assert model(values).hidden_states is None
+    model.config.output_hidden_states = True
+    assert len(model(values).hidden_states) == 3
+
+
+def test_without_the_loss():
+    output = make_model()(motions(2, 32), return_loss=False)
+    assert output.loss is None and output.reconstruction_loss is None
+    assert output.codes.shape == (2, 8)
+
+
+class Clips(torch.utils.data.Dataset):
+    """Motions of different lengths, for `Trainer`."""
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return motions(16 + 4 * index, seed=index)
+
+
+def collate(clips):
+    return padded(clips)
+
+
+def trainer(model, folder, **arguments) -> Trainer:
+    settings = {"per_device_train_batch_size": 2, "per_device_eval_batch_size": 2, "report_to": [], "use_cpu": True}
+    settings |= {"remove_unused_columns": False, "num_train_epochs": 2, "disable_tqdm": True}
+    return Trainer(
+        model,
+        TrainingArguments(folder, **settings | arguments),
+        train_dataset=Clips(),
+        eval_dataset=Clips(),
+        data_collator=collate,
+    )
+
+
+def test_trainer_keeps_the_best_model(tmp_path):
+    best = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True}
+    run = trainer(make_model(), tmp_path, metric_for_best_model="eval_loss", **best)
+    run.train()
+    assert math.isfinite(run.evaluate()["eval_loss"])
+    assert run.state.best_metric is not None
+
+
+def test_trainer_evaluates_in_half_precision(tmp_path):
+    assert math.isfinite(trainer(make_model(), tmp_path, bf16_full_eval=True).evaluate()["eval_loss"])
+
+
+def test_trainer_predicts(tmp_path):
+    """Motions and codes of clips of different lengths, padded to the longest."""
+    prediction = trainer(make_model(), tmp_path).predict(Clips())
+    reconstruction, codes = prediction.predictions
+    assert reconstruction.shape == (6, 36, 23) and codes.shape == (6, 9)
+
+
+def test_built_without_memory(tmp_path):
+    model = make_model()
+    model.save_pretrained(tmp_path)
+    with init_empty_weights():
+        empty = MotionVQModel(model.config)
+    assert empty.encoder.downsamples[0].weight.is_meta
+    loaded = load_checkpoint_and_dispatch(empty, str(tmp_path / "model.safetensors"), device_map={"": "cpu"})
+    assert torch.equal(loaded.encode(motions(2, 32)).codes, model.encode(motions(2, 32)).codes)
+    with torch.device("meta"):
+        empty = MotionVQModel(model.config)
+        codes = empty.encode(torch.empty(2, 20, 23), torch.empty(2, 20))
+        assert codes.codes.shape == (2, 5) and empty.decode(**codes).shape == (2, 20, 23)
+
+
+@pytest.mark.parametrize("offload", ["cpu", "disk", "device_map"])
+def test_offloaded(tmp_path, offload):
+    model, values = make_model(), motions(2, 32)
+    model.save_pretrained(tmp_path)
+    if offload == "cpu":
+        other = cpu_offload(copy.deepcopy(model), execution_device="cpu")
+    elif offload == "disk":
+        other = disk_offload(copy.deepcopy(model), tmp_path / "offload", execution_device="cpu")
+    else:
+        places = {"encoder": "cpu", "quantizer": "disk", "decoder": "disk"}
+        other = MotionVQModel.from_pretrained(tmp_path, device_map=places, offload_folder=tmp_path / "offload")
+    assert other.quantizer.embedding.weight.is_meta
+    codes = model.encode(values).codes
+    assert torch.equal(other.encode(values).codes, codes)
+    assert torch.equal(other.decode(codes), model.decode(codes))
+    torch.testing.assert_close(other(values).loss, model(values).loss)
+
+
+class Encode(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, motion_values, attention_mask):
+        return self.model.encode(motion_values, attention_mask).codes
+
+
+class Decode(Encode):
+    def forward(self, codes, attention_mask):
+        return self.model.decode(codes, attention_mask)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_export(strict):
+    """With any number of motions, and any length in whole tokens."""
+    model = make_model()
+    inputs = padded([motions(32), motions(20, seed=2)])
+    batch, tokens = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("tokens", min=4, max=256)
+    frames = {0: batch, 1: 4 * tokens}
+    encode = torch.export.export(
+        Encode(model), tuple(inputs.values()), dynamic_shapes=(frames, frames), strict=strict
+    ).module()
+    codes = model.encode(**inputs)
+    decode = torch.export.export(
+        Decode(model), tuple(codes.values()), dynamic_shapes=({0: batch, 1: tokens},) * 2, strict=strict
+    ).module()
+    for lengths in ([32, 20], [64, 4, 17]):
+        inputs = padded([motions(length, seed=length) for length in lengths])
+        codes = model.encode(**inputs)
+        assert torch.equal(encode(*inputs.values()), codes.codes)
+        torch.testing.assert_close(decode(*codes.values()), model.decode(**codes))
+
+
+def test_compiles_without_a_break():
+    model = make_model()
+    inputs = padded([motions(32), motions(20, seed=2)])
+    codes = model.encode(**inputs)
+    encode, decode = (torch.compile(f, backend="eager", fullgraph=True) for f in (model.encode, model.decode))
+    assert torch.equal(encode(**inputs).codes, codes.codes)
+    assert torch.equal(decode(**codes), model.decode(**codes))
+
+
+# -------------------------------------------------------------------------------------------------------- bad masks
+
+
+@pytest.mark.parametrize("method", ["encode", "forward"])
+def test_bad_masks(method):
+    model, values = make_model(), motions(2, 16)
+    call = getattr(model, method)
+    left = torch.ones(2, 16, dtype=torch.long)
+    left[1, :4] = 0
+    with pytest.raises(ValueError, match="motion_values must be padded on the right side only"):
+        call(values, left)
+    gap = torch.ones(2, 16, dtype=torch.long)
+    gap[1, 5] = 0
+    with pytest.raises(ValueError, match="right side only"):
+        call(values, gap)
+    with pytest.raises(ValueError, match=r"attention_mask has the shape \(2, 4\), but motion_values \(2, 16\)"):
+        call(values, torch.ones(2, 4))
+
+
+def test_bad_masks_of_codes():
+    model, codes = make_model(), torch.ones(2, 4, dtype=torch.long)
+    with pytest.raises(ValueError, match="codes must be padded on the right side only"):
+        model.decode(codes, torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1]]))
+    with pytest.raises(ValueError, match=r"attention_mask has the shape \(2, 16\), but codes \(2, 4\)"):
+        model.decode(codes, torch.ones(2, 16))

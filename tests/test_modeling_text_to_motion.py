@@ -74,16 +74,18 @@ def test_mask_is_made_of_the_padding_ids(model):
     torch.testing.assert_close(model(ids, None, motion).logits, model(ids, mask, motion).logits)
 
 
-def test_folded_attention_is_attention():
-    """The projections folded into keys and values give softmax(W_q h · W_k x / sqrt(size)) W_v x, projected."""
+def test_projected_attention_is_attention():
+    """What is projected once per text gives softmax(W_q h · W_k x / sqrt(size)) W_v x, projected."""
     attention = tiny_model().encoder.attention
     torch.nn.init.normal_(attention.query.bias)
     torch.nn.init.normal_(attention.value.bias)
     words, states = torch.randn(2, 5, 12), torch.randn(2, 3, 8)
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]).bool()
-    got = attention.attend(states, TextEncoderOutput(**attention.project(words, mask)))
+    got, weights = attention(states, TextEncoderOutput(**attention.project(words, mask)))
     scores = attention.query(states) @ attention.key(words).transpose(1, 2) / math.sqrt(8)
-    expected = attention.output(scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1) @ attention.value(words))
+    expected_weights = scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1)
+    expected = attention.output(expected_weights @ attention.value(words))
+    torch.testing.assert_close(weights, expected_weights)
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -474,7 +476,7 @@ def test_missing_weights_are_initialised(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"codebook_size": 11}, "has 12 codes, but `codebook_size` is 11"),
+        ({"codebook_size": 11}, "codebook_size is 11, but the motion VQ of vq_config has 12 codes"),
         ({"num_layers": 0}, "`num_layers` must be at least 1"),
         ({"text_pad_id": 30}, "outside the text vocabulary of 30 ids"),
         ({"dropout": 1.0}, r"`dropout` must be in \[0, 1\)"),
@@ -505,11 +507,11 @@ def test_bad_texts():
         model(ids, mask * torch.tensor([[1], [0]]), bom)
     with pytest.raises(ValueError, match="right side"):
         model(ids.flip(1), mask.flip(1), bom)
-    with pytest.raises(ValueError, match=r"`attention_mask` is \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"mask is \(2, 4\), the text is \(2, 5\)"):
         model(ids, mask[:, :4], bom)
     with pytest.raises(ValueError, match="either as `input_ids` or as `inputs_embeds`"):
         model(decoder_input_ids=bom)
-    with pytest.raises(ValueError, match="takes 10"):
+    with pytest.raises(ValueError, match=r"takes \(batch, words, 10\)"):
         model(inputs_embeds=torch.zeros(2, 5, 9), decoder_input_ids=bom)
     with pytest.raises(ValueError, match="call generate"):
         model(ids, mask)

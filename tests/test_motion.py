@@ -444,7 +444,7 @@ def test_bad_statistics():
 def test_skeletons_go_through_json(skeleton):
     assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
     assert skeleton.feature_size == 12 * skeleton.num_joints - 1
-    assert skeleton.parents[0] == -1 and all(0 <= parent for parent in skeleton.parents[1:])
+    assert skeleton.parents[0] == -1 and all(parent >= 0 for parent in skeleton.parents[1:])
     # "left" and "right" in the names agree with the pairs and the feet
     for left, right in skeleton.mirror_pairs:
         names = skeleton.joint_names[left], skeleton.joint_names[right]

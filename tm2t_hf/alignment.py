@@ -5,10 +5,10 @@
 Motion tokens are sampled from a `TextToMotionModel` such that a gradient flows through them, a frozen
 `MotionToTextModel` translates them back, and the negative log-likelihood of the caption is the loss.
 
-The frozen model has seen real motion only, so it can be pleased by motion that nobody else would recognise. Against
-that there are: a source that ends in `<eom>`, as it did in its training (`append_eom`), its dropout as noise
+The frozen model has only ever seen real motion, so it can be fooled by motion that nobody else would recognize. The
+safeguards are: a source that ends in `<eom>`, as it did in its training (`append_eom`), its dropout as noise
 (`m2t_dropout`), likelier samples (`top_k`), samples that each follow a real motion (`teacher_forced_samples`), and the
-divergence from the model as it was before the alignment, to be added with a weight (`reference`).
+divergence from the model as it was before the alignment, which can be added with a weight (`reference`).
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class MotionSamples(NamedTuple):
     """Sampled motion tokens.
 
     Args:
-        probs: (batch, 1 + tokens, K + 3) the one-hot of `<bom>`, then a distribution a token: one-hots (straight
+        probs: (batch, 1 + tokens, K + 3) the one-hot of `<bom>`, then one distribution per token: one-hots (straight
             through: with the gradient of the relaxed samples), or the relaxed samples themselves.
         lengths: (batch,) the number of codes in each row; what follows them does not count, but for an `<eom>`.
         logits: (batch, tokens, K + 3) of the model, before noise and masks.
@@ -57,21 +57,25 @@ def gumbel_rollout(
     end_rule: Literal["argmax", "sample"] = "argmax",
     noise: Tensor | None = None,
 ) -> MotionSamples:
-    """Sample motion tokens one after the other, by the Gumbel-softmax trick (Jang et al., 2017).
+    """Sample motion tokens one at a time, with the Gumbel-softmax trick (Jang et al., 2017).
 
     The decoder reads its own samples, detached: the gradient reaches the model through the logits of each token and,
     along the recurrent state, through all that went before.
 
     Args:
-        model: samples in the mode it is in; `eval()` leaves its dropout out (cuDNN has gradients in train mode only).
-        input_ids, attention_mask, inputs_embeds, encoder_outputs: the text, as `TextToMotionModel.forward` takes it.
+        model: samples in the mode it is in; `eval()` leaves its dropout out (but cuDNN computes gradients in train
+            mode only).
+        input_ids: the text, as `TextToMotionModel.forward` takes it, here and in the next three.
+        attention_mask: of the text.
+        inputs_embeds: the text as word vectors.
+        encoder_outputs: the text as the encoder returns it.
         max_tokens: the most codes to draw.
         tau: temperature of the relaxed samples; which ids are drawn does not depend on it.
         hard: give one-hots; False gives the relaxed samples.
         top_k: draw among the k likeliest ids only.
         end_rule: "argmax", the original's: a row ends where `<eom>` is the likeliest id before the noise, and `<eom>`
             is never drawn. "sample": `<eom>` is drawn like any other id, as in `generate(do_sample=True)`.
-        noise: (max_tokens, batch, K + 3) Gumbel noise to take rather than to draw.
+        noise: (max_tokens, batch, K + 3) Gumbel noise to use instead of drawing it.
 
     Raises:
         ValueError: for arguments out of range.
@@ -97,7 +101,7 @@ def gumbel_rollout(
 
     begin = torch.full((batch, 1), config.bos_token_id, device=device)
     states, _ = model.unroll(begin, model.decoder.start(text), text, max_tokens, draw)
-    logits = model.lm_head(model.decoder.read(states, text))  # (batch, tokens, K + 3)
+    logits = model.lm_head(model.read(states, text))  # (batch, tokens, K + 3)
     scores = drawable(logits, never, top_k) + torch.stack(noises, dim=1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
     probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
@@ -114,13 +118,16 @@ def teacher_forced_samples(
     top_k: int | None = None,
     noise: Tensor | None = None,
 ) -> MotionSamples:
-    """Sample every motion token after its *real* predecessors, all at once: the samples stay beside a real motion.
+    """Sample every motion token after its *real* predecessors, all at once: the samples stay close to a real motion.
 
     Args:
-        model: made the logits (batch, tokens, K + 3) by teacher forcing; they carry their graph.
+        model: made the logits.
+        logits: (batch, tokens, K + 3) by teacher forcing; the gradient flows into them.
         labels: (batch, tokens) the motion ids that the logits predict, -100 where padded; they give the lengths.
-        tau, hard, top_k: as in `gumbel_rollout`.
-        noise: (batch, tokens, K + 3) Gumbel noise to take rather than to draw.
+        tau: as in `gumbel_rollout`.
+        hard: as in `gumbel_rollout`.
+        top_k: as in `gumbel_rollout`.
+        noise: (batch, tokens, K + 3) Gumbel noise to use instead of drawing it.
     """
     config = model.config
     special = [config.bos_token_id, config.eos_token_id, config.pad_token_id]
@@ -168,17 +175,20 @@ def inverse_alignment_loss(
     """Negative log-likelihood of the captions given motion that was sampled from them.
 
     Args:
-        t2m: learns; m2t: translates back. It gets no gradients and runs in eval mode, unless told otherwise.
+        t2m: the model that learns.
+        m2t: translates back. It gets no gradients and runs in eval mode, unless told otherwise.
         labels: (batch, tokens) the captions as `m2t` takes them for labels: ids of its vocabulary after its `<bos>`,
             with its `<eos>`; -100 is ignored.
-        input_ids, attention_mask, inputs_embeds: the captions as `t2m` takes them.
+        input_ids: the captions as `t2m` takes them, here and in the next two.
+        attention_mask: of the captions.
+        inputs_embeds: the captions as word vectors.
         samples: what to translate back; by default `gumbel_rollout(t2m, text, **rollout)`.
         append_eom: let the translated motions end in `<eom>` as real ones do; the original leaves it out.
         train_m2t: let the gradient reach `m2t` too, which then stays in the mode it is in.
         m2t_dropout: keep the dropout of the frozen `m2t`.
         reference: a frozen text-to-motion model, such as `t2m` before its alignment, to measure the divergence from
             on the sampled motions.
-        rollout: further arguments of `gumbel_rollout`.
+        **rollout: further arguments of `gumbel_rollout`.
 
     Raises:
         ValueError: if the models have different motion vocabularies.

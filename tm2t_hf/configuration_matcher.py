@@ -2,14 +2,19 @@
 # Licensed under the Apache License, Version 2.0.
 """Configuration of the text-motion matcher, the network that text-to-motion models are evaluated with."""
 
+import math
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .configuration_base import OverridesFirstMixin
+
 
 @strict
-class MotionTextMatcherConfig(PreTrainedConfig):
-    """Configuration of [`MotionTextMatcher`]. The defaults are the sizes of Guo et al. (CVPR 2022), without parts of
-    speech.
+class MotionTextMatcherConfig(OverridesFirstMixin, PreTrainedConfig):
+    """Configuration of [`MotionTextMatcher`].
+
+    The defaults are the sizes of Guo et al. (CVPR 2022), without parts of speech.
 
     Args:
         feature_size: features of a frame; `12 * joints - 1` in the HumanML3D representation.
@@ -19,23 +24,24 @@ class MotionTextMatcherConfig(PreTrainedConfig):
         movement_size: width of the last convolution, and of a movement.
         padded_frames: every motion is seen as if zeros filled it up to this many frames, so that its end looks as in
             the original's batches (196 there). 0 shows it as it is. Either way no other motion of a batch matters.
-        text_vocab_size: number of rows of the word embedding; None for a model without one, that is fed word vectors
+        text_vocab_size: number of rows of the word embedding; None for a model without one, which takes word vectors
             through `inputs_embeds`.
-        text_pad_id: text id that is padding; it tells the padding where no `attention_mask` is given.
+        text_pad_id: text id that is padding; it marks the padding where no `attention_mask` is given.
         text_embedding_size: width of a word vector.
         train_text_embedding: False freezes the word embedding (pretrained word vectors).
-        initializer_range: standard deviation of a freshly initialised word embedding.
+        initializer_range: standard deviation of a freshly initialized word embedding.
         pos_size: number of part-of-speech classes, whose embedding is added to the word vectors; 0 for none.
         text_hidden_size, motion_hidden_size: width of each direction of the two GRUs.
         embedding_size: width of the space that texts and motions share.
         dropout: dropout in the movement encoder.
-        margin: distance that the loss asks of a text and a motion that do not belong together.
+        margin: the least distance that the loss demands between a text and a motion that do not belong together.
 
     Raises:
         StrictDataclassError: naming the field that has the wrong type or does not fit the others.
     """
 
     model_type = "tm2t-matcher"
+    attribute_map = {"vocab_size": "text_vocab_size"}
 
     feature_size: int = 263
     contact_size: int = 4
@@ -62,8 +68,8 @@ class MotionTextMatcherConfig(PreTrainedConfig):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         for name in ("initializer_range", "margin"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, got {getattr(self, name)}.")
         for name in ("pos_size", "padded_frames"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}.")

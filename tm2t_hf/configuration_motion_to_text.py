@@ -2,24 +2,27 @@
 # Licensed under the Apache License, Version 2.0.
 """Configuration of `MotionToTextModel`: sizes of the transformer, its two vocabularies, the motion VQ it carries."""
 
+import math
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import MarianConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_motion_vq import MotionVQConfig
-from .vocabulary import MotionVocabularyMixin
+from .configuration_base import derived_field
+from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
+
+SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 
 
 @strict
-class MotionToTextConfig(MotionVocabularyMixin, MarianConfig):
+class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
     """Configuration of a `MotionToTextModel`.
 
     The defaults are the sizes of TM2T (Guo et al., ECCV 2022) on HumanML3D. The source vocabulary is the motion
     vocabulary of `codebook_size` codes (see `vocabulary.py`). The target vocabulary is the
     text tokenizer's: `vocab_size`, `pad_token_id`, `bos_token_id`, `eos_token_id` and `decoder_start_token_id` all
-    speak of text. What `MarianConfig` has besides keeps its meaning.
+    refer to text. Whatever else `MarianConfig` has keeps its meaning.
 
     Args:
         vq_config: configuration (or its dict) of the motion VQ that the model carries to take motion features; None
@@ -38,7 +41,7 @@ class MotionToTextConfig(MotionVocabularyMixin, MarianConfig):
         token_dropout: share of motion tokens hidden in training, their embedding set to zero: a model that has seen
             gaps depends less on single tokens (the paper's code has none).
         label_smoothing: share of probability taken from the right token and spread evenly over all *other* tokens, as
-            in the paper's code; `torch` spreads over all tokens, so its figure is V / (V - 1) times this one.
+            in the paper's code; `torch` spreads it over all tokens, so its value is V / (V - 1) times this one.
         loss_reduction: "mean" over the tokens of the labels, or their "sum" (the paper's code).
         layer_norm_eps: epsilon of the layer norms.
         pad_token_id, bos_token_id, eos_token_id, decoder_start_token_id: special ids of the text vocabulary.
@@ -52,6 +55,7 @@ class MotionToTextConfig(MotionVocabularyMixin, MarianConfig):
 
     model_type = "tm2t-m2t"
     sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
+    derived_fields = ("decoder_vocab_size",)
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
@@ -84,22 +88,22 @@ class MotionToTextConfig(MotionVocabularyMixin, MarianConfig):
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
-        if self.codebook_size is None:
-            self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
-        # Marian's name for the target vocabulary; here `vocab_size` is the target's, as generate() expects.
-        self.decoder_vocab_size = self.vocab_size
         self.read_offsets = list(self.read_offsets)  # as it comes back from JSON
+
+    # Marian's name for the target vocabulary; here `vocab_size` is the target's, as generate() expects.
+    decoder_vocab_size = derived_field("decoder_vocab_size", "vocab_size", lambda config: config.vocab_size)
 
     def validate_architecture(self):
         """Checks between fields; part of the validation by `@strict`."""
-        if self.vq_config is not None and self.vq_config.codebook_size != self.codebook_size:
-            raise ValueError(
-                f"codebook_size is {self.codebook_size}, but the motion VQ of vq_config has "
-                f"{self.vq_config.codebook_size} codes; leave codebook_size out, or give the VQ that the model is for"
-            )
-        for name in ("codebook_size", "vocab_size", "d_model", "max_position_embeddings"):
+        sizes = ("vocab_size", "d_model", "max_position_embeddings", "encoder_ffn_dim", "decoder_ffn_dim")
+        for name in sizes:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("encoder_layers", "decoder_layers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 < self.layer_norm_eps < math.inf:
+            raise ValueError(f"layer_norm_eps must be positive and finite, got {self.layer_norm_eps}")
         for side in ("encoder", "decoder"):
             heads = getattr(self, f"{side}_attention_heads")
             if heads < 1 or self.d_model % heads:
@@ -111,8 +115,10 @@ class MotionToTextConfig(MotionVocabularyMixin, MarianConfig):
             raise ValueError(
                 f"label_smoothing must be at least 0 and at most 1 - 1 / vocab_size, got {self.label_smoothing}"
             )
-        for name in ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
+        for name in (*SPECIAL_IDS, "forced_eos_token_id"):
             value = getattr(self, name)
+            if value is None and name == "forced_eos_token_id":
+                continue
             for index in value if isinstance(value, list) else [value]:
                 if index is None or not 0 <= index < self.vocab_size:
                     raise ValueError(

@@ -2,17 +2,21 @@
 # Licensed under the Apache License, Version 2.0.
 """Configuration of the motion VQ-VAE, the first stage of TM2T."""
 
+import math
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .configuration_base import OverridesFirstMixin
 from .vocabulary import MotionVocabularyMixin
 
 
 @strict
-class MotionVQConfig(MotionVocabularyMixin, PreTrainedConfig):
-    """
-    Configuration of [`MotionVQModel`]. The defaults of the sizes are those of the released TM2T models; the default
-    codebook learning is one that cannot collapse (the paper's is `"gradient"`).
+class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfig):
+    """Configuration of [`MotionVQModel`].
+
+    The defaults of the sizes are those of the released TM2T models; the default codebook learning is one that cannot
+    collapse (the paper's is `"gradient"`).
 
     Args:
         feature_size: features of a frame; `12 * joints - 1` in the HumanML3D representation.
@@ -22,7 +26,7 @@ class MotionVQConfig(MotionVocabularyMixin, PreTrainedConfig):
         codebook_size: number K of codes. The motion vocabulary is these, then `<bom>`, `<eom>` and `<pad>`.
         num_encoder_blocks: residual blocks after each strided convolution.
         num_decoder_blocks: residual blocks before the upsampling.
-        dilation_growth_rate: the i-th of a row of residual blocks is dilated by this to the power i; 1 is the paper.
+        dilation_growth_rate: the i-th residual block of a row is dilated by this to the power i; 1 is the paper.
         codebook_update: `"gradient"` (the paper), `"ema"` (moving averages) or `"ema_reset"` (and codes that fall out
             of use are restarted at latents of the batch).
         commitment_weight: beta of the paper.
@@ -31,10 +35,17 @@ class MotionVQConfig(MotionVocabularyMixin, PreTrainedConfig):
         position_loss_weight: weight of an additional L1 on the joint positions alone; 0 is the paper.
         drift_loss_weight: weight of an L1 on the root's velocities summed over time, which is what makes a decoded
             figure drift from its path; 0 is the paper.
-        fps: frames a second, so that lengths can be given in seconds.
+        fps: frames per second, so that lengths can be given in seconds.
+
+    Raises:
+        StrictDataclassError: naming the field that has the wrong type or does not fit the others.
     """
 
     model_type = "tm2t-vq"
+    # what `Trainer.predict` does not collect: all but the motion and its codes
+    keys_to_ignore_at_inference = ["quantized", "perplexity", "hidden_states"] + [
+        f"{part}_loss" for part in ("reconstruction", "codebook", "commitment", "position", "drift")
+    ]
 
     feature_size: int = 263
     contact_size: int = 4
@@ -54,11 +65,12 @@ class MotionVQConfig(MotionVocabularyMixin, PreTrainedConfig):
 
     def validate_architecture(self):
         """Checks that hold across fields."""
-        for name in ("feature_size", "hidden_size", "codebook_size", "dilation_growth_rate", "fps"):
-            if getattr(self, name) <= 0:
+        for name in ("feature_size", "hidden_size", "dilation_growth_rate", "fps"):
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be positive; got {getattr(self, name)}.")
-        for name in ("num_encoder_blocks", "num_decoder_blocks"):
-            if getattr(self, name) < 0:
+        weights = ("commitment_weight", "reset_threshold", "position_loss_weight", "drift_loss_weight")
+        for name in ("num_encoder_blocks", "num_decoder_blocks", *weights):
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must not be negative; got {getattr(self, name)}.")
         if self.unit_length < 2 or self.unit_length & (self.unit_length - 1):
             raise ValueError(f"`unit_length` must be a power of two from 2 on; got {self.unit_length}.")
@@ -86,7 +98,44 @@ class MotionVQConfig(MotionVocabularyMixin, PreTrainedConfig):
 
     @property
     def seconds_per_token(self) -> float:
+        """Seconds of motion that one token stands for."""
         return self.unit_length / self.fps
 
 
-__all__ = ["MotionVQConfig"]
+class MotionVQInsideMixin(MotionVocabularyMixin, OverridesFirstMixin):
+    """A configuration with a `vq_config`, or None, and a `codebook_size` K that must be its own."""
+
+    vq_config: MotionVQConfig | None
+    codebook_size: int | None
+
+    def __setattr__(self, name, value):
+        if name == "vq_config" and isinstance(value, dict):
+            value = MotionVQConfig(**value)
+        super().__setattr__(name, value)
+
+    def __post_init__(self, **kwargs):
+        if self.codebook_size is None:
+            self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
+        super().__post_init__(**kwargs)
+
+    @classmethod
+    def merged(cls, saved: dict, overrides: dict) -> dict:
+        """As in the base class; a dictionary for `vq_config` changes the saved one, and takes K along."""
+        new = overrides.get("vq_config")
+        if new is not None:
+            saved = {name: value for name, value in saved.items() if name != "codebook_size"}
+            if isinstance(new, dict):
+                overrides = overrides | {"vq_config": (saved.get("vq_config") or {}) | new}
+        return super().merged(saved, overrides)
+
+    def validate_vq_config(self):
+        """Part of the validation by `@strict`: the codes are those of the motion VQ inside."""
+        if self.vq_config is not None and self.vq_config.codebook_size != self.codebook_size:
+            raise ValueError(
+                f"codebook_size is {self.codebook_size}, but the motion VQ of vq_config has "
+                f"{self.vq_config.codebook_size} codes; leave codebook_size out, or give the VQ that the model was "
+                "trained with"
+            )
+
+
+__all__ = ["MotionVQConfig", "MotionVQInsideMixin"]

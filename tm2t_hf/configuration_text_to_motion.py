@@ -2,26 +2,27 @@
 # Licensed under the Apache License, Version 2.0.
 """Configuration of the text-to-motion model: a bidirectional GRU over words, an attentive GRU over motion tokens."""
 
+import math
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_motion_vq import MotionVQConfig
-from .vocabulary import MotionVocabularyMixin
+from .configuration_base import derived_field
+from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
 
 
 @strict
-class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
-    """Sizes and behaviour of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
+class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
+    """Sizes and behavior of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
 
     Args:
         vq_config: configuration of the `MotionVQModel` that turns motion tokens into features; None leaves it out.
         codebook_size: number of motion codes K; None takes it from `vq_config` (or 1024 without one). The motion
             vocabulary has K + 3 ids: the codes, `<bom>` = K, `<eom>` = K + 1, `<pad>` = K + 2.
-        text_vocab_size: number of rows of the word embedding; None for a model without one, that is fed word vectors
+        text_vocab_size: number of rows of the word embedding; None for a model without one, which takes word vectors
             through `inputs_embeds`.
-        text_pad_id: text id that is padding; it tells the padding where no `attention_mask` is given.
+        text_pad_id: text id that is padding; it marks the padding where no `attention_mask` is given.
         text_embedding_size, text_hidden_size: width of a word vector, and of each direction of the text GRU.
         motion_hidden_size, num_layers: width and number of layers of the motion GRU.
         attention: "early" attends to the text before the GRU (the released models), "late" after it.
@@ -30,7 +31,7 @@ class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
             depends on the longest caption of its batch.
         dropout: dropout of word vectors, motion embeddings and the states the logits are read off.
         train_text_embedding: False freezes the word embedding (pretrained word vectors).
-        initializer_range: standard deviation of freshly initialised embeddings (the paper: 1).
+        initializer_range: standard deviation of freshly initialized embeddings (the paper: 1).
         loss_reduction: how the cross entropy is reduced; the paper: "sum".
         label_smoothing: probability that the loss moves from the right id evenly to all others (as the paper's code).
         use_cache: keep the recurrent state between the steps of `generate()`.
@@ -41,8 +42,10 @@ class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
     """
 
     model_type = "tm2t-t2m"
+    attribute_map = {"hidden_size": "motion_hidden_size", "num_hidden_layers": "num_layers"}
     sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
     keys_to_ignore_at_inference = ["past_key_values"]
+    derived_fields = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
@@ -63,44 +66,31 @@ class TextToMotionConfig(MotionVocabularyMixin, PreTrainedConfig):
     use_cache: bool = True
     tie_word_embeddings: bool = True
     is_encoder_decoder: bool = True
-    bos_token_id: int | None = None
-    eos_token_id: int | None = None
-    pad_token_id: int | None = None
-    decoder_start_token_id: int | None = None
 
-    def __post_init__(self, **kwargs):
-        super().__post_init__(**kwargs)
-        if self.codebook_size is None:
-            self.codebook_size = 1024 if self.vq_config is None else self.vq_config.codebook_size
-        # Always derived: generate() looks the special ids up under these names.
-        self.bos_token_id = self.decoder_start_token_id = self.bom_id
-        self.eos_token_id = self.eom_id
-        self.pad_token_id = self.pad_id
-
-    @property
-    def vocab_size(self) -> int:
-        """Size of the target vocabulary, which is the motion vocabulary."""
-        return self.motion_vocab_size
+    # generate() looks for the motion vocabulary under these names.
+    vocab_size = derived_field("vocab_size", "codebook_size", lambda config: config.motion_vocab_size)
+    bos_token_id = derived_field("bos_token_id", "codebook_size", lambda config: config.bom_id)
+    eos_token_id = derived_field("eos_token_id", "codebook_size", lambda config: config.eom_id)
+    pad_token_id = derived_field("pad_token_id", "codebook_size", lambda config: config.pad_id)
+    decoder_start_token_id = derived_field("decoder_start_token_id", "codebook_size", lambda config: config.bom_id)
 
     def validate_architecture(self):
         """Part of the validation by `@strict`: relations between the fields."""
-        for name in ("codebook_size", "text_embedding_size", "text_hidden_size", "motion_hidden_size", "num_layers"):
+        for name in ("text_embedding_size", "text_hidden_size", "motion_hidden_size", "num_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
-        if self.vq_config is not None and self.vq_config.codebook_size != self.codebook_size:
-            raise ValueError(
-                f"The VQ model has {self.vq_config.codebook_size} codes, but `codebook_size` is {self.codebook_size}: "
-                "a translation model must be used with the VQ model whose codes it was trained on."
-            )
         if self.text_vocab_size is not None and not 0 <= self.text_pad_id < self.text_vocab_size:
             raise ValueError(
                 f"`text_pad_id` {self.text_pad_id} is outside the text vocabulary of {self.text_vocab_size} ids."
             )
-        for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be in [0, 1), got {getattr(self, name)}.")
-        if self.initializer_range <= 0:
-            raise ValueError(f"`initializer_range` must be positive, got {self.initializer_range}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` must be in [0, 1), got {self.dropout}.")
+        if not 0 <= self.label_smoothing <= 1 - 1 / max(self.vocab_size, 1):
+            raise ValueError(
+                f"`label_smoothing` must be at least 0 and at most 1 - 1 / vocab_size, got {self.label_smoothing}."
+            )
+        if not 0 < self.initializer_range < math.inf:
+            raise ValueError(f"`initializer_range` must be positive and finite, got {self.initializer_range}.")
 
 
 __all__ = ["TextToMotionConfig"]

@@ -42,7 +42,7 @@ def load_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
     try:
-        # mapped: the optimizer states, which nobody asks for, are then never read
+        # mapped: the optimizer states, which are never needed, are then never read
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
         raise ValueError(f"{path} is not a checkpoint of tensors and plain values; give a `finest.tar`.") from error
@@ -52,7 +52,7 @@ def load_checkpoint(path: str | Path) -> dict:
 
 
 def load_vocabulary(folder: str | Path) -> tuple[dict[str, int], Tensor]:
-    """The authors' word vocabulary: `our_vab_idx.pkl` (word -> index) and `our_vab_data.npy` (a vector each).
+    """The authors' word vocabulary: `our_vab_idx.pkl` (word -> index) and `our_vab_data.npy` (one vector per word).
 
     Returns:
         Word -> index, and vectors (words + 1, size) float32 of which the last row, zeros, is for the padding.
@@ -87,7 +87,7 @@ class PlainUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         if (module, name) not in self.ADMITTED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is no plain value.")
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not a plain value.")
         return super().find_class(module, name)
 
 
@@ -230,7 +230,7 @@ def convert_motion_to_text(
 
 
 def motion_to_text_names(layers: Mapping[str, int]) -> dict[str, str]:
-    """The original's name of every learned parameter, with ours, for this number of layers a side."""
+    """The original's name of every learned parameter, with ours, for this number of layers per side."""
     names = dict(EMBEDDINGS)
     for side, attentions in ATTENTIONS.items():
         parts = dict(FEED_FORWARD)
@@ -353,7 +353,9 @@ def convert_matcher(
 
     Args:
         checkpoint: the loaded file, with the parts `movement_encoder`, `text_encoder` and `motion_encoder`.
-        word_vectors, train_text_embedding, text_pad_id: as for `convert_text_to_motion`.
+        word_vectors: as for `convert_text_to_motion`.
+        train_text_embedding: likewise.
+        text_pad_id: likewise.
         padded_frames: frames that the original's batches are padded to, which the movements at a motion's end see.
 
     Raises:
@@ -464,7 +466,7 @@ def _check_codebook(what: str, codebook_size: int, vq: MotionVQModel | None):
 
 
 def _word_embedding(word_vectors: Tensor | None, size: int, pad_id: int | None) -> dict[str, int | None]:
-    """The fields of a configuration that speak of the word embedding."""
+    """The fields of a configuration that describe the word embedding."""
     if word_vectors is not None and (word_vectors.dim() != 2 or word_vectors.shape[1] != size):
         raise ValueError(
             f"`word_vectors` is {tuple(word_vectors.shape)}; the checkpoint takes vectors of {size} numbers."

@@ -24,7 +24,7 @@ WORDS_OF_CLASS = {
 }
 CLASS_OF_WORD = {word: name for name, words in WORDS_OF_CLASS.items() for word in words.split()}
 
-# Words whose tag needs no dictionary; they are never lemmatised.
+# Words whose tag needs no dictionary; they are never lemmatized.
 CLOSED_WORDS = {
     "DET": "a an the this that these those each every both all some any no another either neither half "
     "my your his her its our their",
@@ -45,18 +45,20 @@ CLOSED_WORDS = {
 }
 TAG_OF_WORD = {word: tag for tag, words in reversed(CLOSED_WORDS.items()) for word in words.split()}
 HELPERS = {"has": "have", "have": "have", "had": "have"}  # auxiliaries before a verb, verbs otherwise
-NOMINAL = {"DET", "ADJ", "NUM", "ADP"}  # after these comes a noun sooner than a verb
+NOMINAL = {"DET", "ADJ", "NUM", "ADP"}  # a noun is likelier than a verb after these
 
 TAGGED_WORD = re.compile(r"[^\s/]+/[A-Z]+")
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-CLITIC = re.compile(r"(?<=.)(?:n't|'\w+)$")  # spaCy makes words of these, and the original drops what has a sign in it
+CLITIC = re.compile(
+    r"(?<=.)(?:n't|'\w+)$"
+)  # spaCy splits these off, and the original drops tokens containing punctuation
 
 
 def tag_words(caption: str) -> list[tuple[str, str]]:
     """Lemmas and universal part-of-speech tags of a caption.
 
-    A caption of `lemma/POS` tokens is taken apart, nothing more. In a plain one hyphens are removed and words that are
-    not of letters alone dropped; nouns and verbs become their lemmas, all other words, auxiliaries too, stay.
+    A caption of `lemma/POS` tokens is only split. In a plain one, hyphens are removed and words that contain anything
+    but letters are dropped; nouns and verbs become their lemmas, all other words, auxiliaries too, stay.
 
     Raises:
         ImportError: for a plain caption where lemminflect is not installed.
@@ -93,7 +95,7 @@ def _open_forms(word: str) -> dict[str, str]:
     found = getAllLemmas(word)
     if not found:
         found = {"ADV": (word,)} if word.endswith("ly") else getAllLemmasOOV(word, "NOUN")
-    # of "s" alone nothing would be left
+    # the lemma of "s" alone would be empty
     forms = {tag: lemmas[0] or word for tag, lemmas in found.items() if tag in ("NOUN", "VERB", "ADJ", "ADV")}
     return forms or {"NOUN": word}
 

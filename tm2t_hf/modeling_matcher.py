@@ -10,20 +10,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_matcher import MotionTextMatcherConfig
+from .recurrent import (
+    BidirectionalGRU,
+    WordVectorsMixin,
+    before,
+    look_up_words,
+    new_word_vectors,
+    right_padded_lengths,
+    text_lengths,
+)
 
 LEAKY_SLOPE = 0.2
 
 
 @dataclass
 class MotionTextMatcherOutput(ModelOutput):
-    """
-    Output of [`MotionTextMatcher`].
+    """Output of [`MotionTextMatcher`].
 
     Args:
         loss: the sum of the two losses below.
@@ -61,7 +68,7 @@ class MovementEncoder(nn.Module):
         for downsample in self.downsamples:
             hidden = F.leaky_relu(self.dropout(downsample(hidden)), LEAKY_SLOPE)  # (batch, size, frames // 2)
             lengths = lengths // 2
-            hidden = hidden * _mask(lengths, hidden.shape[-1]).unsqueeze(1)
+            hidden = hidden * before(lengths, hidden.shape[-1]).unsqueeze(1)
         return self.output(hidden.transpose(1, 2))
 
 
@@ -72,24 +79,24 @@ class SequenceEncoder(nn.Module):
         super().__init__()
         self.input_projection = nn.Linear(input_size, hidden_size)
         self.initial_state = nn.Parameter(torch.empty(2, 1, hidden_size))
-        self.gru = nn.GRU(hidden_size, hidden_size, batch_first=True, bidirectional=True)
+        self.gru = BidirectionalGRU(hidden_size, hidden_size)
         self.hidden = nn.Linear(2 * hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
         self.output = nn.Linear(hidden_size, embedding_size)
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(
-            self.input_projection(inputs), lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        _, last = self.gru(packed, self.initial_state.expand(-1, len(inputs), -1).contiguous())
-        states = last.transpose(0, 1).flatten(1)  # (batch, 2 * hidden_size)
-        return self.output(F.leaky_relu(self.norm(self.hidden(states)), LEAKY_SLOPE))
+        _, last = self.gru(self.input_projection(inputs), lengths, self.initial_state)  # (batch, 2 * hidden_size)
+        return self.output(F.leaky_relu(self.norm(self.hidden(last)), LEAKY_SLOPE))
 
 
-class MotionTextMatcherPreTrainedModel(PreTrainedModel):
+class MotionTextMatcherPreTrainedModel(WordVectorsMixin, PreTrainedModel):
+    """Loads, saves and initializes the matcher."""
+
     config: MotionTextMatcherConfig
     base_model_prefix = "matcher"
     main_input_name = "input_ids"
+    _no_split_modules = ["SequenceEncoder", "MovementEncoder"]  # what runs as a whole on one device
+    _supports_sdpa = True  # there is no attention, so any implementation will do
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -109,8 +116,7 @@ class MotionTextMatcherPreTrainedModel(PreTrainedModel):
 
 
 class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
-    """
-    Embeds sentences and motions in one space.
+    """Embeds sentences and motions in one space.
 
     `get_text_embeddings` and `get_motion_embeddings` give the embeddings, `forward` also the contrastive loss.
     Neither the order of a batch nor its padding changes an embedding.
@@ -118,18 +124,20 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
 
     def __init__(self, config: MotionTextMatcherConfig):
         super().__init__(config)
-        self.embed_tokens = None
-        if config.text_vocab_size is not None:
-            self.embed_tokens = nn.Embedding(config.text_vocab_size, config.text_embedding_size)
-            if not config.train_text_embedding:
-                # a buffer, because `from_pretrained` makes every loaded parameter a trainable one
-                table = self.embed_tokens._parameters.pop("weight").detach()
-                self.embed_tokens.register_buffer("weight", table)
+        self.embed_tokens = new_word_vectors(config)
         self.pos_projection = nn.Linear(config.pos_size, config.text_embedding_size) if config.pos_size else None
         self.text_encoder = SequenceEncoder(config.text_embedding_size, config.text_hidden_size, config.embedding_size)
         self.movement_encoder = MovementEncoder(config)
         self.motion_encoder = SequenceEncoder(config.movement_size, config.motion_hidden_size, config.embedding_size)
         self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding | None:
+        """The table of word vectors; None for a model that is fed word vectors."""
+        return self.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Embedding):
+        """Replace the table of word vectors."""
+        self.embed_tokens = value
 
     def get_text_embeddings(
         self,
@@ -138,8 +146,7 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         pos_ids: Tensor | None = None,
     ) -> Tensor:
-        """
-        Embeddings of a batch of texts.
+        """Embeddings of a batch of texts.
 
         Args:
             input_ids: `(batch, words)` text ids.
@@ -155,39 +162,26 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
             ValueError: for missing or doubled inputs, an empty text, text padded on its left.
         """
         config = self.config
-        if (input_ids is None) == (inputs_embeds is None):
-            raise ValueError("Give the text either as `input_ids` or as `inputs_embeds`.")
-        if inputs_embeds is None:
-            if self.embed_tokens is None:
-                raise ValueError("This model has no word embedding (text_vocab_size=None): give `inputs_embeds`.")
-            if attention_mask is None:
-                attention_mask = input_ids != config.text_pad_id
-            inputs_embeds = self.embed_tokens(input_ids)
-        if inputs_embeds.shape[-1] != config.text_embedding_size:
-            raise ValueError(
-                f"`inputs_embeds` has vectors of {inputs_embeds.shape[-1]} numbers; "
-                f"this model takes {config.text_embedding_size}."
-            )
+        vectors = look_up_words(self.embed_tokens, config, input_ids, inputs_embeds).to(self.dtype)
+        if attention_mask is None and input_ids is not None:
+            attention_mask = input_ids != config.text_pad_id
         if (pos_ids is None) != (self.pos_projection is None):
             raise ValueError(
                 "This model does not know parts of speech: leave out `pos_ids`."
                 if self.pos_projection is None
                 else f"This model needs parts of speech: give `pos_ids`, classes from 0 to {config.pos_size - 1}."
             )
-        lengths = _lengths(attention_mask, inputs_embeds, "text")
-        if not lengths.all():
-            raise ValueError(f"The text of row {int(lengths.argmin())} is empty: give at least one word.")
+        lengths = text_lengths(attention_mask, vectors)
         if pos_ids is not None:
-            one_hots = F.one_hot(pos_ids, config.pos_size).to(inputs_embeds.dtype)  # (batch, words, pos_size)
-            inputs_embeds = inputs_embeds + self.pos_projection(one_hots)
-        return self.text_encoder(inputs_embeds, lengths)
+            one_hots = F.one_hot(pos_ids, config.pos_size).to(vectors.dtype)  # (batch, words, pos_size)
+            vectors = vectors + self.pos_projection(one_hots)
+        return self.text_encoder(vectors, lengths)
 
     def get_motion_embeddings(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """
-        Embeddings of a batch of motions; frames beyond the last whole movement count as context only.
+        """Embeddings of a batch of motions; frames beyond the last whole movement count as context only.
 
         Args:
-            motion_values: `(batch, frames, features)`, normalised.
+            motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
 
         Returns:
@@ -202,14 +196,14 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
                 f"`motion_values` must have the shape (batch, frames, {config.feature_size}); "
                 f"got {tuple(motion_values.shape)}."
             )
-        lengths = _lengths(attention_mask, motion_values, "motion")
-        if lengths.min() < config.unit_length:
+        lengths = right_padded_lengths(attention_mask, motion_values, "motion")
+        if not torch.compiler.is_exporting() and lengths.min() < config.unit_length:
             raise ValueError(
                 f"The motion of row {int(lengths.argmin())} has {int(lengths.min())} frames, fewer than one movement "
                 f"({config.unit_length} frames); give longer motions."
             )
-        seen = motion_values[..., : config.feature_size - config.contact_size]
-        seen = seen * _mask(lengths, seen.shape[1]).unsqueeze(-1)
+        seen = motion_values[..., : config.feature_size - config.contact_size].to(self.dtype)
+        seen = seen * before(lengths, seen.shape[1]).unsqueeze(-1)
         seen = F.pad(seen, (0, 0, 0, max(0, config.padded_frames - seen.shape[1])))
         movements = self.movement_encoder(seen, lengths.clamp(min=config.padded_frames))
         return self.motion_encoder(movements, lengths // config.unit_length)
@@ -223,61 +217,52 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
         motion_attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         pos_ids: Tensor | None = None,
-        labels: Tensor | None = None,
+        group_ids: Tensor | None = None,
+        return_loss: bool = True,
     ) -> MotionTextMatcherOutput:
-        """
-        Embeddings of texts and of their motions, and the contrastive loss (Hadsell et al. 2006) on their distances:
-        d² where text and motion belong together, max(0, margin - d)² where they do not.
+        """Embed texts and their motions, and compute the contrastive loss on their distances.
 
-        The original draws one wrong motion for each text of a batch; here all of them count, which is what that
+        The loss (Hadsell et al., 2006) is d² where text and motion belong together, max(0, margin - d)² where they do
+        not. The original draws one wrong motion for each text of a batch; here all of them count, which is what that
         draw is on average.
 
         Args:
-            input_ids, attention_mask, inputs_embeds, pos_ids: the texts, see `get_text_embeddings`.
-            motion_values, motion_attention_mask: their motions, row by row, see `get_motion_embeddings`.
-            labels: `(batch,)` int64; texts and motions of equal label never count as mismatched. By default only
-                those of the same row do not.
+            input_ids: the texts; see `get_text_embeddings` for all four of its arguments.
+            attention_mask: of the texts.
+            inputs_embeds: the texts as word vectors.
+            pos_ids: parts of speech of the words.
+            motion_values: their motions, row by row; see `get_motion_embeddings`.
+            motion_attention_mask: of the motions.
+            group_ids: `(batch,)` int64; texts and motions of the same group never count as mismatched. By default
+                every row is a group of its own. (`Trainer` would take the name "labels" for something to predict.)
+            return_loss: compute the losses; without them `loss`, `matched_loss` and `mismatched_loss` are None.
+
+        Raises:
+            ValueError: for a text or a motion that is missing or does not fit, or `group_ids` of another shape.
         """
         if motion_values is None:
             raise ValueError("Give the texts' motions as `motion_values`; for texts alone call get_text_embeddings().")
         texts = self.get_text_embeddings(input_ids, attention_mask, inputs_embeds, pos_ids).float()
         motions = self.get_motion_embeddings(motion_values, motion_attention_mask).float()
-        if len(texts) != len(motions):
+        if texts.shape[0] != motions.shape[0]:
             raise ValueError(f"There are {len(texts)} texts but {len(motions)} motions; give a motion for each text.")
         # by differences: the faster product of matrices is inexact where the distance is small
         distances = torch.cdist(texts, motions, compute_mode="donot_use_mm_for_euclid_dist")  # (batch, batch)
-        if labels is None:
-            labels = torch.arange(len(texts), device=texts.device)
-        mismatched = labels[:, None] != labels
-        matched_loss = (texts - motions).square().sum(-1).mean()
+        losses = {}
+        if return_loss:
+            losses["matched_loss"] = (texts - motions).square().sum(-1).mean()
+            losses["mismatched_loss"] = self._mismatched_loss(distances, group_ids)
+            losses["loss"] = losses["matched_loss"] + losses["mismatched_loss"]
+        return MotionTextMatcherOutput(text_embeddings=texts, motion_embeddings=motions, distances=distances, **losses)
+
+    def _mismatched_loss(self, distances: Tensor, group_ids: Tensor | None) -> Tensor:
+        if group_ids is None:
+            group_ids = torch.arange(distances.shape[0], device=distances.device)
+        if group_ids.shape != distances.shape[:1]:
+            raise ValueError(f"`group_ids` must have the shape ({len(distances)},); got {tuple(group_ids.shape)}.")
+        mismatched = group_ids[:, None] != group_ids  # (batch, batch)
         shortfall = (self.config.margin - distances).clamp(min=0) * mismatched
-        mismatched_loss = shortfall.square().sum() / mismatched.sum().clamp(min=1)
-        return MotionTextMatcherOutput(
-            loss=matched_loss + mismatched_loss,
-            matched_loss=matched_loss,
-            mismatched_loss=mismatched_loss,
-            text_embeddings=texts,
-            motion_embeddings=motions,
-            distances=distances,
-        )
-
-
-def _mask(lengths: Tensor, size: int) -> Tensor:
-    """(batch,) -> (batch, size) bool, True before each length."""
-    return torch.arange(size, device=lengths.device) < lengths[:, None]
-
-
-def _lengths(attention_mask: Tensor | None, inputs: Tensor, what: str) -> Tensor:
-    """Lengths (batch,) of padded inputs (batch, length, size)."""
-    shape = inputs.shape[:2]
-    if attention_mask is None:
-        return torch.full(shape[:1], shape[1], device=inputs.device)
-    if attention_mask.shape != shape:
-        raise ValueError(f"The attention mask is {tuple(attention_mask.shape)}, the {what} is {tuple(shape)}.")
-    lengths = attention_mask.sum(1)
-    if not torch.equal(attention_mask.bool(), _mask(lengths, shape[1])):
-        raise ValueError(f"The {what} must be padded behind its end: use padding_side='right'.")
-    return lengths
+        return shortfall.square().sum() / mismatched.sum().clamp(min=1)
 
 
 __all__ = ["MotionTextMatcher", "MotionTextMatcherOutput", "MotionTextMatcherPreTrainedModel"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_motion_vq import MotionVQConfig
 from .vocabulary import codes_to_ids, ids_to_codes
@@ -20,8 +20,7 @@ LEAKY_SLOPE = 0.2
 
 @dataclass
 class MotionVQEncoderOutput(ModelOutput):
-    """
-    Output of [`MotionVQModel.encode`]; its fields are the arguments of [`MotionVQModel.decode`].
+    """Output of [`MotionVQModel.encode`]; its fields are the arguments of [`MotionVQModel.decode`].
 
     Args:
         codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
@@ -34,12 +33,11 @@ class MotionVQEncoderOutput(ModelOutput):
 
 @dataclass
 class MotionVQOutput(ModelOutput):
-    """
-    Output of [`MotionVQModel`]; all losses are means over the frames or tokens that the mask keeps.
+    """Output of [`MotionVQModel`]; all losses are means over the frames or tokens that the mask keeps.
 
     Args:
-        loss: what training minimises: the sum of the losses below with their weights.
-        reconstruction: `(batch, tokens * unit_length, features)`, normalised.
+        loss: what training minimizes: the sum of the losses below with their weights.
+        reconstruction: `(batch, tokens * unit_length, features)`, normalized.
         codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
         quantized: `(batch, tokens, hidden)` codebook vectors, with the straight-through gradient.
         reconstruction_loss: L1 between the reconstruction and the input.
@@ -47,6 +45,8 @@ class MotionVQOutput(ModelOutput):
         commitment_loss: pulls the latents to the codebook; not yet weighted.
         position_loss, drift_loss: not yet weighted; None when their weight is 0.
         perplexity: of the codes used in the batch.
+        hidden_states: on request, what each stage of the encoder makes of the one before it,
+            `(batch, hidden, frames / 2)`, `(batch, hidden, frames / 4)` and so on to `(batch, hidden, tokens)`.
     """
 
     loss: Tensor | None = None
@@ -59,9 +59,12 @@ class MotionVQOutput(ModelOutput):
     position_loss: Tensor | None = None
     drift_loss: Tensor | None = None
     perplexity: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
 
 
 class MotionVQResidualBlock(nn.Module):
+    """Two convolutions around which the input goes unchanged; the first may be dilated."""
+
     def __init__(self, config: MotionVQConfig, depth: int):
         super().__init__()
         dilation = config.dilation_growth_rate**depth
@@ -69,12 +72,13 @@ class MotionVQResidualBlock(nn.Module):
         self.conv2 = nn.Conv1d(config.hidden_size, config.hidden_size, 3, padding=1)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, hidden, length) -> the same shape."""
         inner = _masked(F.leaky_relu(self.conv1(hidden), LEAKY_SLOPE), mask)
         return _masked(hidden + self.conv2(inner), mask)
 
 
 class MotionVQEncoder(nn.Module):
-    """(batch, features, frames) -> (batch, hidden, frames // unit_length)."""
+    """Strided convolutions, each followed by residual blocks."""
 
     def __init__(self, config: MotionVQConfig):
         super().__init__()
@@ -87,8 +91,10 @@ class MotionVQEncoder(nn.Module):
             for _ in self.downsamples
         )
 
-    def forward(self, hidden: Tensor, lengths: Tensor | None) -> Tensor:
+    def forward(self, hidden: Tensor, lengths: Tensor | None) -> tuple[Tensor, ...]:
+        """(batch, features, frames) -> the output of each stage, the last one (batch, hidden, tokens)."""
         hidden = _masked(hidden, _mask(lengths, hidden.shape[-1]))
+        outputs = ()
         for downsample, blocks in zip(self.downsamples, self.blocks, strict=True):
             hidden = F.leaky_relu(downsample(hidden), LEAKY_SLOPE)  # (batch, hidden, frames // 2)
             lengths = None if lengths is None else lengths // 2
@@ -96,11 +102,12 @@ class MotionVQEncoder(nn.Module):
             hidden = _masked(hidden, mask)
             for block in blocks:
                 hidden = block(hidden, mask)
-        return hidden
+            outputs += (hidden,)
+        return outputs
 
 
 class MotionVQDecoder(nn.Module):
-    """(batch, hidden, tokens) -> (batch, features, tokens * unit_length)."""
+    """Residual blocks, then upsampling by repetition, each followed by a convolution."""
 
     def __init__(self, config: MotionVQConfig):
         super().__init__()
@@ -111,6 +118,7 @@ class MotionVQDecoder(nn.Module):
         self.output = nn.Conv1d(config.feature_size, config.feature_size, 3, padding=1)
 
     def forward(self, hidden: Tensor, lengths: Tensor | None) -> Tensor:
+        """(batch, hidden, tokens) -> (batch, features, tokens * unit_length)."""
         mask = _mask(lengths, hidden.shape[-1])
         hidden = _masked(hidden, mask)
         for block in self.blocks:
@@ -133,6 +141,25 @@ class Quantization(NamedTuple):
     perplexity: Tensor
 
 
+class MotionVQCodebook(nn.Embedding):
+    """The codebook vectors, one row per code.
+
+    The search for the nearest one is part of `forward()`, since tools that move weights to the device when a module is
+    called (offloading, for one) know of nothing else.
+    """
+
+    def forward(self, values: Tensor, nearest: bool = False) -> Tensor:
+        """Vectors (..., hidden) of codes (...); with `nearest` the codes (...) of latents (..., hidden)."""
+        if not nearest:
+            return super().forward(values)
+        # in full precision also under autocast: bf16 would choose other codes than `encode` without it
+        with torch.autocast("cpu" if values.is_meta else values.device.type, enabled=False):
+            latents, codebook = values.float(), self.weight.float()
+            # |z|^2 is the same for every code
+            distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
+        return distances.argmin(-1)
+
+
 class MotionVQQuantizer(nn.Module):
     """The nearest codebook vector of each latent (equation 1 of the paper), and the learning of the codebook.
 
@@ -144,29 +171,43 @@ class MotionVQQuantizer(nn.Module):
     def __init__(self, config: MotionVQConfig):
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.codebook_size, config.hidden_size)
+        self.embedding = MotionVQCodebook(config.codebook_size, config.hidden_size)
         if config.codebook_update != "gradient":
             self.register_buffer("code_uses", torch.zeros(config.codebook_size))
             self.register_buffer("code_sums", torch.zeros(config.codebook_size, config.hidden_size))
+            self.register_load_state_dict_post_hook(MotionVQQuantizer._after_loading)
+
+    @torch.no_grad()
+    def restart_averages(self, placed_by_batch: bool):
+        """Set the moving averages: no code in use, so that the first batch places them all, or all used evenly."""
+        uses = 0.0 if placed_by_batch else 1.0
+        init.constant_(self.code_uses, uses)
+        if not self.embedding.weight.is_meta:  # offloaded: such a model is not trained
+            init.copy_(self.code_sums, self.embedding.weight * uses)
+
+    def _after_loading(self, incompatible_keys):
+        missing = {key.rpartition("quantizer.")[2] for key in incompatible_keys.missing_keys}
+        if "code_uses" in missing and "embedding.weight" not in missing:
+            # The file of `save_pretrained`, by load_state_dict(strict=False): the averages here are of other codes.
+            self.restart_averages(placed_by_batch=False)
 
     def nearest(self, latents: Tensor) -> Tensor:
-        """(..., hidden) -> (...) int64."""
-        # in full precision also under autocast: bf16 would choose other codes than `encode` without it
-        with torch.autocast(latents.device.type, enabled=False):
-            latents, codebook = latents.float(), self.embedding.weight.float()
-            # |z|^2 is the same for every code
-            distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
-        return distances.argmin(-1)
+        """The code of each latent: (..., hidden) -> (...) int64."""
+        return self.embedding(latents, nearest=True)
 
     def forward(self, latents: Tensor, mask: Tensor) -> Quantization:
         """Quantize latents `(batch, tokens, hidden)`, of which those count where `mask` `(batch, tokens)` is True."""
-        latents = latents.to(self.embedding.weight.dtype)  # autocast makes them less precise than the codebook
         codes = self.nearest(latents.detach())
-        chosen, kept = codes[mask], latents[mask]  # (kept tokens,), (kept tokens, hidden)
         vectors = self.embedding(codes)
-        commitment_loss = F.mse_loss(kept, vectors[mask].detach())
+        latents = latents.to(vectors.dtype)  # autocast makes them less precise than the codebook
+        chosen, kept, targets = (
+            codes[mask],
+            latents[mask],
+            vectors[mask],
+        )  # (kept tokens,), (kept tokens, hidden) twice
+        commitment_loss = F.mse_loss(kept, targets.detach())
         if self.config.codebook_update == "gradient":
-            codebook_loss = F.mse_loss(vectors[mask], kept.detach())
+            codebook_loss = F.mse_loss(targets, kept.detach())
         else:
             codebook_loss = commitment_loss.new_zeros(())
         uses = torch.bincount(chosen, minlength=self.config.codebook_size).float()
@@ -185,8 +226,8 @@ class MotionVQQuantizer(nn.Module):
         sums = torch.zeros_like(self.code_sums).index_add_(0, codes, latents)
         sums = _sum_over_processes(sums)
         even_use = uses.sum() / config.codebook_size
-        self.code_uses.lerp_(uses / even_use, 1 - config.ema_decay)
-        self.code_sums.lerp_(sums / even_use, 1 - config.ema_decay)
+        self.code_uses.lerp_((uses / even_use).to(self.code_uses.dtype), 1 - config.ema_decay)
+        self.code_sums.lerp_((sums / even_use).to(self.code_sums.dtype), 1 - config.ema_decay)
         if config.codebook_update == "ema_reset":
             dead = self.code_uses < config.reset_threshold
             draws = torch.randint(len(latents), (config.codebook_size,), device=latents.device)
@@ -200,11 +241,18 @@ class MotionVQQuantizer(nn.Module):
 
 
 class MotionVQPreTrainedModel(PreTrainedModel):
+    """What loading and saving need to know of the motion VQ."""
+
     config: MotionVQConfig
     base_model_prefix = "vq"
     main_input_name = "motion_values"
     _keys_to_ignore_on_save = ["quantizer.code_uses", "quantizer.code_sums"]
     _keys_to_ignore_on_load_missing = [r"quantizer\.code_(uses|sums)"]
+    _no_split_modules = ["MotionVQResidualBlock"]
+
+    def get_correct_attn_implementation(self, requested_attention, *args, **kwargs):
+        """Accept what the model around it asks for, as there is no attention here."""
+        return requested_attention or "eager"
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -212,7 +260,7 @@ class MotionVQPreTrainedModel(PreTrainedModel):
 
 
 def initialize_motion_vq(module: nn.Module):
-    """Initial values of one module of the VQ-VAE, as the original draws them; for models that carry one too."""
+    """Initial values of one module of the VQ-VAE, as the original draws them; also for models that carry one."""
     if isinstance(module, nn.Conv1d):
         init.xavier_normal_(module.weight)
         init.zeros_(module.bias)
@@ -225,34 +273,40 @@ def initialize_motion_vq(module: nn.Module):
             module.embedding.weight.requires_grad_(False)
             # a new codebook with "ema_reset" counts as out of use, so that the first batch places it;
             # a loaded one (or "ema") starts as if all codes had been chosen evenly, each at its own place
-            placed_by_batch = module.config.codebook_update == "ema_reset" and not loaded
-            uses = 0.0 if placed_by_batch else 1.0
-            init.constant_(module.code_uses, uses)
-            init.copy_(module.code_sums, module.embedding.weight * uses)
+            module.restart_averages(module.config.codebook_update == "ema_reset" and not loaded)
 
 
 class MotionVQModel(MotionVQPreTrainedModel):
-    """
-    The motion VQ-VAE: `encode` gives codes, `decode` gives features, `forward` gives both and the training losses.
+    """The motion VQ-VAE: `encode` gives codes, `decode` gives features, `forward` gives both and the training losses.
 
-    All motion values are normalised, as [`MotionFeatureExtractor`] makes them. Padding changes nothing: with an
+    All motion values are normalized, as [`MotionFeatureExtractor`] makes them. Padding changes nothing: with an
     `attention_mask` every clip of a batch is computed as if it were alone.
     """
 
     def __init__(self, config: MotionVQConfig):
+        config.validate_architecture()  # may have been changed since it was made
+        config.validate_codebook_size()
         super().__init__(config)
         self.encoder = MotionVQEncoder(config)
         self.quantizer = MotionVQQuantizer(config)
         self.decoder = MotionVQDecoder(config)
         self.post_init()
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The first layer, for tools that ask every model for it; here a convolution over features."""
+        return self.encoder.downsamples[0]
+
+    def set_input_embeddings(self, value: nn.Module):
+        """Replace the first layer."""
+        self.encoder.downsamples[0] = value
+
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
-        """
-        Codes of a batch of motions. Frames beyond a clip's last whole token are left out, here as in training: no code
-        depends on them.
+        """Codes of a batch of motions.
+
+        Frames beyond a clip's last whole token are left out, here as in training: no code depends on them.
 
         Args:
-            motion_values: `(batch, frames, features)`, normalised.
+            motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
 
         Returns:
@@ -260,57 +314,87 @@ class MotionVQModel(MotionVQPreTrainedModel):
             `n // unit_length` codes.
 
         Raises:
-            ValueError: for another feature size, or a clip shorter than one token.
+            ValueError: for another feature size, a clip shorter than one token, or padding in front of a clip.
         """
-        latents, mask = self._latents(motion_values, attention_mask)
+        latents, mask, _ = self._encode(motion_values, attention_mask)
         mask = mask.long()
         return MotionVQEncoderOutput(codes=self.quantizer.nearest(latents) * mask, attention_mask=mask)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """
-        Motion of a batch of codes.
+        """Motion of a batch of codes.
 
         Args:
             codes: `(batch, tokens)` int64 from 0 to `codebook_size - 1` (no special ids: see `ids_to_codes`).
             attention_mask: `(batch, tokens)`, 1 for codes and 0 for the padding behind them.
 
         Returns:
-            `(batch, tokens * unit_length, features)`, normalised; zeros where padded.
+            `(batch, tokens * unit_length, features)`, normalized; zeros where padded.
 
         Raises:
-            ValueError: for another shape, no token at all, or ids outside the codebook.
+            ValueError: for another shape, no token at all, ids outside the codebook, or padding in front of codes.
         """
         if codes.dim() != 2 or codes.shape[1] == 0:
             raise ValueError(
                 f"`codes` must have the shape (batch, tokens) with at least one token; got {tuple(codes.shape)}."
             )
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < self.config.codebook_size:
+        in_codebook = (codes >= 0) & (codes < self.config.codebook_size)
+        if can_be_read(codes) and not in_codebook.all():
             raise ValueError(
                 f"`codes` must lie between 0 and {self.config.codebook_size - 1}; special ids such as <bom> "
                 "and <eom> are taken out by `ids_to_codes`."
             )
-        lengths = None if attention_mask is None else attention_mask.sum(-1)
+        lengths = padded_lengths(attention_mask, codes.shape, "codes")
         return self._decode_vectors(self.quantizer.embedding(codes), lengths)
 
+    @can_return_tuple
     def forward(
-        self, motion_values: Tensor, attention_mask: Tensor | None = None, return_dict: bool | None = None
-    ) -> MotionVQOutput | tuple:
-        """
-        Reconstructs a batch of motions.
+        self,
+        motion_values: Tensor,
+        attention_mask: Tensor | None = None,
+        return_loss: bool = True,
+        output_hidden_states: bool | None = None,
+    ) -> MotionVQOutput:
+        """Reconstruct a batch of motions.
 
         Args:
-            motion_values: `(batch, frames, features)`, normalised.
+            motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
+            return_loss: False leaves the loss and its parts out. (The name tells `Trainer` that there is a loss
+                without labels.)
+            output_hidden_states: also return the outputs of the encoder's stages; `config.output_hidden_states` by
+                default.
+
+        Raises:
+            ValueError: as `encode`.
         """
         config = self.config
-        latents, mask = self._latents(motion_values, attention_mask)
+        latents, mask, hidden_states = self._encode(motion_values, attention_mask)
         quantization = self.quantizer(latents, mask)
         lengths = None if attention_mask is None else mask.sum(-1)
         # (batch, tokens * unit_length, features)
         reconstruction = self._decode_vectors(quantization.quantized, lengths)
 
+        if output_hidden_states is None:
+            output_hidden_states = config.output_hidden_states
+        losses = self._losses(reconstruction, motion_values, mask, quantization) if return_loss else {}
+        return MotionVQOutput(
+            reconstruction=reconstruction,
+            codes=quantization.codes * mask,
+            quantized=quantization.quantized,
+            perplexity=quantization.perplexity,
+            hidden_states=hidden_states if output_hidden_states else None,
+            **losses,
+        )
+
+    def _losses(
+        self, reconstruction: Tensor, motion_values: Tensor, mask: Tensor, quantization: Quantization
+    ) -> dict[str, Tensor]:
+        """`loss` and its parts, by the names of `MotionVQOutput`."""
+        config = self.config
         frames = mask.repeat_interleave(config.unit_length, dim=1)
+        # at least in single precision, as sums over a batch are beyond half precision's range
         error = (reconstruction - motion_values[:, : frames.shape[1]]) * frames.unsqueeze(-1)
+        error = error.to(torch.promote_types(error.dtype, torch.float32))
         count = frames.sum()
         losses = {"reconstruction_loss": error.abs().sum() / (count * config.feature_size)}
         losses["codebook_loss"] = quantization.codebook_loss
@@ -325,27 +409,27 @@ class MotionVQModel(MotionVQPreTrainedModel):
             drift = error[..., :3].cumsum(1) * frames.unsqueeze(-1)
             losses["drift_loss"] = drift.abs().sum() / (count * 3)
             loss = loss + config.drift_loss_weight * losses["drift_loss"]
-        output = MotionVQOutput(
-            loss=loss,
-            reconstruction=reconstruction,
-            codes=quantization.codes * mask,
-            quantized=quantization.quantized,
-            perplexity=quantization.perplexity,
-            **losses,
-        )
-        return_dict = config.return_dict if return_dict is None else return_dict
-        return output if return_dict else output.to_tuple()
+        return {"loss": loss, **losses}
 
-    def _latents(self, motion_values: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Latents (batch, tokens, hidden) before quantisation, and the bool mask (batch, tokens) of the real ones."""
+    def _encode(
+        self, motion_values: Tensor, attention_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Encode without quantizing.
+
+        Returns:
+            latents (batch, tokens, hidden), the bool mask (batch, tokens) of those that are not padding, and the
+            outputs of all stages of the encoder.
+        """
         config = self.config
         if motion_values.dim() != 3 or motion_values.shape[-1] != config.feature_size:
             raise ValueError(
                 f"`motion_values` must have the shape (batch, frames, {config.feature_size}); "
                 f"got {tuple(motion_values.shape)}."
             )
-        lengths = None if attention_mask is None else attention_mask.sum(-1)
-        shortest = motion_values.shape[1] if lengths is None else int(lengths.min())
+        lengths = padded_lengths(attention_mask, motion_values.shape[:2], "motion_values")
+        shortest = motion_values.shape[1]
+        if lengths is not None and can_be_read(lengths):
+            shortest = int(lengths.min())
         if shortest < config.unit_length:
             raise ValueError(
                 f"A clip of {shortest} frames is shorter than one motion token ({config.unit_length} frames); "
@@ -355,14 +439,48 @@ class MotionVQModel(MotionVQPreTrainedModel):
         num_tokens = motion_values.shape[1] // config.unit_length
         lengths = None if lengths is None else lengths // config.unit_length * config.unit_length
         seen = motion_values[:, : num_tokens * config.unit_length, : config.feature_size - config.contact_size]
-        latents = self.encoder(seen.transpose(1, 2), lengths).transpose(1, 2)
+        seen = seen.transpose(1, 2).to(self.dtype)  # features stay in single precision where the model is in half
+        hidden_states = self.encoder(seen, lengths)
+        latents = hidden_states[-1].transpose(1, 2)
         if lengths is None:
-            return latents, torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
-        return latents, _mask(lengths // config.unit_length, latents.shape[1]).squeeze(1)
+            mask = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
+        else:
+            mask = _mask(lengths // config.unit_length, latents.shape[1]).squeeze(1)
+        return latents, mask, hidden_states
 
     def _decode_vectors(self, vectors: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, tokens, hidden) -> (batch, tokens * unit_length, features)."""
         return self.decoder(vectors.transpose(1, 2), lengths).transpose(1, 2)
+
+
+def can_be_read(tensor: Tensor) -> bool:
+    """Whether a check may look at the numbers in a tensor: there are none on the meta device, or while compiling."""
+    return not (tensor.is_meta or torch.compiler.is_compiling())
+
+
+def padded_lengths(attention_mask: Tensor | None, shape: torch.Size, what: str) -> Tensor | None:
+    """Lengths (batch,) of sequences that are padded on their right side; None without a mask.
+
+    Args:
+        attention_mask: (batch, length), 1 for what counts and 0 for padding.
+        shape: (batch, length) of the sequences.
+        what: their name, for the errors.
+
+    Raises:
+        ValueError: for a mask of another shape, or with padding in front of, or inside, a sequence.
+    """
+    if attention_mask is None:
+        return None
+    if attention_mask.shape != shape:
+        raise ValueError(
+            f"attention_mask has the shape {tuple(attention_mask.shape)}, but {what} {tuple(shape)}: it must tell "
+            "padding from the rest along the same axis"
+        )
+    mask = attention_mask.bool()
+    lengths = mask.sum(-1)  # (batch,)
+    if can_be_read(mask) and not torch.equal(mask, _mask(lengths, mask.shape[1]).squeeze(1)):
+        raise ValueError(f"{what} must be padded on the right side only: use padding_side='right'")
+    return lengths
 
 
 def _num_stages(config: MotionVQConfig) -> int:
@@ -402,6 +520,8 @@ __all__ = [
     "MotionVQModel",
     "MotionVQOutput",
     "MotionVQPreTrainedModel",
+    "can_be_read",
     "codes_to_ids",
     "ids_to_codes",
+    "padded_lengths",
 ]

@@ -3,12 +3,12 @@
 """The HumanML3D motion representation: joints to features and back.
 
 A motion is `(frames, joints, 3)` joint positions with y up. Its features (Guo et al., CVPR 2022) describe the same
-motion seen from the body, `12 * joints - 1` numbers a frame:
+motion seen from the body, `12 * joints - 1` numbers per frame:
 
 | columns (J joints) | what |
 |---|---|
 | 0 | yaw velocity of the root: half the angle turned to the next frame, radians |
-| 1:3 | velocity of the root on the ground, x and z in the facing frame, units a frame |
+| 1:3 | velocity of the root on the ground, x and z in the facing frame, units per frame |
 | 3 | height of the root |
 | 4 : 4+3(J-1) | positions of the other joints, relative to the root's place on the ground, facing +z |
 | next 6(J-1) | rotations of the bones, continuous 6D |
@@ -66,6 +66,7 @@ def joints_to_features(joints: Tensor, skeleton: Skeleton) -> Tensor:
 
     Args:
         joints: `(frames, joints, 3)` positions in the units of the skeleton, y up; at least 2 frames.
+        skeleton: of these joints.
 
     Returns:
         `(frames - 1, 12 * joints - 1)` features; computed in float64, returned in the type of `joints`.
@@ -81,7 +82,7 @@ def joints_to_features(joints: Tensor, skeleton: Skeleton) -> Tensor:
 
     steps = joints[1:] - joints[:-1]
     turn = multiply_quaternions(facing[1:], invert_quaternion(facing[:-1]))
-    # q and -q are one rotation: without the sign a heading that crosses 180 degrees seems to turn the other way
+    # q and -q are one rotation: without the sign a heading that crosses 180 degrees would seem to turn the other way
     yaw_velocity = torch.asin((turn[:, 2:3] * torch.where(turn[:, :1] < 0, -1, 1)).clamp(-1, 1))
     root_velocity = rotate(facing[1:], steps[:, 0])[:, [0, 2]]
 
@@ -108,7 +109,8 @@ def features_to_joints(features: Tensor, num_joints: int) -> Tensor:
     """Joint positions from features: the root's path integrated, the joint positions put around it. Differentiable.
 
     Args:
-        features: `(..., frames, 12 * num_joints - 1)`, not normalised.
+        features: `(..., frames, 12 * num_joints - 1)`, not normalized.
+        num_joints: number of joints, the root included.
 
     Returns:
         `(..., frames, num_joints, 3)`, starting at the origin facing +z.
@@ -128,7 +130,8 @@ def features_to_joints_by_rotations(features: Tensor, skeleton: Skeleton, offset
     """Joint positions by forward kinematics over the rotation features: bones keep the lengths of `offsets`.
 
     Args:
-        features: `(..., frames, features)`, not normalised.
+        features: `(..., frames, features)`, not normalized.
+        skeleton: of these features.
         offsets: `(joints, 3)` bone vectors in the rest pose, as `bone_offsets` gives them.
 
     Returns:
@@ -144,10 +147,11 @@ def features_to_joints_by_rotations(features: Tensor, skeleton: Skeleton, offset
 
 @_keeps_kind
 def retarget(joints: Tensor, skeleton: Skeleton, offsets) -> Tensor:
-    """The same movement on a body of other bone lengths; the path of the root is scaled with the legs.
+    """The same movement on a body with other bone lengths; the path of the root is scaled with the legs.
 
     Args:
         joints: `(frames, joints, 3)`.
+        skeleton: of these joints.
         offsets: `(joints, 3)` bone vectors of the target body, as `bone_offsets` gives them.
 
     Returns:
@@ -212,12 +216,13 @@ def feature_statistics(features, skeleton: Skeleton) -> tuple[np.ndarray, np.nda
 
     Args:
         features: an iterable of `(frames, features)` arrays; read once, so a generator is enough.
+        skeleton: of these features.
 
     Returns:
         mean and std, float32 `(features,)`.
 
     Raises:
-        ValueError: for another feature size, or when there is not one frame.
+        ValueError: for another feature size, or when there are no frames at all.
     """
     count, total, squares = 0, 0.0, 0.0
     shift = None
@@ -284,7 +289,7 @@ def facing_rotation(joints: Tensor, skeleton: Skeleton, smooth: bool) -> Tensor:
     forward = cross(joints.new_tensor(UP), normalize(across, dim=-1))
     if smooth:
         smoothed = _smooth(forward, FACING_SMOOTHING)
-        # a turn on the spot can average to no direction at all
+        # directions of a turn on the spot can average to zero
         forward = torch.where(smoothed.norm(dim=-1, keepdim=True) > 1e-6, smoothed, forward)
     facing = quaternion_between(forward, forward.new_tensor(FRONT))
     facing[0] = facing.new_tensor([1, 0, 0, 0])
@@ -292,7 +297,7 @@ def facing_rotation(joints: Tensor, skeleton: Skeleton, smooth: bool) -> Tensor:
 
 
 def check_statistics(mean, std, skeleton: Skeleton, names: tuple[str, str] = ("mean", "std")) -> None:
-    """Raise a ValueError, naming one of `names`, unless mean and std can be those of a skeleton's features."""
+    """Raise a ValueError, naming one of `names`, unless mean and std fit a skeleton's features."""
     for name, values in zip(names, (mean, std), strict=True):
         if np.shape(values) != (skeleton.feature_size,):
             raise ValueError(
@@ -349,7 +354,7 @@ def _bones_before(skeleton: Skeleton) -> list[int]:
 
 
 def _forward_kinematics(facing: Tensor, local: Tensor, root: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
-    """facing (..., 3, 3), local (..., joints - 1, 3, 3), root (..., 3) -> (..., joints, 3)."""
+    """Facing (..., 3, 3), local (..., joints - 1, 3, 3), root (..., 3) -> (..., joints, 3)."""
     places = [root] + [None] * (skeleton.num_joints - 1)
     for chain in skeleton.chains:
         rotation = facing

@@ -48,7 +48,7 @@ def quaternion_between(source: Tensor, target: Tensor) -> Tensor:
     axis = up - source * source[..., 1:2]
     axis = torch.where(axis.norm(dim=-1, keepdim=True) > 1e-3, axis, side - source * source[..., :1])
     half_turn = torch.cat([torch.zeros_like(w), axis], dim=-1)
-    # below this length rounding has eaten the direction of `quaternion`, and the half turn is nearer to the truth
+    # below this length, rounding has destroyed the direction of `quaternion`, and the half turn is more accurate
     enough = torch.finfo(source.dtype).eps ** 0.5
     return normalize(torch.where(quaternion.norm(dim=-1, keepdim=True) > enough, quaternion, half_turn), dim=-1)
 

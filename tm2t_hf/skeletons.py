@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Skeletons as data: what the features, the files and the drawings need to know of a body."""
+"""Skeletons as data: what the features, the files and the drawings need to know about a body."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -11,20 +11,20 @@ import torch
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What the features need to know of a body; a new skeleton is a new instance, nothing else.
+    """What the features need to know about a body; a new skeleton is a new instance, nothing else.
 
     Args:
         name: short name, `"humanml3d"`.
-        fps: frames a second of the motions of this skeleton.
-        metres_per_unit: length of one unit of the joint positions.
-        joint_names: one name a joint; joint 0 is the root.
+        fps: frames per second of the motions of this skeleton.
+        metres_per_unit: length of one unit of the joint positions, in meters.
+        joint_names: one name per joint; joint 0 is the root.
         chains: kinematic chains, each a path of joint indices that starts at the root or on an earlier chain.
         directions: `(joints, 3)` unit direction of the bone that ends at each joint in the rest pose; root: zeros.
         face_joints: right hip, left hip, right shoulder, left shoulder.
         left_foot, right_foot: the two joints of each foot whose contact with the ground is a feature (ankle, toe).
         leg_joints: the ends of the upper and lower bone of one leg, whose length scales a retargeted motion.
-        contact_threshold: squared distance in units that a foot joint in contact moves in a frame at most.
-        mirror_pairs: (left, right) joint indices that change places in a mirror.
+        contact_threshold: the most, as a squared distance in units, that a foot joint in contact moves in a frame.
+        mirror_pairs: (left, right) joint indices that swap places in a mirror.
     """
 
     name: str
@@ -64,10 +64,12 @@ class Skeleton:
 
     @property
     def num_joints(self) -> int:
+        """Number of joints, the root included."""
         return len(self.joint_names)
 
     @property
     def feature_size(self) -> int:
+        """Number of features of a frame in the HumanML3D representation."""
         return 12 * self.num_joints - 1
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+MAX_CODEBOOK_SIZE = 2**20  # a thousand times the paper's; anything larger is an error and would eat all memory
 BOM_TOKEN, EOM_TOKEN, PAD_TOKEN = SPECIAL_TOKENS = ("<bom>", "<eom>", "<pad>")
 
 
@@ -17,6 +18,15 @@ class MotionVocabularyMixin:
     """The special ids and the size of the motion vocabulary, for a configuration that has a `codebook_size` K."""
 
     codebook_size: int
+
+    def validate_codebook_size(self):
+        """Part of the validation by `@strict`.
+
+        Raises:
+            ValueError: for no code at all, or more than `MAX_CODEBOOK_SIZE`.
+        """
+        if not 1 <= self.codebook_size <= MAX_CODEBOOK_SIZE:
+            raise ValueError(f"codebook_size must be from 1 to {MAX_CODEBOOK_SIZE:,} codes, got {self.codebook_size}")
 
     @property
     def bom_id(self) -> int:
@@ -71,6 +81,7 @@ def ids_to_codes(ids: Tensor, config: MotionVocabularyMixin) -> list[Tensor]:
 __all__ = [
     "BOM_TOKEN",
     "EOM_TOKEN",
+    "MAX_CODEBOOK_SIZE",
     "PAD_TOKEN",
     "SPECIAL_TOKENS",
     "MotionVocabularyMixin",

@@ -102,7 +102,7 @@ def test_batches_are_drawn_for_training_and_fixed_for_validation(feature_extract
     fixed = script.MatcherCollator(processor, random=False)(rows)
     assert (fixed["motion_attention_mask"].sum(1) == 43).all()
     assert {text_tokenizer.decode(ids, skip_special_tokens=True) for ids in fixed["input_ids"]} == {"a person walks"}
-    assert fixed["labels"].tolist() == [0] * 40
+    assert fixed["group_ids"].tolist() == [0] * 40
 
     collator = script.MatcherCollator(processor)
     drawn = collator(rows)

@@ -287,7 +287,7 @@ class GenerationTesterMixin:
             if "inputs_embeds" not in inspect.signature(model.get_encoder().forward).parameters:
                 self.skipTest("the encoder takes no inputs_embeds")
             embeds = model.get_input_embeddings()(inputs[model.main_input_name])
-            embeds = embeds * getattr(model.get_encoder(), "embed_scale", 1.0)
+            embeds = (embeds * getattr(model.get_encoder(), "embed_scale", 1.0)).detach()
             others = {name: value for name, value in inputs.items() if name != model.main_input_name}
             mask = others.pop("attention_mask", torch.ones(embeds.shape[:2], dtype=torch.long))
             for beams in (1, 2):

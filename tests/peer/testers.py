@@ -122,15 +122,15 @@ class TextToMotionModelTester(ModelTester):
     encoder_seq_length = seq_length = 8
     decoder_seq_length = 7
     hidden_size = 16
-    num_hidden_layers = 2
+    num_hidden_layers = 1  # of encoder and decoder alike
 
     def get_config(self):
         """29 codes, 37 entries of text."""
         return TextToMotionConfig(
             vq_config=vq_config(codebook_update="gradient"),
             text_vocab_size=37,
-            text_embedding_size=12,
-            text_hidden_size=8,
+            text_embedding_size=self.hidden_size,
+            text_hidden_size=self.hidden_size // 2,
             motion_hidden_size=self.hidden_size,
             num_layers=self.num_hidden_layers,
         )

@@ -1,0 +1,192 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Continuing motions by `generate()`: from a cache, from prefixes of unequal length; what is refused."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_modeling_text_to_motion import ATTENTIONS, BOM, PAD, tiny_model, tiny_text
+from transformers import DynamicCache
+
+STEPS = 8
+
+
+def endless(seed=0, **fields):
+    """A tiny model whose motions never end by themselves."""
+    model = tiny_model(seed, **fields)
+    model.generation_config.suppress_tokens = [BOM, BOM + 1, PAD]
+    return model
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    attention=st.sampled_from(ATTENTIONS),
+    num_layers=st.integers(1, 3),
+    beams=st.integers(1, 3),
+    seen=st.integers(1, STEPS - 1),
+    seed=st.integers(0, 9),
+)
+def test_continued_from_its_cache_is_the_run_in_one_go(attention, num_layers, beams, seen, seed):
+    model = endless(seed, attention=attention, num_layers=num_layers)
+    ids, mask = tiny_text([5, 2, 7], seed)
+    text = {"input_ids": ids, "attention_mask": mask}
+    start = model.generate(**text, max_new_tokens=seen, return_dict_in_generate=True)
+    before = copy.deepcopy(start.past_key_values)
+    details = {"return_dict_in_generate": True, "output_logits": True, "num_beams": beams}
+    given = {"decoder_input_ids": start.sequences, "max_new_tokens": STEPS - seen}
+    from_ids = model.generate(**text, **given, **details)
+    from_cache = model.generate(**text, **given, **details, past_key_values=start.past_key_values)
+    assert torch.equal(from_cache.sequences, from_ids.sequences)
+    torch.testing.assert_close(torch.stack(from_cache.logits), torch.stack(from_ids.logits), atol=1e-5, rtol=1e-5)
+    if beams == 1:
+        assert torch.equal(from_cache.sequences, model.generate(**text, max_new_tokens=STEPS))
+    uncached = model.generate(**text, **given, num_beams=beams, past_key_values=before, use_cache=False)
+    assert torch.equal(uncached, from_ids.sequences)
+    assert before.seen == seen
+
+
+def test_samples_continued_from_a_cache():
+    model = endless()
+    ids, mask = tiny_text([5, 2])
+    start = model.generate(ids, attention_mask=mask, max_new_tokens=3, return_dict_in_generate=True)
+
+    def sampled(**cache):
+        torch.manual_seed(0)
+        given = {"decoder_input_ids": start.sequences, "do_sample": True, "num_return_sequences": 3}
+        return model.generate(ids, attention_mask=mask, max_new_tokens=5, **given, **cache)
+
+    expected = sampled()
+    for _ in range(2):  # the second time from a copy that is still where it was
+        assert torch.equal(sampled(past_key_values=copy.deepcopy(start.past_key_values)), expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=2, max_size=4),
+    attention=st.sampled_from(ATTENTIONS),
+    num_layers=st.integers(1, 2),
+    beams=st.integers(1, 2),
+    left=st.booleans(),
+    with_mask=st.booleans(),
+)
+def test_prefixes_of_unequal_length(lengths, attention, num_layers, beams, left, with_mask):
+    """In a batch each continues as it does alone, on whichever side the padding is."""
+    model = endless(attention=attention, num_layers=num_layers)
+    ids, mask = tiny_text([4] * len(lengths))
+    codes = torch.randint(0, 12, (len(lengths), 5), generator=torch.Generator().manual_seed(0))
+    rows = [torch.cat([torch.tensor([BOM]), row[: n - 1]]) for row, n in zip(codes, lengths, strict=True)]
+    side = {"padding_side": "left" if left else "right", "batch_first": True}
+    prefixes = torch.nn.utils.rnn.pad_sequence(rows, padding_value=PAD, **side)
+    given = {"decoder_input_ids": prefixes}
+    if with_mask:
+        given["decoder_attention_mask"] = torch.nn.utils.rnn.pad_sequence(list(map(torch.ones_like, rows)), **side)
+    together = model.generate(ids, attention_mask=mask, num_beams=beams, max_new_tokens=STEPS, **given)
+    for i, row in enumerate(rows):
+        alone = model.generate(ids[i : i + 1], decoder_input_ids=row[None], num_beams=beams, max_new_tokens=STEPS)
+        assert together[i, -STEPS:].tolist() == alone[0, -STEPS:].tolist()
+
+
+def test_text_padding_is_found_without_a_mask():
+    """By the id of the text's padding, where `generate()` would look for that of the motion."""
+    model = endless()
+    ids, mask = tiny_text([2, 7])
+    expected = model.generate(ids, attention_mask=mask, max_new_tokens=STEPS)
+    assert torch.equal(model.generate(ids, max_new_tokens=STEPS), expected)
+    assert torch.equal(model.generate(input_ids=ids, max_new_tokens=STEPS), expected)
+
+
+def test_states_and_attention_of_every_step():
+    model = endless(num_layers=2)
+    ids, mask = tiny_text([5, 2])
+    output = model.generate(
+        ids, attention_mask=mask, max_new_tokens=4, output_hidden_states=True, output_attentions=True,
+        return_dict_in_generate=True,
+    )  # fmt: skip
+    assert [states.shape[-1] for states in output.encoder_hidden_states] == [10, 12]
+    assert [[tuple(layer.shape) for layer in step] for step in output.decoder_hidden_states] == [[(2, 1, 8)] * 3] * 4
+    assert [tuple(step[0].shape) for step in output.cross_attentions] == [(2, 1, 1, 5)] * 4
+
+
+# ---- refused --------------------------------------------------------------------------------------------------------
+
+
+def test_what_there_is_to_animate():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    words = model.encoder.embed_tokens(ids)
+    for text in ({}, {"attention_mask": mask}, {"input_ids": ids, "inputs_embeds": words}):
+        with pytest.raises(ValueError, match="Give the text to animate as `input_ids`, `inputs_embeds` or"):
+            model.generate(**text)
+    with pytest.raises(ValueError, match="must be what the encoder of a TextToMotionModel returns"):
+        model.generate(encoder_outputs=(words,))
+
+
+def test_left_padded_text_in_every_form():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    forms = {"encoder_outputs": model.encoder(ids, mask)}
+    ids, mask, motion = ids.flip(1), mask.flip(1), torch.full((2, 1), BOM)
+    forms |= {"input_ids": ids, "inputs_embeds": model.encoder.embed_tokens(ids)}
+    for name, text in forms.items():
+        with pytest.raises(ValueError, match="text must be padded on its right side"):
+            model(**{name: text}, attention_mask=mask, decoder_input_ids=motion)
+        with pytest.raises(ValueError, match="text must be padded on its right side"):
+            model.generate(**{name: text}, attention_mask=mask)
+
+
+def test_guidance_is_refused():
+    model = tiny_model()
+    ids, _ = tiny_text([5, 2])
+    with pytest.raises(ValueError, match="`guidance_scale` is not supported"):
+        model.generate(ids, guidance_scale=2)
+    model.generation_config.guidance_scale = 1.5
+    with pytest.raises(ValueError, match="`guidance_scale` is not supported"):
+        model.generate(ids)
+    assert len(model.generate(ids, guidance_scale=1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("motion", "mask"),
+    [
+        ([[BOM, 3], [3, 4]], None),
+        ([[PAD, BOM], [PAD, BOM]], None),
+        ([[3, BOM], [PAD, BOM]], None),
+        ([[BOM, 3], [BOM, 4]], [[1, 1], [0, 1]]),
+        ([[BOM, 3], [BOM, 4]], [[1, 1], [0, 0]]),
+    ],
+)
+def test_motions_to_continue_begin_with_bom(motion, mask):
+    ids, _ = tiny_text([5, 2])
+    masks = {} if mask is None else {"decoder_attention_mask": torch.tensor(mask)}
+    with pytest.raises(ValueError, match="must begin with <bom>"):
+        tiny_model().generate(ids, decoder_input_ids=torch.tensor(motion), **masks)
+
+
+def test_bom_is_put_before_bare_codes():
+    model = endless()
+    ids, _ = tiny_text([5, 2])
+    codes = torch.tensor([[3, 4], [5, 6]])
+    with_bom = torch.cat([torch.full((2, 1), BOM), codes], dim=1)
+    expected = model.generate(ids, decoder_input_ids=with_bom, max_new_tokens=4)
+    assert torch.equal(model.generate(ids, decoder_input_ids=codes, max_new_tokens=4), expected)
+
+
+def test_caches_that_do_not_fit():
+    model = endless()
+    ids, _ = tiny_text([5, 2])
+    output = model.generate(ids, max_new_tokens=4, return_dict_in_generate=True)
+    cache, motion = output.past_key_values, output.sequences
+    with pytest.raises(ValueError, match="seen 4 tokens, but there are only 4: .* copy a cache"):
+        model.generate(ids, decoder_input_ids=motion[:, :4], past_key_values=cache)
+    with pytest.raises(ValueError, match="Give the motion that the cache belongs to"):
+        model.generate(ids, past_key_values=cache)
+    beams = model.generate(ids, num_beams=2, max_new_tokens=4, return_dict_in_generate=True)
+    with pytest.raises(ValueError, match="holds 4 motions, but there are 2 texts"):
+        model.generate(ids, decoder_input_ids=motion, past_key_values=beams.past_key_values)
+    with pytest.raises(ValueError, match="must be a RecurrentCache, .* got a DynamicCache"):
+        model.generate(ids, past_key_values=DynamicCache())
+    with pytest.raises(ValueError, match=r"`decoder_attention_mask` is \(2, 2\), `decoder_input_ids` \(2, 5\)"):
+        model.generate(ids, decoder_input_ids=motion, decoder_attention_mask=torch.ones(2, 2))

@@ -1,0 +1,215 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The parts of the text-to-motion model: the state between steps, skipped tokens, layers that are replaced."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_modeling_text_to_motion import ATTENTIONS, BOM, tiny_model, tiny_text
+from torch import nn
+
+from tm2t_hf.modeling_text_to_motion import RecurrentCache
+
+
+def motions(rows, tokens=6):
+    motion = torch.randint(0, 12, (rows, tokens), generator=torch.Generator().manual_seed(1))
+    motion[:, 0] = BOM
+    return motion
+
+
+@pytest.fixture(params=[(attention, layers) for attention in ATTENTIONS for layers in (1, 2)], ids=str)
+def model(request):
+    attention, layers = request.param
+    return tiny_model(attention=attention, num_layers=layers)
+
+
+# ---- the cache ------------------------------------------------------------------------------------------------------
+
+CHANGES = {
+    "reorder": (lambda cache: cache.reorder_cache(torch.tensor([2, 0, 0])), [2, 0, 0]),
+    "select": (lambda cache: cache.batch_select_indices(torch.tensor([1])), [1]),
+    "select by mask": (lambda cache: cache.batch_select_indices(torch.tensor([True, False, True])), [0, 2]),
+    "repeat": (lambda cache: cache.batch_repeat_interleave(2), [0, 0, 1, 1, 2, 2]),
+    "crop nothing": (lambda cache: cache.crop(0), [0, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_of_a_cache(model, change):
+    change, rows = CHANGES[change]
+    ids, mask = tiny_text([5, 2, 7])
+    motion = motions(3)
+    cache = model(ids, mask, motion[:, :4]).past_key_values
+    change(cache)
+    step = model(ids[rows], mask[rows], motion[rows, 4:], past_key_values=cache)
+    expected = model(ids[rows], mask[rows], motion[rows]).logits[:, 4:]
+    torch.testing.assert_close(step.logits, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_cache_moves_along_and_copies_stay(model):
+    ids, mask = tiny_text([5, 2])
+    motion, cache = motions(2), RecurrentCache()
+    expected = model(ids, mask, motion).logits
+    pieces = [model(ids, mask, motion[:, :3], past_key_values=cache).logits]
+    kept = copy.deepcopy(cache)
+    pieces += [model(ids, mask, motion[:, i : i + 1], past_key_values=cache).logits for i in range(3, 6)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), expected, atol=1e-5, rtol=1e-5)
+    assert (cache.seen, kept.seen) == (6, 3)
+    rest = model(ids, mask, motion[:, 3:], past_key_values=kept, use_cache=False)
+    assert rest.past_key_values is None and kept.seen == 3
+    torch.testing.assert_close(rest.logits, expected[:, 3:], atol=1e-5, rtol=1e-5)
+    cache.reset()
+    assert cache.get_seq_length() == 0
+    again = model(ids, mask, motion, past_key_values=cache)
+    torch.testing.assert_close(again.logits, expected)
+    assert again.past_key_values is cache and repr(cache) == f"RecurrentCache(seen=6, state=({len(cache)}, 2, 8))"
+
+
+def test_gradients_reach_through_a_copied_cache():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    cache = copy.deepcopy(model(ids, mask, motions(2)[:, :3]).past_key_values)
+    model(ids, mask, motions(2)[:, 3:], past_key_values=cache).logits.sum().backward()
+    assert model.decoder.initial_state.weight.grad.abs().sum() > 0
+
+
+def test_what_a_cache_cannot_do():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    cache = model(ids, mask, motions(2)).past_key_values
+    for removed in (-1, 3):
+        with pytest.raises(ValueError, match="cannot go back to an earlier token"):
+            cache.crop(removed)
+    with pytest.raises(NotImplementedError, match="no keys and values"):
+        cache.update(torch.zeros(1), torch.zeros(1), 0)
+    with pytest.raises(ValueError, match="holds 2 motions, but there are 1 texts"):
+        model(ids[:1], mask[:1], motions(1), past_key_values=cache)
+    with pytest.raises(ValueError, match="got a tuple"):
+        model(ids, mask, motions(2), past_key_values=((),))
+
+
+# ---- tokens that are skipped ----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shown=st.lists(st.lists(st.booleans(), min_size=6, max_size=6).filter(any), min_size=1, max_size=3),
+    attention=st.sampled_from(ATTENTIONS),
+    num_layers=st.integers(1, 2),
+    split=st.integers(0, 5),
+)
+def test_hidden_tokens_are_as_if_not_there(shown, attention, num_layers, split):
+    """At the left, at the right, and in the middle; in one call or, with a cache, in two."""
+    model = tiny_model(attention=attention, num_layers=num_layers)
+    ids, mask = tiny_text([4] * len(shown))
+    motion, shown = motions(len(shown)), torch.tensor(shown)
+    logits, states = [], None
+    if split:
+        first = model(ids, mask, motion[:, :split], decoder_attention_mask=shown[:, :split])
+        logits, states = [first.logits], first.past_key_values
+    last = model(ids, mask, motion[:, split:], decoder_attention_mask=shown, past_key_values=states)
+    logits = torch.cat([*logits, last.logits], dim=1)
+    for i, row in enumerate(shown):
+        alone = model(ids[i : i + 1], mask[i : i + 1], motion[i : i + 1, row])
+        torch.testing.assert_close(logits[i, row], alone.logits[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            last.past_key_values.state[:, i], alone.past_key_values.state[:, 0], atol=1e-5, rtol=1e-5
+        )
+
+
+def test_masks_that_do_not_fit():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    with pytest.raises(ValueError, match=r"`decoder_attention_mask` is \(2, 5\), but the decoder reads \(2, 6\)\."):
+        model(ids, mask, motions(2), decoder_attention_mask=torch.ones(2, 5))
+    cache = model(ids, mask, motions(2)).past_key_values
+    with pytest.raises(ValueError, match=r"reads \(2, 6\) after 6 tokens"):
+        model(ids, mask, motions(2), decoder_attention_mask=torch.ones(2, 7), past_key_values=cache)
+    with pytest.raises(ValueError, match="feeds the model's own ids"):
+        hidden = torch.tensor([[1] * 6, [1] * 5 + [0]])
+        model(ids, mask, motions(2), decoder_attention_mask=hidden, teacher_forcing=False)
+
+
+# ---- what the model hands out ---------------------------------------------------------------------------------------
+
+
+def test_hidden_states_and_attention(model):
+    ids, mask = tiny_text([5, 2])
+    motion, layers = motions(2), model.config.num_layers
+    output = model(ids, mask, motion, output_hidden_states=True, output_attentions=True)
+    torch.testing.assert_close(output.logits, model(ids, mask, motion).logits, atol=1e-5, rtol=1e-5)
+    assert torch.equal(output.decoder_hidden_states[0], model.decoder.embed_tokens(motion))
+    assert [tuple(states.shape) for states in output.decoder_hidden_states] == [(2, 6, 8)] * (layers + 1)
+    last = torch.stack([states[:, -1] for states in output.decoder_hidden_states[1:]])
+    torch.testing.assert_close(last, output.past_key_values.state, atol=1e-5, rtol=1e-5)
+    assert torch.equal(output.encoder_hidden_states[-1], output.encoder_last_hidden_state)
+    (weights,) = output.cross_attentions
+    assert weights.shape == (2, 1, 6, 5) and (weights[1, ..., 2:] == 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 1, 6))
+    cache, steps = None, []  # one token after the other gives the same weights
+    for token in motion.unbind(1):
+        step = model(ids, mask, token[:, None], past_key_values=cache, output_attentions=True)
+        cache = step.past_key_values
+        steps.append(step.cross_attentions[0])
+    torch.testing.assert_close(torch.cat(steps, dim=2), weights, atol=1e-5, rtol=1e-5)
+
+
+def test_motion_as_embeddings(model):
+    ids, mask = tiny_text([5, 2])
+    embeddings = model.decoder.embed_tokens(motions(2))
+    expected = model(ids, mask, motions(2)).logits
+    torch.testing.assert_close(model(ids, mask, decoder_inputs_embeds=embeddings).logits, expected)
+    with pytest.raises(ValueError, match="either as `decoder_input_ids` or as `decoder_inputs_embeds`"):
+        model(ids, mask, motions(2), decoder_inputs_embeds=embeddings)
+    for wrong in (motions(3), motions(2)[:, :0]):
+        with pytest.raises(ValueError, match="must be of 2 motions, one for each text, with at least one token"):
+            model(ids, mask, wrong)
+
+
+# ---- layers that are replaced ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["query", "key", "value", "output"])
+def test_every_projection_of_the_attention_is_called(model, part):
+    """Adapters and quantized layers take the place of a layer and give its output; its weight means nothing then."""
+    ids, mask = tiny_text([5, 2])
+    layer = getattr(model.encoder.attention, part)
+    with torch.no_grad():
+        nn.init.normal_(layer.weight)
+        wanted = copy.deepcopy(model)
+        getattr(wanted.encoder.attention, part).weight.mul_(3)
+
+    class Adapted(nn.Module):
+        out_features = layer.out_features
+
+        def forward(self, inputs):
+            return 3 * nn.functional.linear(inputs, layer.weight) + (0 if layer.bias is None else layer.bias)
+
+    setattr(model.encoder.attention, part, Adapted())
+    expected = wanted(ids, mask, motions(2)).logits
+    torch.testing.assert_close(model(ids, mask, motions(2)).logits, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kinds", [{nn.Linear}, None])
+def test_dynamic_int8(model, kinds):
+    ids, mask = tiny_text([5, 2])
+    exact = model(ids, mask, motions(2)).logits
+    quantized = torch.ao.quantization.quantize_dynamic(model, kinds, dtype=torch.qint8)
+    assert "dynamic" in type(quantized.encoder.attention.query).__module__
+    assert (quantized(ids, mask, motions(2)).logits - exact).abs().max() < 0.3 * exact.abs().max()
+    assert quantized.generate(ids, attention_mask=mask, num_beams=2).shape[0] == 2
+
+
+def test_halves_of_a_layer_are_initialized_as_one():
+    """Xavier's standard deviation for the whole layer, of twice the input size."""
+    model = tiny_model(motion_hidden_size=128, text_hidden_size=128)
+    for layer, size in (
+        (model.encoder.attention.output, 3 * 128),
+        (model.decoder.mix, 3 * 128),
+        (model.encoder.attention.query, 2 * 128),
+    ):
+        assert layer.weight.std().item() == pytest.approx((2 / size) ** 0.5, rel=0.03)

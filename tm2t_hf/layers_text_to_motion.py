@@ -1,0 +1,321 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The parts of the text-to-motion model: text encoder, attention, motion decoder, and the decoder's state."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.cache_utils import Cache
+from transformers.utils import ModelOutput
+
+from .configuration_text_to_motion import TextToMotionConfig
+from .recurrent import (
+    BidirectionalGRU,
+    before,
+    look_up_words,
+    mirrored,
+    new_word_vectors,
+    right_padded_lengths,
+    text_lengths,
+)
+
+# In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
+# a mark on the layer, since transformers passes over modules that hold no parameter of their own.
+HALF_GAIN = math.sqrt(2 / 3)
+
+
+@dataclass
+class TextEncoderOutput(ModelOutput):
+    """The encoded text. Batch comes first in every tensor, so that `generate()` expands them all for its beams.
+
+    Args:
+        last_hidden_state: (batch, words, 2 * text_hidden_size) states of the words, zeros past a caption's end.
+        pooler_output: (batch, 2 * text_hidden_size) last states of both directions: the whole caption.
+        key_states: (batch, words, motion_hidden_size) what the decoder's attention scores against.
+        value_states: (batch, words, motion_hidden_size) what it takes from each word.
+        key_bias: (batch, words) what is added to the scores: hugely negative for masked padding.
+        hidden_states: if asked for, the word vectors and `last_hidden_state`.
+    """
+
+    last_hidden_state: Tensor | None = None
+    pooler_output: Tensor | None = None
+    key_states: Tensor | None = None  # not `keys` and `values`, which are methods of a ModelOutput
+    value_states: Tensor | None = None
+    key_bias: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+class TextAttention(nn.Module):
+    """Attention of the motion states over the words: one head, scaled dot products.
+
+    Keys and values depend on no step, so the encoder projects them once per text. That includes the projection of the
+    output, since that of a weighted mean is the mean of the projections.
+    """
+
+    def __init__(self, config: TextToMotionConfig):
+        super().__init__()
+        size = config.motion_hidden_size
+        self.query = nn.Linear(size, size)
+        self.key = nn.Linear(2 * config.text_hidden_size, size, bias=False)
+        self.value = nn.Linear(2 * config.text_hidden_size, size)
+        self.output = nn.Linear(size, size, bias=False)
+        self.output.init_gain = HALF_GAIN
+
+    def project(self, words: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        """Keys, values and key bias of word states (batch, words, 2 * text_hidden_size); mask is True for words."""
+        keys = self.key(words) * self.query.out_features**-0.5  # (batch, words, motion_hidden_size)
+        bias = keys.new_zeros(keys.shape[:2])
+        if mask is not None:
+            bias = bias.masked_fill(~mask, torch.finfo(bias.dtype).min)
+        return {"key_states": keys, "value_states": self.output(self.value(words)), "key_bias": bias}
+
+    def forward(self, states: Tensor, text: TextEncoderOutput) -> tuple[Tensor, Tensor]:
+        """Text seen from motion states (batch, tokens, motion_hidden_size).
+
+        Returns:
+            What is seen, of the same shape, and the weights of the words (batch, tokens, words).
+        """
+        query = self.query(states)
+        weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.key_states.transpose(1, 2)).softmax(-1)
+        return weights @ text.value_states, weights
+
+
+class TextEncoder(nn.Module):
+    """Word embedding, bidirectional GRU, and the projections that the decoder's attention needs."""
+
+    main_input_name = "input_ids"  # generate() asks
+
+    def __init__(self, config: TextToMotionConfig):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = new_word_vectors(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.input_projection = nn.Linear(config.text_embedding_size, config.text_hidden_size)
+        self.initial_state = nn.Parameter(torch.empty(2, 1, config.text_hidden_size))
+        self.gru = BidirectionalGRU(config.text_hidden_size, config.text_hidden_size)
+        self.attention = TextAttention(config)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> TextEncoderOutput:
+        """Encode a batch of captions: ids (batch, words) or word vectors (batch, words, text_embedding_size)."""
+        embeddings = look_up_words(self.embed_tokens, self.config, input_ids, inputs_embeds)
+        embeddings = embeddings.to(self.initial_state.dtype)
+        if attention_mask is None and input_ids is not None:
+            attention_mask = input_ids != self.config.text_pad_id
+        lengths = text_lengths(attention_mask, embeddings)
+        inputs = self.input_projection(self.dropout(embeddings))
+        words, last = self.gru(inputs, lengths, self.initial_state)  # (batch, longest, 2 * text_hidden_size)
+
+        if self.config.flip_backward_states:
+            forward, backward = words.chunk(2, dim=-1)
+            words = torch.cat([forward, mirrored(backward, lengths)], dim=-1)
+        mask = before(lengths, words.shape[1]) if self.config.mask_padding else None
+        return TextEncoderOutput(
+            last_hidden_state=words,
+            pooler_output=last,
+            hidden_states=(embeddings, words) if output_hidden_states else None,
+            **self.attention.project(words, mask),
+        )
+
+
+class MotionGRU(nn.GRU):
+    """A GRU over motion tokens that can look at its own state before each token, and skip tokens."""
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        mix: Callable[[Tensor, Tensor], Tensor] | None = None,
+        mask: Tensor | None = None,
+        every_layer: bool = False,
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Read tokens.
+
+        Args:
+            inputs: (batch, tokens, size).
+            state: (layers, batch, size) before the first token.
+            mix: makes of a token's input and the top layer's state before it, both (batch, size), what is read.
+            mask: (batch, tokens) False for tokens to skip, which leave the state as it is.
+            every_layer: return the states of all layers, not of the top one alone.
+
+        Returns:
+            States (batch, tokens, size) of each layer that was asked for, and the last state of all layers.
+        """
+        if mix is None and mask is None and (not every_layer or self.num_layers == 1):
+            states, state = super().forward(inputs, state)
+            return (states,), state
+        all_weights, layers, steps = self.all_weights, list(state), []
+        for step, hidden in enumerate(inputs.unbind(1)):
+            if mix is not None:
+                hidden = mix(hidden, layers[-1])
+            earlier, layers = layers, []
+            for own, weights in zip(earlier, all_weights, strict=True):
+                hidden = torch.gru_cell(hidden, own, *weights)
+                layers.append(hidden)
+            if mask is not None:
+                kept = mask[:, step, None]
+                layers = [torch.where(kept, new, old) for new, old in zip(layers, earlier, strict=True)]
+            steps.append(layers)
+        chosen = range(self.num_layers) if every_layer else (-1,)
+        states = tuple(torch.stack([layers[layer] for layers in steps], dim=1) for layer in chosen)
+        return states, torch.stack(layers)
+
+
+# Text seen from motion states (batch, tokens, motion_hidden_size), and the weights of its words.
+Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class MotionDecoder(nn.Module):
+    """The attentive GRU over motion tokens.
+
+    It works in two parts, so that only what is recurrent goes step by step: `advance` moves the GRU along the tokens,
+    `read` makes of its states what the logits are read off. Early attention is part of the first, late attention of
+    the second (and then the GRU takes a whole sequence in one call).
+    """
+
+    def __init__(self, config: TextToMotionConfig):
+        super().__init__()
+        size = config.motion_hidden_size
+        self.late = config.attention == "late"
+        self.embed_tokens = nn.Embedding(config.vocab_size, size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.initial_state = nn.Linear(2 * config.text_hidden_size, size * config.num_layers)
+        self.gru = MotionGRU(size, size, num_layers=config.num_layers, batch_first=True)
+        self.mix = nn.Linear(size, size)
+        self.mix.init_gain = HALF_GAIN
+        self.norm = nn.LayerNorm(size)
+        if self.late:
+            self.projection = nn.Linear(size, size)
+
+    def start(self, text: TextEncoderOutput) -> Tensor:
+        """State before the first token -> (layers, batch, motion_hidden_size)."""
+        state = self.initial_state(text.pooler_output)
+        return state.unflatten(-1, (self.gru.num_layers, -1)).transpose(0, 1).contiguous()
+
+    def advance(
+        self, embeddings: Tensor, state: Tensor, attend: Attend, mask: Tensor | None = None, every_layer: bool = False
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Read embeddings (batch, tokens, motion_hidden_size) -> see `MotionGRU.forward`."""
+        inputs = self.dropout(embeddings)
+        if self.late:
+            return self.gru(inputs, state, mask=mask, every_layer=every_layer)
+
+        def mix(own: Tensor, top: Tensor) -> Tensor:
+            return self._mixed(own, attend(top.unsqueeze(1))[0].squeeze(1))
+
+        return self.gru(self.mix(inputs), state, mix, mask, every_layer)
+
+    def read(self, states: Tensor, attend: Attend) -> Tensor:
+        """GRU states (batch, tokens, motion_hidden_size) -> what the logits are read off, of the same shape."""
+        if not self.late:
+            return states
+        return self.projection(self._mixed(self.mix(states), attend(states)[0]))
+
+    def _mixed(self, own: Tensor, attended: Tensor) -> Tensor:
+        # The text may lie on another device, where a device map puts the encoder.
+        return F.leaky_relu(self.norm(own + attended.to(own.device)), 0.2)
+
+
+class RecurrentCache(Cache):
+    """The state of the motion GRU between two calls, which move it along.
+
+    Args:
+        state: (layers, batch, motion_hidden_size); None before the first call.
+        seen: how many tokens led to it.
+    """
+
+    is_compileable = False
+    is_croppable = False
+
+    def __init__(self, state: Tensor | None = None, seen: int = 0):
+        self.state, self.seen, self.layers = state, seen, []
+
+    def __repr__(self) -> str:
+        return f"RecurrentCache(seen={self.seen}, state={None if self.state is None else tuple(self.state.shape)})"
+
+    def __len__(self) -> int:
+        return 0 if self.state is None else len(self.state)
+
+    def __deepcopy__(self, memo) -> "RecurrentCache":
+        return RecurrentCache(None if self.state is None else self.state.clone(), self.seen)  # with its gradient
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """How many tokens led to the state."""
+        return self.seen
+
+    def reset(self):
+        """Forget everything: the next call starts a motion."""
+        self.state, self.seen = None, 0
+
+    def reorder_cache(self, beam_idx: Tensor):
+        """Let row i be what row `beam_idx[i]` was."""
+        self._take_rows(beam_idx)
+
+    def batch_select_indices(self, indices: Tensor):
+        """Keep these rows."""
+        self._take_rows(indices)
+
+    def batch_repeat_interleave(self, repeats: int):
+        """Repeat each row."""
+        if self.state is not None:
+            self.state = self.state.repeat_interleave(repeats, dim=1)
+
+    def _take_rows(self, rows: Tensor):
+        if self.state is not None:
+            self.state = self.state[:, rows.to(self.state.device)]
+
+    def crop(self, tokens_to_remove: int):
+        """Refuse to forget tokens.
+
+        Raises:
+            ValueError: unless nothing is to be removed.
+        """
+        if tokens_to_remove:
+            raise ValueError(
+                "A recurrent state cannot go back to an earlier token: copy the cache there (copy.deepcopy), or start "
+                "again without it."
+            )
+
+    def update(self, *args, **kwargs):
+        """Refuse keys and values.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("A RecurrentCache holds the state of a TextToMotionModel, no keys and values.")
+
+
+def checked_text(encoder_outputs: TextEncoderOutput | tuple, attention_mask: Tensor | None) -> TextEncoderOutput:
+    """The encoded text, whose mask is only checked: the encoder has seen it."""
+    text = TextEncoderOutput(*encoder_outputs) if isinstance(encoder_outputs, tuple) else encoder_outputs
+    if getattr(text, "key_bias", None) is None:
+        raise ValueError("`encoder_outputs` must be what the encoder of a TextToMotionModel returns.")
+    if attention_mask is not None:
+        lengths = right_padded_lengths(attention_mask, attention_mask, "text")
+        if len(lengths) != text.pooler_output.shape[0]:
+            raise ValueError(
+                f"The attention mask is of {len(lengths)} texts, but {text.pooler_output.shape[0]} are encoded."
+            )
+    return text
+
+
+__all__ = [
+    "Attend",
+    "MotionDecoder",
+    "MotionGRU",
+    "RecurrentCache",
+    "TextAttention",
+    "TextEncoder",
+    "TextEncoderOutput",
+    "checked_text",
+]
