@@ -355,7 +355,8 @@ def test_half_precision(folders, motions, dtype):
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_the_implementation_of_attention_can_be_chosen(folders, motions, attention):
     options = {"device": "cpu", "model_kwargs": {"attn_implementation": attention}}
-    describe = pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), **options)
-    assert describe(motions[0]) == pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu")(motions[0])
+    folder = str(folders / "tm2t-m2t")
+    describe = pipeline("motion-to-text", model=folder, **options)
+    assert describe(motions[0]) == pipeline("motion-to-text", model=folder, device="cpu")(motions[0])
     animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **options)
     assert len(animate(CAPTIONS[0], **LENGTHS)["motion"]) >= 20

@@ -290,6 +290,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 f"{name} holds NaN or infinite values, first in frame {int(finite.argmin())}; "
                 "repair or cut those frames."
             )
+        resampled = fps is not None and fps != self.fps and len(motion) > 1
+        if not resampled:
+            _check_length(motion, name, self.unit_length + is_joints)
         if is_joints:
             motion = motion * METERS_PER_UNIT[unit]
             self._check_joints(motion, name, unit)
@@ -300,19 +303,12 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             raise ValueError(f"unit={unit!r} is for joints, but {name} holds features; leave it out.")
         elif len(motion):
             _report(name, problems_of_features(motion, skeleton), lambda: doubts_about_features(motion, skeleton))
-        shortest = self.unit_length + is_joints
-        if fps is not None and fps != self.fps and len(motion) > 1:
+        if resampled:
             if not is_joints:  # velocities depend on the frame rate, so features are resampled by way of their joints
                 motion = features_to_joints(motion, skeleton.num_joints)
             motion = resample(motion, fps, self.fps)
-            shortest = self.unit_length + 1
             is_joints = True
-        if len(motion) < shortest:
-            at_fps = "" if fps in (None, self.fps) else f" at {self.fps:g} fps"
-            raise ValueError(
-                f"{name} has {len(motion)} frames{at_fps}, which is shorter than one motion token; "
-                f"pass {shortest} frames or more."
-            )
+            _check_length(motion, name, self.unit_length + 1, f" at {self.fps:g} fps")
         return joints_to_features(motion, skeleton) if is_joints else motion
 
     def _what_fits(self, motion: np.ndarray) -> str:
@@ -360,6 +356,14 @@ def _check_fps(fps: float | None, argument: str = "fps") -> None:
         raise ValueError(
             f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
             "the motions."
+        )
+
+
+def _check_length(motion: np.ndarray, name: str, shortest: int, at_fps: str = "") -> None:
+    if len(motion) < shortest:
+        raise ValueError(
+            f"{name} has {len(motion)} frames{at_fps}, which is shorter than one motion token; pass {shortest} frames "
+            "or more."
         )
 
 
