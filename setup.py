@@ -54,8 +54,10 @@ setup(
     },
     install_requires=[
         "accelerate>=1.2",
+        "filelock>=3.15",
         "datasets>=4.3",
         "huggingface_hub>=1.31",
+        "Jinja2>=3.1",
         "numpy>=1.26",
         "safetensors>=0.8",
         "tokenizers>=0.23.1",

@@ -168,9 +168,10 @@ def main():
         group_ids = groups_of(batch.pop("caption_ids"))
         output = model(**batch)
         precision, _ = retrieval(output.text_embeddings, output.motion_embeddings, len(group_ids))
-        return losses_of(output.text_embeddings, output.motion_embeddings, group_ids) | {
-            f"r_precision{k}": Loss(torch.tensor(value), len(group_ids), weight=0) for k, value in enumerate(precision, 1)
-        }
+        losses = losses_of(output.text_embeddings, output.motion_embeddings, group_ids)
+        for k, value in enumerate(precision, 1):
+            losses[f"r_precision{k}"] = Loss(torch.tensor(value), len(group_ids), weight=0)
+        return losses
 
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)

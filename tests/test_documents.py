@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Every Python block of the README, of docs/ and of the model cards runs by itself, as if copied into a new session."""
+"""Every Python block of the README, of docs/ and of the model cards runs by itself, as in a new session."""
 
 import re
 import shutil
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from huggingface_hub import HfApi
 from transformers import PreTrainedModel, ProcessorMixin
 
-from conftest import ROOT
 from tm2t_hf.pipelines import CHECKPOINTS
 from tm2t_hf.toy import make_toy_clip, make_toy_dataset
 

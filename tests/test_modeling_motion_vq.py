@@ -374,20 +374,18 @@ def waves(clips: int, frames: int) -> torch.Tensor:
 
 
 def test_the_codebook_does_not_collapse_on_a_small_set():
-    """The default does not; what the paper does, does."""
-    values, perplexity, losses = waves(8, 64), {}, {}
-    for name, steps, options in (("default", 250, {}), ("paper", 100, {"codebook_update": "gradient"})):
-        torch.manual_seed(0)
-        model = MotionVQModel(MotionVQConfig(**SIZES | {"codebook_size": 32, "hidden_size": 16} | options)).train()
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
-        for _ in range(steps):
-            output = model(values)
-            optimizer.zero_grad()
-            output.loss.backward()
-            optimizer.step()
-        perplexity[name], losses[name] = output.perplexity, output.reconstruction_loss
-    assert perplexity["default"] > 16 > 4 * perplexity["paper"]
-    assert losses["default"] < 0.8 * losses["paper"]
+    values, first = waves(8, 64), None
+    torch.manual_seed(0)
+    model = MotionVQModel(MotionVQConfig(**SIZES | {"codebook_size": 32, "hidden_size": 16})).train()
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    for _ in range(250):
+        output = model(values)
+        first = output.reconstruction_loss.item() if first is None else first
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    assert output.perplexity > 16
+    assert output.reconstruction_loss < 0.5 * first
 
 
 # ----------------------------------------------------------------------------------------------------- save and load

@@ -45,8 +45,8 @@ def generate_chain(
         model: a text-to-motion model with its motion VQ.
         prompts: the encoder's inputs for each prompt (`input_ids` and `attention_mask`, a batch of one).
         prefix: (tokens,) codes of a motion to go on from; they become the beginning of the result.
-        generate_kwargs: arguments of `generate()` for every part, lengths included; by default, a part lasts at least a
-            second.
+        generate_kwargs: arguments of `generate()` for every part, lengths included; by default, a part lasts at least
+            a second.
 
     Returns:
         The motion, and where its parts end.

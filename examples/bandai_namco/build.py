@@ -44,17 +44,22 @@ NOUNS = {("heavy", "steps"): "step/NOUN", ("of", "kicks"): "kick/NOUN"}
 
 @dataclass
 class Arguments:
+    """What to read and where to write."""
+
     raw_dir: str = field(metadata={"help": "The checkout; its BVH files are found in any folder of it."})
     output_dir: str = field(metadata={"help": "The training folder to make."})
 
 
 @dataclass(frozen=True)
 class Clip:
+    """A row of clips.tsv."""
+
     split: str
     captions: tuple[tuple[int, int, int], ...]  # numbers of subject, action and ending in captions.json
 
 
 def main(args: list[str] | None = None):
+    """Make the training folder."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = HfArgumentParser(Arguments).parse_args_into_dataclasses(args)[0]
     raw, output = Path(arguments.raw_dir), Path(arguments.output_dir)

@@ -39,11 +39,14 @@ SHORTEST = 24  # frames
 
 @dataclass
 class Arguments:
+    """What to read and where to write."""
+
     data_dir: str = field(metadata={"help": "Folder with clips.jsonl and the BVH files or bvh.tar.xz."})
     output_dir: str = field(metadata={"help": "The training folder to make."})
 
 
 def main(args: list[str] | None = None):
+    """Make the training folder."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     arguments = HfArgumentParser(Arguments).parse_args_into_dataclasses(args)[0]
     data, output = Path(arguments.data_dir), Path(arguments.output_dir)

@@ -54,6 +54,7 @@ class Bvh:
 
     @property
     def fps(self) -> float:
+        """Frames per second."""
         return 1 / self.frame_time
 
     def positions(self, joints: Sequence[int] | None = None) -> np.ndarray:
@@ -87,7 +88,7 @@ class Bvh:
     def _place(self, values: np.ndarray, joints: list[int]) -> dict[int, np.ndarray]:
         """Global positions (frames, 3) of the joints, parents first."""
         starts = np.cumsum([0, *map(len, self.channels)])
-        children_left = {joint: 0 for joint in joints}
+        children_left = dict.fromkeys(joints, 0)
         for joint in joints:
             if self.parents[joint] >= 0:
                 children_left[self.parents[joint]] += 1
@@ -118,7 +119,7 @@ class Bvh:
 
 
 def _rotation_about(axis: int, degrees: np.ndarray) -> np.ndarray:
-    """`(frames,)` -> `(frames, 3, 3)`"""
+    """Angles (frames,) -> rotation matrices (frames, 3, 3)."""
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     matrix = np.zeros((len(degrees), 3, 3))
     after, before = (axis + 1) % 3, (axis + 2) % 3
@@ -139,11 +140,11 @@ def read_bvh(path: str | Path) -> Bvh:
     data = _read_bytes(path)
     try:
         return _parse(data)
-    except _Broken as error:
+    except _BrokenFileError as error:
         raise ValueError(f"{path} cannot be read as BVH: {error}.") from None
 
 
-class _Broken(Exception):
+class _BrokenFileError(Exception):
     """What is wrong with a file, without its name."""
 
 
@@ -168,20 +169,22 @@ def _read_bytes(path: Path) -> bytes:
 def _parse(data: bytes) -> Bvh:
     motion = _MOTION.search(data, 0, _LONGEST_HIERARCHY)
     if motion is None:
-        raise _Broken("it has no MOTION section with 'Frames:' and 'Frame Time:'")
+        raise _BrokenFileError("it has no MOTION section with 'Frames:' and 'Frame Time:'")
     names, parents, offsets, channels = _parse_hierarchy(_TOKEN.finditer(data, 0, motion.start()))
 
     num_frames = _integer(motion[1], "number of frames")
     frame_time = _number(motion[2], "frame time")
     if num_frames < 1:
-        raise _Broken("it has no frames")
+        raise _BrokenFileError("it has no frames")
     if not 1e-4 <= frame_time <= 10:
-        raise _Broken(f"its frame time of {frame_time:g} s is not between 0.0001 and 10 s")
+        raise _BrokenFileError(f"its frame time of {frame_time:g} s is not between 0.0001 and 10 s")
     if num_frames * len(names) > MAX_POSITIONS:
-        raise _Broken(f"{num_frames} frames of {len(names)} joints are more than can be read; cut it into parts")
+        raise _BrokenFileError(
+            f"{num_frames} frames of {len(names)} joints are more than can be read; cut it into parts"
+        )
     num_channels = sum(map(len, channels))
     if not num_channels:
-        raise _Broken("no joint has a channel, so nothing moves")
+        raise _BrokenFileError("no joint has a channel, so nothing moves")
     values = _numbers(data, motion.end(), num_frames * num_channels, f"{num_frames} frames of {num_channels} channels")
     values = values.reshape(num_frames, num_channels)
     offsets = np.array(offsets)
@@ -216,13 +219,13 @@ def _parse_hierarchy(tokens: Iterator[re.Match]) -> tuple[list, list, list, list
     open_joints = []  # indices, the innermost last
     first = _next(tokens)
     if first.removeprefix("\ufeff").upper() != "HIERARCHY":
-        raise _Broken("it does not begin with HIERARCHY")
+        raise _BrokenFileError("it does not begin with HIERARCHY")
     for match in tokens:
         word = _text(match)
         keyword = word.upper()
         if keyword in ("ROOT", "JOINT", "END"):
             if (keyword == "ROOT") == bool(open_joints):
-                raise _Broken(f"a {word} stands in the wrong place, after the joint {_last(names)}")
+                raise _BrokenFileError(f"a {word} stands in the wrong place, after the joint {_last(names)}")
             name = _name(tokens)
             if keyword == "END":
                 name = names[open_joints[-1]] + END_SITE
@@ -232,13 +235,13 @@ def _parse_hierarchy(tokens: Iterator[re.Match]) -> tuple[list, list, list, list
             channels.append(None)
             open_joints.append(len(names) - 1)
             if len(names) > MAX_JOINTS:
-                raise _Broken(f"it has more than {MAX_JOINTS} joints")
+                raise _BrokenFileError(f"it has more than {MAX_JOINTS} joints")
         elif not open_joints:
-            raise _Broken(f"{word[:40]!r} stands where a ROOT was expected")
+            raise _BrokenFileError(f"{word[:40]!r} stands where a ROOT was expected")
         elif keyword == "}":
             joint = open_joints.pop()
             if offsets[joint] is None:
-                raise _Broken(f"the joint {names[joint]} has no OFFSET")
+                raise _BrokenFileError(f"the joint {names[joint]} has no OFFSET")
             channels[joint] = channels[joint] or ()
         elif keyword == "OFFSET" and offsets[open_joints[-1]] is None:
             where = f"offset of the joint {names[open_joints[-1]]}"
@@ -246,30 +249,30 @@ def _parse_hierarchy(tokens: Iterator[re.Match]) -> tuple[list, list, list, list
         elif keyword == "CHANNELS" and channels[open_joints[-1]] is None:
             channels[open_joints[-1]] = _channels(tokens, names[open_joints[-1]])
         else:
-            raise _Broken(f"{word[:40]!r} was not expected in the joint {names[open_joints[-1]]}")
+            raise _BrokenFileError(f"{word[:40]!r} was not expected in the joint {names[open_joints[-1]]}")
     if open_joints:
-        raise _Broken(f"the braces of the joint {names[open_joints[-1]]} are not closed")
+        raise _BrokenFileError(f"the braces of the joint {names[open_joints[-1]]} are not closed")
     if not names:
-        raise _Broken("it has no ROOT")
+        raise _BrokenFileError("it has no ROOT")
     return names, parents, offsets, channels
 
 
 def _channels(tokens: Iterator[re.Match], joint: str) -> tuple[tuple[int, str], ...]:
     count = _integer(_next(tokens), f"number of channels of the joint {joint}")
     if not 0 <= count <= 9:
-        raise _Broken(f"the joint {joint} has {count} channels")
+        raise _BrokenFileError(f"the joint {joint} has {count} channels")
     channels = []
     for _ in range(count):
         word = _next(tokens)
         match = _CHANNEL.fullmatch(word)
         if match is None:
-            raise _Broken(
+            raise _BrokenFileError(
                 f"the joint {joint} has a channel {word[:40]!r}; known are X, Y and Z followed by position or rotation"
             )
         channels.append(("xyz".index(match[1].lower()), match[2].lower()))
     placed = [channel for channel in channels if channel[1] == "position"]
     if len(set(placed)) < len(placed):
-        raise _Broken(f"the joint {joint} has the same position channel twice")
+        raise _BrokenFileError(f"the joint {joint} has the same position channel twice")
     return tuple(channels)
 
 
@@ -279,14 +282,14 @@ def _name(tokens: Iterator[re.Match]) -> str:
     while (word := _next(tokens)) != "{":
         words.append(word)
         if word == "}" or len(words) > 20:
-            raise _Broken(f"a joint named {' '.join(words)[:40]!r} has no opening brace")
+            raise _BrokenFileError(f"a joint named {' '.join(words)[:40]!r} has no opening brace")
     return " ".join(words)[:_LONGEST_NAME]
 
 
 def _next(tokens: Iterator[re.Match]) -> str:
     match = next(tokens, None)
     if match is None:
-        raise _Broken("its hierarchy ends too early")
+        raise _BrokenFileError("its hierarchy ends too early")
     return _text(match)
 
 
@@ -301,7 +304,7 @@ def _last(names: list[str]) -> str:
 def _integer(text: str | bytes, what: str) -> int:
     number = _number(text, what)
     if number != int(number):
-        raise _Broken(f"the {what} is {number:g}, not a whole number")
+        raise _BrokenFileError(f"the {what} is {number:g}, not a whole number")
     return int(number)
 
 
@@ -310,24 +313,26 @@ def _number(text: str | bytes, what: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise _Broken(f"the {what} is {text[:40]!r}, not a number") from None
+        raise _BrokenFileError(f"the {what} is {text[:40]!r}, not a number") from None
     if not abs(number) <= MAX_NUMBER:
-        raise _Broken(f"the {what} is {number:g}")
+        raise _BrokenFileError(f"the {what} is {number:g}")
     return number
 
 
 def _numbers(data: bytes, start: int, count: int, meaning: str) -> np.ndarray:
     """The `count` numbers that follow, and nothing else."""
     if count > (len(data) - start) / 2 + 1:  # a digit and a space each
-        raise _Broken(f"it ends before the {meaning} that it announces")
+        raise _BrokenFileError(f"it ends before the {meaning} that it announces")
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # numpy's way to report text that is not a number
         try:
             values = np.fromstring(data[start:], dtype=np.float64, sep=" ")
         except (DeprecationWarning, ValueError):
-            raise _Broken("its MOTION section holds something that is not a number") from None
+            raise _BrokenFileError("its MOTION section holds something that is not a number") from None
     if len(values) != count:
-        raise _Broken(f"its MOTION section holds {len(values)} numbers, but {meaning} are {count}")
+        raise _BrokenFileError(f"its MOTION section holds {len(values)} numbers, but {meaning} are {count}")
     if not (np.abs(values) <= MAX_NUMBER).all():
-        raise _Broken("its MOTION section holds a number that is infinite, not a number, or beyond all measure")
+        raise _BrokenFileError(
+            "its MOTION section holds a number that is infinite, not a number, or beyond all measure"
+        )
     return values
