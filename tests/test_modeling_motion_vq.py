@@ -385,7 +385,7 @@ def test_the_codebook_does_not_collapse_on_a_small_set():
         output.loss.backward()
         optimizer.step()
     assert output.perplexity > 16
-    assert output.reconstruction_loss < 0.5 * first
+    assert output.reconstruction_loss < 0.6 * first
 
 
 # ----------------------------------------------------------------------------------------------------- save and load
