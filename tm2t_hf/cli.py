@@ -12,13 +12,14 @@ from pathlib import Path
 from transformers import Pipeline, pipeline, set_seed
 from transformers.utils import logging
 
-from .data import check
+from .data import ImportedRecordings, check, import_recordings
 from .data.prepare import make_features
 from .files import read_text
 from .formats import MOTION_SUFFIXES, save_motion
+from .formats.axes_and_units import METRES_PER_UNIT, TURNS
 from .pipelines import shipped_checkpoint
 from .quickstart import quickstart
-from .skeletons import SKELETONS
+from .skeletons import SKELETONS, Skeleton, load_skeleton
 from .toy import make_toy_dataset
 
 
@@ -71,25 +72,59 @@ def caption(arguments: argparse.Namespace) -> int:
 
 def prepare_folder(arguments: argparse.Namespace) -> int:
     """Make features and statistics, then check the folder; 1 when there is something wrong with it."""
+    skeleton = load_skeleton(arguments.skeleton)
+    imported = _import_recordings(arguments, skeleton)
     folder = make_features(
         arguments.data_dir,
         arguments.output_dir,
-        SKELETONS[arguments.skeleton],
+        skeleton,
         arguments.retarget_to,
-        overwrite=arguments.overwrite,
-        fps=arguments.fps,
+        overwrite=arguments.overwrite and not imported,
+        fps=None if imported else arguments.fps,
+        smpl_order=arguments.smpl and not imported,
     )
-    if problems := check(folder, SKELETONS[arguments.skeleton]):
+    problems = check(folder, skeleton)
+    if problems:
         print("\n".join(problems))
         print(f"{folder} has its features, but look at these problems before training.")
-        return 1
-    print(f"{folder} is ready for training.")
-    return 0
+    else:
+        print(f"{folder} is ready for training.")
+    if imported:
+        count = len(imported.clips)
+        print(f"{count} clip{'s' * (count != 1)} made, {imported.left_out} left out.")
+    return 1 if problems else 0
+
+
+def _import_recordings(arguments: argparse.Namespace, skeleton: Skeleton) -> ImportedRecordings | None:
+    """Make the data folder of recordings where the command says so."""
+    if not arguments.from_bvh:
+        for name in ("captions", "joint_map", "unit", "up"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"--{name} is for recordings: name their folder with --from_bvh.")
+        return None
+    if arguments.captions is None:
+        raise ValueError("--from_bvh needs --captions, a .jsonl or .csv file that names the recordings.")
+    for name in ("output_dir", "retarget_to"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name} does not go with --from_bvh: run `tm2t-hf prepare` on the new folder again.")
+    return import_recordings(
+        arguments.from_bvh,
+        arguments.captions,
+        arguments.data_dir,
+        skeleton,
+        joint_map=arguments.joint_map,
+        unit=arguments.unit,
+        up=arguments.up,
+        fps=arguments.fps,
+        smpl_order=arguments.smpl,
+        seed=arguments.seed,
+        overwrite=arguments.overwrite,
+    )
 
 
 def check_folder(arguments: argparse.Namespace) -> int:
     """Print every problem of a folder; 1 when there is one."""
-    problems = check(arguments.data_dir, SKELETONS[arguments.skeleton])
+    problems = check(arguments.data_dir, load_skeleton(arguments.skeleton))
     print("\n".join(problems) if problems else f"{arguments.data_dir} is fine.")
     return 1 if problems else 0
 
@@ -189,7 +224,11 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     def add_skeleton(command: argparse.ArgumentParser):
-        command.add_argument("--skeleton", choices=sorted(SKELETONS), default="humanml3d", help="what the joints are")
+        command.add_argument(
+            "--skeleton",
+            default="humanml3d",
+            help=f"what the joints are: {', '.join(SKELETONS)}, or a JSON file of your own Skeleton",
+        )
 
     command = add("generate", generate, "make a motion from a sentence")
     command.add_argument("text", help="what the figure should do")
@@ -216,13 +255,26 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--num_beams", type=_count, default=2, help="width of the beam search")
     command.add_argument("--num_captions", type=_count, default=1, help="captions per motion, at most num_beams")
 
-    command = add("prepare", prepare_folder, "make features and statistics from the joints of a data folder")
-    command.add_argument("data_dir", help="folder in the HumanML3D layout, with new_joints, texts and split files")
+    command = add("prepare", prepare_folder, "make a data folder ready for training, from joints or recordings")
+    command.add_argument(
+        "data_dir",
+        help="folder in the HumanML3D layout with new_joints, texts and split files; with --from_bvh, the one to make",
+    )
     command.add_argument("--output_dir", help="where to write; the folder itself if left out")
     command.add_argument("--retarget_to", metavar="CLIP", help="give every clip the bone lengths of this one")
     command.add_argument("--fps", type=_rate, help="frames per second of the joints, if not the skeleton's own")
+    command.add_argument("--smpl", action="store_true", help="take the first 22 joints of SMPL (24) or SMPL-H (52)")
     command.add_argument("--overwrite", action="store_true", help="make every file again")
     add_skeleton(command)
+    command = command.add_argument_group("from recordings")
+    command.add_argument("--from_bvh", metavar="DIR", help="folder with recordings: .bvh, .npz, .npy")
+    command.add_argument("--captions", metavar="FILE", help=".jsonl or .csv: file, caption(s), start, end, split")
+    command.add_argument("--joint_map", metavar="FILE", help="JSON: joint of the skeleton -> its name in the files")
+    command.add_argument(
+        "--unit", type=_unit, help=f"of the files: meters, or {', '.join(METRES_PER_UNIT)}; found if left out"
+    )
+    command.add_argument("--up", choices=TURNS, help="axis that points up in the files; found if left out")
+    command.add_argument("--seed", type=int, default=0, help="another seed draws other splits")
 
     command = add("check", check_folder, "report every problem of a data folder")
     command.add_argument("data_dir", help="folder in the HumanML3D layout")
@@ -251,6 +303,10 @@ def _rate(text: str) -> float:
     if not 1 <= number <= 1000:  # a motion at 0.001 frames per second becomes hours of it
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000 frames per second")
     return number
+
+
+def _unit(text: str) -> float | str:
+    return text if text in METRES_PER_UNIT else float(text)
 
 
 def _complain(error: Exception) -> None:
