@@ -339,7 +339,7 @@ def test_a_skeleton_of_your_own(run, folder):
     extractor, model = AutoFeatureExtractor.from_pretrained(out), AutoModel.from_pretrained(out)
     assert extractor.skeleton == skeleton and model.config.feature_size == 12 * 9 - 1
     assert "skeleton `mine`" in (out / "README.md").read_text(encoding="utf-8")
-    features = extractor(toy_motion(folder)[:, kept], sampling_rate=20.0, return_tensors="pt")
+    features = extractor(toy_motion(folder)[:, kept], fps=20.0, return_tensors="pt")
     assert model.encode(**features).codes.shape[1] > 4
 
 

@@ -124,7 +124,6 @@ def import_recordings(
         nonlocal left_out
         problems.append(f"{captions}, {_in_words(lines)}: {reason}")
         left_out += clips
-        logger.warning("Left out: %s", problems[-1])
 
     files: dict[str, dict[tuple, _Clip]] = defaultdict(dict)
     for line, row in _read_rows(captions):
@@ -166,6 +165,8 @@ def import_recordings(
                     continue
                 made[name] = clip
                 _save_clip(part, name, joints, clip.captions)
+        for problem in problems:  # not earlier, because the progress bar would be in the way
+            logger.warning("Left out: %s", problem)
         if not made:
             raise ValueError(f"No clip could be made: {problems[0] if problems else f'{captions} has no rows.'}")
         splits = _splits(made, seed)
