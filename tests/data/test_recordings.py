@@ -362,6 +362,22 @@ def test_the_command_takes_a_skeleton_of_your_own(recordings, tmp_path, capsys, 
     assert "skeleton 'horse' is neither a name (humanml3d, kit) nor a JSON file" in capsys.readouterr().err
 
 
+def test_the_command_takes_the_first_joints_of_smpl(recordings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = import_recordings(recordings, _captions(tmp_path, ROWS), "raw")
+    for clip in result.clips:
+        joints = joints_of(result, clip)
+        np.save(f"raw/new_joints/{clip}.npy", np.concatenate([joints, joints[:, :30] + 0.1], axis=1)[:, :24])
+    assert main(["prepare", "raw", "--smpl", "--output_dir", "ready"]) == 0
+    assert np.load("ready/new_joints/walk.npy").shape[1:] == (22, 3)
+
+
+def _captions(folder, rows):
+    path = folder / "captions.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
