@@ -262,7 +262,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--output_dir", help="where to write; the folder itself if left out")
     command.add_argument("--retarget_to", metavar="CLIP", help="give every clip the bone lengths of this one")
-    command.add_argument("--fps", type=_rate, help="frames per second of the joints, if not the skeleton's own")
+    command.add_argument(
+        "--fps", type=_rate, help="frames per second of the joints, if not the skeleton's own or the files'"
+    )
     command.add_argument("--smpl", action="store_true", help="take the first 22 joints of SMPL (24) or SMPL-H (52)")
     command.add_argument("--overwrite", action="store_true", help="make every file again")
     add_skeleton(command)
@@ -271,7 +273,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--captions", metavar="FILE", help=".jsonl or .csv: file, caption(s), start, end, split")
     command.add_argument("--joint_map", metavar="FILE", help="JSON: joint of the skeleton -> its name in the files")
     command.add_argument(
-        "--unit", type=_unit, help=f"of the files: meters, or {', '.join(METRES_PER_UNIT)}; found if left out"
+        "--unit", type=_unit, help=f"its length in meters, or one of {', '.join(METRES_PER_UNIT)}; found if left out"
     )
     command.add_argument("--up", choices=TURNS, help="axis that points up in the files; found if left out")
     command.add_argument("--seed", type=int, default=0, help="another seed draws other splits")
@@ -306,7 +308,11 @@ def _rate(text: str) -> float:
 
 
 def _unit(text: str) -> float | str:
-    return text if text in METRES_PER_UNIT else float(text)
+    try:
+        return text if text in METRES_PER_UNIT else float(text)
+    except ValueError:
+        known = ", ".join(METRES_PER_UNIT)
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of meters nor one of {known}") from None
 
 
 def _complain(error: Exception) -> None:

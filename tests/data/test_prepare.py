@@ -3,6 +3,7 @@
 """Preparing a folder (resumed, copied, retargeted), and all that `check` finds wrong with one."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -348,3 +349,13 @@ def test_the_first_joints_of_smpl_where_asked(folder, tmp_path):
     assert check(target) == []
     for clip, joints in expected.items():
         np.testing.assert_array_equal(joints_of(target, clip), joints)
+
+
+def test_features_of_a_skeleton_that_changed_are_not_kept(folder):
+    mine = replace(HUMANML3D, name="mine", contact_threshold=0.01)
+    prepare(folder, skeleton=mine)
+    prepare(folder, skeleton=mine)
+    changed = replace(mine, contact_threshold=0.02)
+    with pytest.raises(ValueError, match="prepared with skeleton mine .*, now it is mine .*: pass overwrite"):
+        prepare(folder, skeleton=changed)
+    prepare(folder, skeleton=changed, overwrite=True)

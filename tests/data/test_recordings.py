@@ -9,10 +9,13 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tm2t_hf.cli import main
 from tm2t_hf.data import check, import_recordings, load_motion_dataset, prepare, read_captions, read_split
-from tm2t_hf.data.recordings import caption_line
+from tm2t_hf.data.folder import SPLITS
+from tm2t_hf.data.recordings import SHARES, _Clip, _splits, caption_line
 from tm2t_hf.formats import read_motion, save_bvh
 from tm2t_hf.motion import HUMANML3D, KIT
 from tm2t_hf.toy import make_toy_clip
@@ -70,9 +73,11 @@ def test_a_complete_folder(made, recordings):
 
 def test_csv_of_a_spreadsheet(made):
     text = 'File;Caption;Start;End;Split\r\nwalk.bvh;"walks; then stops";;;train\r\n\r\nwalk.bvh;a man walks;0;0;\r\n'
+    text += 'jump.bvh;"[""up"", ""down""]";;;Test\r\n'
     text += "s1\\wave.bvh;a # wave;0.5;1.5;val\r\n"
     result = made(text, ".csv", "utf-8-sig")
-    assert result.clips == ("s1/wave_0.5-1.5", "walk") and not result.problems
+    assert result.clips == ("jump", "s1/wave_0.5-1.5", "walk") and not result.problems
+    assert captions_of(result, "jump") == ["up", "down"]
     assert captions_of(result, "walk") == ["walks; then stops", "a man walks"]
     assert captions_of(result, "s1/wave_0.5-1.5") == ["a wave"]
     assert read_split(result.folder, "train") == ["walk"] and read_split(result.folder, "val") == ["s1/wave_0.5-1.5"]
@@ -105,6 +110,7 @@ def test_parts_share_clips_by_their_times(made, recordings):
         ('{"file": 3, "caption": "x"}', r"names no file"),
         ('{"file": "walk.bvh"}', r"has no caption"),
         ('{"file": "walk.bvh", "caption": " ?! "}', r"has no caption"),
+        ('{"file": "walk.bvh", "captions": {"a": "b"}}', r"has captions that are neither a string nor a list"),
         ('{"file": "walk.bvh", "captions": ["a", 5]}', r"has captions that are neither a string nor a list"),
         ('{"file": "walk.bvh", "caption": "x", "start": "soon"}', r"has the start 'soon', which is not a time"),
         ('{"file": "walk.bvh", "caption": "x", "start": -1}', r"has the start -1"),
@@ -249,6 +255,27 @@ def test_splits_are_drawn_for_whole_recordings(made, tmp_path, recordings):
     assert read_split(other.folder, "test") != splits["test"]
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from([None, None, None, *SPLITS])), min_size=1, max_size=30))
+def test_drawn_splits(files):
+    clips = {
+        f"{number}_{part}": _Clip(f"{number}", part, None, split)
+        for number, (parts, split) in enumerate(files)
+        for part in range(parts)
+    }
+    splits = _splits(clips, seed=3)
+    assert splits == _splits(dict(reversed(clips.items())), seed=3)
+    of_file = {clip.file: splits[name] for name, clip in clips.items()}
+    assert all(splits[name] == of_file[clip.file] == (clip.split or splits[name]) for name, clip in clips.items())
+    free = sum(split is None for _, split in files)
+    if free >= 3:
+        assert set(splits.values()) == set(SPLITS)
+    if free == len(files):
+        most = max(parts for parts, _ in files)
+        for split, share in SHARES.items():
+            assert abs(list(splits.values()).count(split) - share * len(clips)) <= 2 * most
+
+
 @pytest.mark.parametrize(("count", "there"), [(1, ["train"]), (2, ["train", "val"]), (3, ["test", "train", "val"])])
 def test_every_split_gets_a_clip_where_there_are_enough(made, count, there):
     result = made(ROWS[:count])
@@ -360,6 +387,12 @@ def test_the_command_takes_a_skeleton_of_your_own(recordings, tmp_path, capsys, 
     capsys.readouterr()
     assert main(["check", "my_data", "--skeleton", "horse"]) == 2
     assert "skeleton 'horse' is neither a name (humanml3d, kit) nor a JSON file" in capsys.readouterr().err
+
+
+def test_the_command_names_the_units(capsys):
+    with pytest.raises(SystemExit):
+        main(["prepare", "--from_bvh", "a", "--captions", "a.csv", "--unit", "ells", "my_data"])
+    assert "--unit: ells is neither a number of meters nor one of metres, centimetres" in capsys.readouterr().err
 
 
 def test_the_command_takes_the_first_joints_of_smpl(recordings, tmp_path, monkeypatch):

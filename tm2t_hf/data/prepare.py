@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..files import load_array, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
-from ..skeletons import HUMANML3D, Skeleton
+from ..skeletons import HUMANML3D, SKELETONS, Skeleton
 from .check import check, load_joints
 from .folder import clips_in, read_split
 
@@ -103,7 +103,7 @@ def make_features(
         offsets = bone_offsets(wanted, skeleton)
 
     target.mkdir(parents=True, exist_ok=True)
-    options = {"skeleton": skeleton.name, "fps": fps or skeleton.fps, "retarget_to": retarget_to}
+    options = {"skeleton": _record_of(skeleton), "fps": fps or skeleton.fps, "retarget_to": retarget_to}
     _check_options(target, options, overwrite)
     if elsewhere:
         _copy_texts(source, target, overwrite)
@@ -130,6 +130,13 @@ def make_features(
 def _save(path: Path, array):
     path.parent.mkdir(parents=True, exist_ok=True)  # ids may name sub-folders
     save_array(path, array)
+
+
+def _record_of(skeleton: Skeleton) -> str:
+    """The name of a known skeleton; of any other also a digest, because its file may change and keep the name."""
+    if SKELETONS.get(skeleton.name) == skeleton:
+        return skeleton.name
+    return f"{skeleton.name} {hashlib.sha256(repr(skeleton).encode()).hexdigest()[:8]}"
 
 
 def _read_record(folder: Path) -> dict:

@@ -82,7 +82,8 @@ def import_recordings(
     A line of the caption file is one JSON object (`.jsonl`), or one row below a header (`.csv`), with
 
     - `file`: the recording, relative to `recordings_dir`: `.bvh`, `.npz` or `.npy`, as `read_motion` reads them;
-    - `caption` or `captions`: a string, in JSON also a list of strings. Rows of the same part of a file share a clip;
+    - `caption` or `captions`: a string or a list of strings, which a table holds as JSON. Rows of the same part of a
+      file share a clip;
     - `start` and `end`, optional: the part of the recording in seconds. A part becomes a clip of its own, whose id is
       `<file>_<start>-<end>`;
     - `split`, optional: train, val or test. Files without one are drawn: about 80 % of the clips for training, 5 %
@@ -260,7 +261,7 @@ def _clip_of_row(row: dict[str, Any] | ValueError, recordings: Path) -> _Clip:
         raise ValueError(f"ends at {end:g} s, not after its start at {start or 0:g} s.")
     split = row.get("split") or None
     if isinstance(split, str):
-        split = split.strip() or None
+        split = split.strip().lower() or None
     if split is not None and split not in SPLITS:
         raise ValueError(f"has the split {split!r}, but it must be one of {', '.join(SPLITS)}.")
     file = _file_of_row(row, recordings)
@@ -283,14 +284,24 @@ def _captions_of_row(row: dict[str, Any]) -> list[str]:
     captions = []
     for key in ("caption", "captions"):
         value = row.get(key)
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        if not all(isinstance(each, str) for each in values):
+        values = _list_in(value) if isinstance(value, str) else [] if value is None else value
+        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
             raise ValueError(f"has {key} that are neither a string nor a list of strings.")
         captions += values
     captions = [" ".join(caption.replace("#", " ").split()) for caption in captions]
     if not any(map(str.isalnum, "".join(captions))):
         raise ValueError("has no caption.")
     return [caption for caption in captions if any(map(str.isalnum, caption))]
+
+
+def _list_in(text: str) -> list:
+    """The items of a JSON list, which a cell of a table may hold, or the text itself."""
+    if text.strip().startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+    return [text]
 
 
 def _seconds(value: Any, key: str) -> float | None:

@@ -182,7 +182,7 @@ def _source_of_array(
     elif is_prefix:
         raise ValueError(
             f"{path} has {array.shape[1]} joints per frame, as {body} has, but {skeleton.name} needs {count}: where "
-            f"they are in the order of {body}, pass smpl_order=True to take the first {count}."
+            f"they are in the order of {body}, pass smpl_order=True (--smpl) to take the first {count}."
         )
     if array.ndim != 3 or array.shape[1:] != (count, 3):
         raise ValueError(f"{path} has the shape {array.shape}, but {skeleton.name} needs (frames, {count}, 3).")
