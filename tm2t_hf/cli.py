@@ -3,21 +3,21 @@
 """The command `tm2t-hf`: generate and caption motions, prepare and check data, make a toy set, run the quickstart."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import Pipeline, pipeline, set_seed
+from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline, set_seed
 from transformers.utils import logging
 
 from .data import ImportedRecordings, check, import_recordings
 from .data.prepare import make_features
-from .files import read_text
 from .formats import MOTION_SUFFIXES, save_motion
 from .formats.axes_and_units import METRES_PER_UNIT, TURNS
+from .loading import load_processor, load_whole
 from .pipelines import shipped_checkpoint
+from .processing_tm2t import TM2TProcessor
 from .quickstart import quickstart
 from .skeletons import SKELETONS, Skeleton, load_skeleton
 from .toy import make_toy_dataset
@@ -73,7 +73,7 @@ def caption(arguments: argparse.Namespace) -> int:
 def prepare_folder(arguments: argparse.Namespace) -> int:
     """Make features and statistics, then check the folder; 1 when there is something wrong with it."""
     skeleton = load_skeleton(arguments.skeleton)
-    imported = _import_recordings(arguments, skeleton)
+    imported = _import_recordings(arguments, skeleton)  # at the skeleton's frame rate, in a folder without features
     folder = make_features(
         arguments.data_dir,
         arguments.output_dir,
@@ -142,73 +142,17 @@ def run_quickstart(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def load_pipeline(task: str, model: str) -> Pipeline:
-    """The pipeline of a model's folder or Hub id.
+def load_pipeline(task: str, name: str) -> Pipeline:
+    """The pipeline of a model's folder or Hub id, whole.
 
     Raises:
-        ValueError: the model cannot be used, for whatever reason; one sentence that names it and the fix.
+        ValueError: there is no such model, or it is of another type, damaged or not whole; one sentence.
     """
-    folder = Path(model)
-    if folder.is_dir():
-        if problem := _problem_with_model(folder):
-            raise ValueError(f"--model {model} {problem}.")
-    elif "\\" in model or model.count("/") > 1 or model.startswith((".", "~", "/")):
-        raise ValueError(f"--model {model}: there is no such folder.")
     try:
-        return pipeline(task, model=model)
-    except Exception as error:  # a damaged folder can raise anything
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        # transformers wraps the reason in the tracebacks of everything that it tried, the reason last
-        reason = lines[-1] if "Traceback" in str(error) else " ".join(lines)
-        if folder.is_dir():
-            raise ValueError(f"--model {model} cannot be loaded: {reason}") from error
-        raise ValueError(
-            f"--model {model} is neither a folder here nor a model that could be loaded from the Hub: {reason}"
-        ) from error
-
-
-def _problem_with_model(folder: Path) -> str | None:
-    """What can be seen from the files of a model folder; None if nothing is wrong."""
-    if not (folder / "config.json").is_file():
-        return "is not a model: it holds no config.json; give the folder that `save_pretrained` wrote"
-    try:
-        model_type = json.loads(read_text(folder / "config.json")).get("model_type", "")
-    except (ValueError, AttributeError):
-        return "has a config.json that is not JSON; copy the model again"
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        return "holds no weights (model.safetensors); copy the whole folder"
-    for path in weights:
-        with open(path, "rb") as file:
-            head = file.read(64)
-        if head.startswith(b"version https://git-lfs"):
-            return (
-                f"holds a Git LFS pointer instead of the weights in {path.name}; run `git lfs pull` in its repository"
-            )
-        if _is_truncated(path):
-            return f"has truncated weights in {path.name}; copy or download the file again"
-    if model_type in ("tm2t-m2t", "tm2t-t2m", "tm2t-t2m-transformer"):
-        for name in ("tokenizer.json", "processor_config.json"):
-            if not (folder / name).is_file():
-                return f"holds no {name}; copy the whole folder, or save the processor into it too"
-    elif model_type in ("tm2t-vq", "tm2t-matcher"):
-        return f"is of type {model_type}; a text-to-motion or motion-to-text model is needed"
-    return None
-
-
-def _is_truncated(path: Path) -> bool:
-    """Whether a safetensors file ends before its last tensor does; other damage is left to the loader."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        header_size = int.from_bytes(file.read(8), "little")
-        if header_size + 8 > size:
-            return True
-        try:
-            tensors = json.loads(file.read(header_size))
-            ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
-            return max(ends, default=0) + 8 + header_size > size
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            return False
+        model = load_whole(AutoModelForSeq2SeqLM, name)
+        return pipeline(task, model=model, processor=load_processor(TM2TProcessor, name))
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--model {name}: {error}") from error
 
 
 def build_parser() -> argparse.ArgumentParser:
