@@ -6,14 +6,14 @@ import argparse
 import math
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 
-from ..formats import MOTION_SUFFIXES, ImportedMotion, import_motion
+from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_page
 from ..formats.axes_and_units import TURNS
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
@@ -41,15 +41,15 @@ def complain(error: Exception | str) -> None:
     print(f"tm2t-hf: {' '.join(str(error).split())}", file=sys.stderr)
 
 
-def each_of(items: Sequence, use: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
-    """Each item and what `use` makes of it; what cannot be used is reported and left out, and the rest goes on."""
-    for item in items:
+def each_of(paths: Sequence[str], use: Callable[[str], Any]) -> Iterator[tuple[int, str, Any]]:
+    """The number from 1 on of each file, the file, and what `use` makes of it; bad ones are reported and left out."""
+    for number, path in enumerate(paths, 1):
         try:
-            result = use(item)
+            result = use(path)
         except (ValueError, OSError) as error:
-            complain(error)
+            complain(error if path in str(error) else f"{path}: {error}")
             continue
-        yield item, result
+        yield number, path, result
 
 
 def add_skeleton(command: ArgumentParser) -> None:
@@ -80,11 +80,10 @@ def skeleton_of(arguments: Namespace) -> Skeleton:
 
 def read_file(path: str, arguments: Namespace, skeleton: Skeleton, fps: float | None) -> ImportedMotion:
     """A motion file, read as the arguments of `add_reading` say."""
-    # a joint map is for .bvh files, which may stand among others
-    joint_map = arguments.joint_map if Path(path).suffix.lower() == ".bvh" else None
-    return import_motion(
-        path, skeleton, fps, joint_map, unit=arguments.unit, up=arguments.up, source_fps=arguments.source_fps
-    )
+    suffix = Path(path).suffix.lower()
+    joint_map = arguments.joint_map if suffix == ".bvh" else None  # other files may stand among those it is for
+    source_fps = arguments.source_fps or (skeleton.fps if suffix == ".npy" else None)
+    return import_motion(path, skeleton, fps, joint_map, arguments.unit, arguments.up, source_fps)
 
 
 def input_of_model(path: str, arguments: Namespace, skeleton: Skeleton, fps: float) -> Any:
@@ -118,9 +117,29 @@ def check_outputs(paths: Sequence[str], suffixes: Sequence[str] = MOTION_SUFFIXE
     return outputs
 
 
-def numbered(path: Path, number: int, count: int) -> Path:
-    """The file of one of `count` motions: `walk.gif` -> `walk-2.gif` if there are several."""
-    return path.with_stem(f"{path.stem}-{number}") if count > 1 else path
+def save_motions(motions: Iterable[tuple[int, PageMotion]], count: int, outputs: Sequence[Path]) -> None:
+    """Write motions and print the name and the length of each file.
+
+    Of several, each gets a file of its own (`walk.gif` -> `walk-2.gif`), but all of them share one page.
+
+    Args:
+        motions: each with its number, from 1 on.
+        count: how many there should be; some may have failed.
+        outputs: as `check_outputs` returns them.
+    """
+    pages = [path for path in outputs if count > 1 and path.suffix.lower() == ".html"]
+    shown = []
+    for number, motion in motions:
+        for output in (path for path in outputs if path not in pages):
+            path = output.with_stem(f"{output.stem}-{number}") if count > 1 else output
+            save_motion(motion.joints, path, motion.fps, motion.caption, motion.skeleton)
+            seconds = f"{path}: {len(motion.joints) / motion.fps:.1f} s"
+            print(f"{seconds}: {motion.caption}" if count > 1 else seconds)
+        if pages:
+            shown.append(motion)
+    for path in pages if shown else ():
+        save_page(shown, path)
+        print(f"{path}: {len(shown)} motions")
 
 
 def count(text: str) -> int:

@@ -8,18 +8,18 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import AutoFeatureExtractor, AutoModel, Pipeline, set_seed
 from transformers.utils import cached_file
 
 from ..cleanup import clean_motion
 from ..files import read_text
-from ..formats import save_motion
+from ..formats import MOTION_SUFFIXES, PageMotion
 from ..loading import load_processor, load_whole
 from ..motion import resample
 from ..pipelines import shipped_checkpoint
 from ..quickstart import quickstart
+from ..skeletons import Skeleton
 from ..tokenization_motion import MotionTokenizer
 from .common import (
     add_reading,
@@ -29,9 +29,9 @@ from .common import (
     each_of,
     input_of_model,
     load_pipeline,
-    numbered,
     quality,
     rate,
+    save_motions,
 )
 
 ACTIONS_FILE = "actions.json"
@@ -43,7 +43,7 @@ def add_commands(add) -> None:
     command = add("generate", generate, "make motions from sentences")
     command.add_argument("text", nargs="*", help="what the figure should do; - reads standard input, one per line")
     command.add_argument("--prompts", metavar="FILE", help="text file with more sentences, one per line")
-    _add_output(command, "motion.gif", "several motions are numbered")
+    _add_output(command, "several motions are numbered, or share one .html page")
     command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
     command.add_argument("--num_samples", type=count, default=1, help="motions per sentence")
     command.add_argument("--seed", type=int, default=0, help="another seed gives another motion")
@@ -70,7 +70,7 @@ def add_commands(add) -> None:
     command.add_argument(
         "--decode", metavar="TOKENS", help='such as "<bom> <motion_17> <eom>"; - reads standard input'
     )
-    _add_output(command, "motion.gif", "for --decode only")
+    _add_output(command, "for --decode only")
     command.add_argument("--model", help="folder or Hub id of a model with a motion VQ; the shipped VQ if left out")
     add_reading(command, "--fps")
 
@@ -87,33 +87,35 @@ def generate(arguments: Namespace) -> int:
     outputs = check_outputs(arguments.output)
     texts = _texts(arguments)
     animate = load_pipeline("text-to-motion", arguments.model or str(shipped_checkpoint("tm2t-t2m")))
-    extractor = animate.processor.feature_extractor
     set_seed(arguments.seed)
-    is_one = arguments.chain or len(texts) == 1
-    total = arguments.num_samples * (1 if arguments.chain else len(texts))
-    status = 0
-    for number, (text, motion) in enumerate(_motions(animate, texts, arguments), 1):
-        joints, fps = motion["joints"], motion["fps"]
-        if not len(joints):
-            complain("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
-            status = 2
-            continue
-        seconds = len(joints) / fps
-        for part in motion.get("parts", ()):
-            span = f"{part['start'] / fps:.1f} to {part['end'] / fps:.1f} s"
-            print(f"{span}: {part['text'] or arguments.prefix}", file=sys.stderr)
-        if arguments.clean:
-            before = quality(joints, extractor.skeleton, fps)
-            joints = clean_motion(joints, extractor.skeleton, fps)
-            after = quality(joints, extractor.skeleton, fps)
-            print(", ".join(f"{name}: {before[name]} -> {after[name]}" for name in before), file=sys.stderr)
-        if arguments.fps:
-            joints, fps = resample(torch.from_numpy(joints), fps, arguments.fps).numpy(), arguments.fps
-        for output in outputs:
-            path = numbered(output, number, total)
-            save_motion(joints, path, fps, text, extractor.skeleton)
-            print(f"{path}: {seconds:.1f} s" if is_one else f"{path}: {seconds:.1f} s: {text}")
-    return status
+    failed = []
+
+    def finished() -> Iterator[tuple[int, PageMotion]]:
+        for number, (text, motion) in enumerate(_motions(animate, texts, arguments), 1):
+            if len(motion["joints"]):
+                yield number, _finished(motion, text, animate.processor.feature_extractor.skeleton, arguments)
+            else:
+                failed.append(text)
+                complain("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
+
+    save_motions(finished(), arguments.num_samples * (1 if arguments.chain else len(texts)), outputs)
+    return 2 if failed else 0
+
+
+def _finished(motion: dict, text: str, skeleton: Skeleton, arguments: Namespace) -> PageMotion:
+    """What the pipeline returned, cleaned and at the frame rate asked for; its parts and scores go to stderr."""
+    joints, fps = motion["joints"], motion["fps"]
+    for part in motion.get("parts", ()):
+        span = f"{part['start'] / fps:.1f} to {part['end'] / fps:.1f} s"
+        print(f"{span}: {part['text'] or arguments.prefix}", file=sys.stderr)
+    if arguments.clean:
+        before = quality(joints, skeleton, fps)
+        joints = clean_motion(joints, skeleton, fps)
+        after = quality(joints, skeleton, fps)
+        print(", ".join(f"{name}: {before[name]} -> {after[name]}" for name in before), file=sys.stderr)
+    if arguments.fps:
+        joints, fps = resample(torch.from_numpy(joints), fps, arguments.fps).numpy(), arguments.fps
+    return PageMotion(joints, fps, text, skeleton=skeleton)
 
 
 def _texts(arguments: Namespace) -> list[str]:
@@ -158,7 +160,7 @@ def caption(arguments: Namespace) -> int:
         return describe(input_of_model(path, arguments, extractor.skeleton, extractor.fps), **options)
 
     described = 0
-    for path, captions in each_of(arguments.motion, captions_of):
+    for _, path, captions in each_of(arguments.motion, captions_of):
         described += 1
         for sentence in captions:
             print(f"{path}: {sentence['generated_text']}" if len(arguments.motion) > 1 else sentence["generated_text"])
@@ -183,25 +185,20 @@ def tokens(arguments: Namespace) -> int:
             raise ValueError("--decode has no motion token, such as <motion_17>.")
         with torch.no_grad():
             (joints,) = extractor.post_process(vq.decode(torch.tensor([codes])))
-        for path in outputs:
-            save_motion(joints, path, extractor.fps, skeleton=extractor.skeleton)
-            print(f"{path}: {len(joints) / extractor.fps:.1f} s")
+        save_motions([(1, PageMotion(joints, extractor.fps, skeleton=extractor.skeleton))], 1, outputs)
         return 0
 
     def text_of(path: str) -> str:
-        inputs = _normalized(path, arguments, extractor)
+        motion = input_of_model(path, arguments, extractor.skeleton, extractor.fps)
+        inputs = extractor(motion, return_tensors="pt")
         with torch.no_grad():
             return tokenizer.codes_to_text(vq.encode(**inputs).codes[0].tolist())
 
     shown = 0
-    for path, text in each_of(arguments.motion, text_of):
+    for _, path, text in each_of(arguments.motion, text_of):
         shown += 1
         print(f"{path}: {text}" if len(arguments.motion) > 1 else text)
     return 0 if shown == len(arguments.motion) else 2
-
-
-def _normalized(path: str, arguments: Namespace, extractor) -> dict[str, np.ndarray]:
-    return extractor(input_of_model(path, arguments, extractor.skeleton, extractor.fps), return_tensors="pt")
 
 
 def actions(arguments: Namespace) -> int:
@@ -215,6 +212,7 @@ def actions(arguments: Namespace) -> int:
     width = max(len(row["prompt"]) for row in rows)
     for row in rows:
         print(f"{row['action']:20} {row['prompt']:{width}} {row['clips']:5} training clip{'s' * (row['clips'] != 1)}")
+    print("An action with a handful of training clips often comes out as another one.", file=sys.stderr)
     return 0
 
 
@@ -243,7 +241,8 @@ def run_quickstart(arguments: Namespace) -> int:
     return 0
 
 
-def _add_output(command: ArgumentParser, default: str, note: str) -> None:
+def _add_output(command: ArgumentParser, note: str) -> None:
+    formats = ", ".join(MOTION_SUFFIXES)
     command.add_argument(
-        "--output", nargs="+", default=[default], metavar="FILE", help=f"files in formats by their suffixes; {note}"
+        "--output", nargs="+", default=["motion.gif"], metavar="FILE", help=f"files to write: {formats}; {note}"
     )

@@ -3,11 +3,22 @@
 """The commands for motion files: convert, render, compare."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
-from ..formats import MOTION_SUFFIXES, PageMotion, save_motion, save_page
+from ..formats import MOTION_SUFFIXES, PageMotion, save_page
 from ..metrics import joint_error
-from .common import add_reading, add_skeleton, check_outputs, each_of, numbered, quality, rate, read_file, skeleton_of
+from .common import (
+    add_reading,
+    add_skeleton,
+    check_outputs,
+    each_of,
+    quality,
+    rate,
+    read_file,
+    save_motions,
+    skeleton_of,
+)
 
 PICTURES = (".gif", ".mp4", ".html")
 
@@ -45,11 +56,12 @@ def add_commands(add) -> None:
 
 def convert(arguments: Namespace) -> int:
     """Write one motion file in another format."""
-    (output,) = check_outputs([arguments.output])
+    outputs = check_outputs([arguments.output])
     skeleton = skeleton_of(arguments)
     motion = read_file(arguments.source, arguments, skeleton, arguments.fps)
-    save_motion(motion.joints, output, motion.fps, Path(arguments.source).stem, skeleton)
-    print(f"{output}: {len(motion.joints) / motion.fps:.1f} s")
+    save_motions(
+        [(1, PageMotion(motion.joints, motion.fps, Path(arguments.source).stem, skeleton=skeleton))], 1, outputs
+    )
     return 0
 
 
@@ -57,22 +69,18 @@ def render(arguments: Namespace) -> int:
     """Draw motions; 2 when one could not be read."""
     outputs = check_outputs(arguments.output, PICTURES)
     skeleton = skeleton_of(arguments)
-    motions = dict(each_of(arguments.motion, lambda path: read_file(path, arguments, skeleton, arguments.fps)))
-    titles = {path: arguments.title or Path(path).stem for path in motions}
-    for output in outputs if motions else ():
-        if output.suffix.lower() == ".html" and len(motions) > 1:
-            shown = [
-                PageMotion(motion.joints, motion.fps, titles[path], skeleton=skeleton)
-                for path, motion in motions.items()
-            ]
-            save_page(shown, output, arguments.title or "Motions")
-            print(f"{output}: {len(motions)} motions")
-            continue
-        for number, (path, motion) in enumerate(motions.items(), 1):
-            drawn = numbered(output, number, len(motions))
-            save_motion(motion.joints, drawn, motion.fps, titles[path], skeleton)
-            print(f"{drawn}: {len(motion.joints) / motion.fps:.1f} s")
-    return 0 if len(motions) == len(set(arguments.motion)) else 2
+    drawn = []
+
+    def motions() -> Iterator[tuple[int, PageMotion]]:
+        for number, path, motion in each_of(
+            arguments.motion, lambda path: read_file(path, arguments, skeleton, arguments.fps)
+        ):
+            drawn.append(path)
+            title = arguments.title or Path(path).stem
+            yield number, PageMotion(motion.joints, motion.fps, title, skeleton=skeleton)
+
+    save_motions(motions(), len(arguments.motion), outputs)
+    return 0 if len(drawn) == len(arguments.motion) else 2
 
 
 def compare(arguments: Namespace) -> int:
@@ -81,10 +89,9 @@ def compare(arguments: Namespace) -> int:
     skeleton = skeleton_of(arguments)
     paths = (arguments.first, arguments.second)
     first, second = (read_file(path, arguments, skeleton, skeleton.fps).joints for path in paths)
-    columns = [
-        {"length (s)": f"{len(joints) / skeleton.fps:.2f}", **quality(joints, skeleton, skeleton.fps)}
-        for joints in (first, second)
-    ]
+    lengths = [{"length (s)": f"{len(joints) / skeleton.fps:.2f}"} for joints in (first, second)]
+    scores = [quality(joints, skeleton, skeleton.fps) for joints in (first, second)]
+    columns = [length | score for length, score in zip(lengths, scores, strict=True)]
     frames = min(len(first), len(second))
     errors = {
         "joint error (mm)": joint_error(first[:frames], second[:frames]),
