@@ -33,16 +33,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import transformers
-from huggingface_hub import snapshot_download
 from report import draw_pictures, write_into, write_report
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import AutoModel, AutoProcessor, HfArgumentParser, PreTrainedConfig, set_seed
+from transformers import AutoModel, AutoProcessor, HfArgumentParser, set_seed
 
 import tm2t_hf
 from tm2t_hf import MotionFeatureExtractor, Skeleton, WordTokenizer, features_to_joints
 from tm2t_hf.data import load_motion_dataset
 from tm2t_hf.files import written_beside
+from tm2t_hf.loading import load_processor, load_whole, model_folder
 from tm2t_hf.metrics import (
     GROUP_SIZE,
     bert_score,
@@ -290,15 +290,18 @@ class Checkpoint:
 
 def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
     """Load one model; another type than the role needs ends the program."""
-    folder = Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
-    found = PreTrainedConfig.get_config_dict(folder)[0].get("model_type")
+    try:
+        folder = model_folder(name)
+        model = load_whole(AutoModel, folder).to(device).eval()
+        processor = load_processor(MotionFeatureExtractor if role == "vq" else AutoProcessor, folder)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"--{role} {name}: {error}") from error
+    found = model.config.model_type
     if found not in MODEL_TYPES[role]:
         raise SystemExit(f"--{role} {name} is a model of type {found}; {' or '.join(MODEL_TYPES[role])} is needed.")
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("motion_tokenizer/*")]):
         digest.update(path.name.encode() + path.read_bytes())
-    processor = (MotionFeatureExtractor if role == "vq" else AutoProcessor).from_pretrained(folder)
-    model = AutoModel.from_pretrained(folder).to(device).eval()
     return Checkpoint(folder.absolute().name if Path(name).is_dir() else name, digest.hexdigest(), model, processor)
 
 

@@ -129,7 +129,7 @@ def test_quickstart(shipped, capsys, monkeypatch):
     ("command", "message"),
     [
         (["generate", ""], "has no words"),
-        (["generate", "a person", "--output", "a.mp4"], "--output a.mp4 must end in .gif or .npy"),
+        (["generate", "a person", "--output", "a.fbx"], "--output a.fbx must end in .gif or .mp4 or"),
         (["generate", "a person", "--output", "no/a.gif"], "lies in a folder that does not exist"),
         (["generate", "a person", "--max_seconds", "-1"], "max_seconds"),
         (["generate", "a person", "--model", "tm2t-m2t-copy"], "tm2t-m2t; use it with pipeline('motion-to-text')"),
@@ -177,19 +177,19 @@ def truncate(path):
 
 
 DAMAGE = {
-    "truncated weights": (lambda folder: truncate(folder / "model.safetensors"), "has truncated weights"),
-    "empty weights": (lambda folder: (folder / "model.safetensors").write_bytes(b""), "has truncated weights"),
+    "truncated weights": (lambda folder: truncate(folder / "model.safetensors"), "is not a whole safetensors file"),
+    "empty weights": (lambda folder: (folder / "model.safetensors").write_bytes(b""), "is not a whole safetensors file"),
     "pointer": (
         lambda folder: (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"),
-        "holds a Git LFS pointer",
+        "is a pointer of Git LFS",
     ),
-    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights"),
-    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "holds no tokenizer.json"),
-    "half a tokenizer": (lambda folder: truncate(folder / "tokenizer.json"), "cannot be loaded"),
-    "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "holds no processor_config.json"),
-    "no configuration": (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
-    "half a configuration": (lambda folder: truncate(folder / "config.json"), "has a config.json that is not JSON"),
-    "a list as configuration": (lambda folder: (folder / "config.json").write_text("[]"), "is not JSON"),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json"),
+    "half a tokenizer": (lambda folder: truncate(folder / "tokenizer.json"), "could not be loaded"),
+    "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "has no processor_config.json"),
+    "no configuration": (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
+    "half a configuration": (lambda folder: truncate(folder / "config.json"), "is not the JSON of a configuration"),
+    "a list as configuration": (lambda folder: (folder / "config.json").write_text("[]"), "is not the JSON of a configuration"),
 }
 
 
@@ -200,17 +200,17 @@ def test_damaged_models_are_one_sentence(kind, checkpoints, shipped, capsys):
     damage(shipped / "damaged")
     assert main(["generate", "a person", "--model", "damaged", "--output", "a.npy"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tm2t-hf: ")]
-    assert line.startswith("tm2t-hf: --model damaged ") and message in line
+    assert line.startswith("tm2t-hf: --model damaged: ") and message in line
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("tm2t-vq-copy", "is of type tm2t-vq; a text-to-motion or motion-to-text model is needed"),
-        ("runs/typo", "is neither a folder here nor a model that could be loaded from the Hub"),
-        ("C:\\me\\t2m", "there is no such folder"),
-        ("./typo", "there is no such folder"),
-        ("/a/b/typo", "there is no such folder"),
+        ("tm2t-vq-copy", "is a model of type tm2t-vq, but one of type tm2t-m2t or tm2t-t2m is needed"),
+        ("runs/typo", "is neither a folder with a config.json nor a model of the Hub within reach"),
+        ("C:\\me\\t2m", "There is no folder"),
+        ("./typo", "There is no folder"),
+        ("/a/b/typo", "There is no folder"),
     ],
 )
 def test_models_that_are_none(model, message, checkpoints, capsys):

@@ -115,7 +115,7 @@ def test_a_typo_in_the_path(name):
 def test_a_folder_that_is_no_model(tmp_path):
     assert "There is no model in" in refused(AutoModel, tmp_path, FileNotFoundError)
     (tmp_path / "config.json").write_text("{")
-    assert "config.json is not a JSON file" in refused(AutoModel, tmp_path)
+    assert "config.json is not the JSON of a configuration" in refused(AutoModel, tmp_path)
 
 
 def test_processors(folder, tmp_path):

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
@@ -15,10 +16,52 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 LFS_POINTER = b"version https://git-lfs"
 
 
-def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedModel:
-    """Load a pretrained model, every weight of it.
+class WholeWeightsMixin:
+    """Makes `from_pretrained` of a model class refuse a checkpoint that lacks some of the model's weights."""
 
-    `from_pretrained` alone would silently use random weights for those that a file lacks or names otherwise.
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
+        """`PreTrainedModel.from_pretrained`, for whole checkpoints only.
+
+        Args:
+            pretrained_model_name_or_path: a folder or the id of a model on the Hub.
+            args: as there.
+            output_loading_info: also return the report of the loading, and then refuse nothing.
+            kwargs: as there; with `ignore_mismatched_sizes=True` nothing is refused either.
+
+        Raises:
+            ValueError: the checkpoint lacks weights, which would silently be random.
+        """
+        model, report = super().from_pretrained(
+            pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
+        )
+        if output_loading_info:
+            return model, report
+        missing = sorted(report["missing_keys"])
+        if missing and pretrained_model_name_or_path is not None and not kwargs.get("ignore_mismatched_sizes"):
+            unknown = sorted(report["unexpected_keys"])
+            instead = f" and holds unknown ones ({_listed(unknown)})" if unknown else ""
+            raise ValueError(
+                f"{pretrained_model_name_or_path} lacks weights of its model ({_listed(missing)}){instead}; they "
+                "would silently be random: get the whole file, or the version of this package that it was made with."
+            )
+        return model
+
+
+def model_folder(name: str | PathLike) -> Path:
+    """The folder of a model, which is fetched if `name` is an id on the Hub.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: its config.json is damaged.
+    """
+    name = str(name)
+    _read_config(name)
+    return Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
+
+
+def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedModel:
+    """Load a pretrained model, and say in one sentence what is wrong with its name or its folder.
 
     Args:
         model_class: a model class of this package, or an Auto class that knows its models.
@@ -36,18 +79,9 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
     if Path(name).is_dir():
         _check_weights(Path(name))
     try:
-        model, report = model_class.from_pretrained(name, output_loading_info=True, **kwargs)
+        return model_class.from_pretrained(name, **kwargs)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{name} could not be loaded: {_first_line(error)}") from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        unknown = sorted(report["unexpected_keys"])
-        instead = f" and holds unknown ones ({_listed(unknown)})" if unknown else ""
-        raise ValueError(
-            f"{name} lacks weights of its model ({_listed(missing)}){instead}; they would silently be random: get the "
-            "whole file, or the version of this package that it was made with."
-        )
-    return model
 
 
 def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any:
@@ -78,10 +112,13 @@ def _read_config(name: str) -> dict:
     elif not (Path(name) / "config.json").is_file():
         raise FileNotFoundError(f"There is no model in {name}: the folder has no config.json.")
     try:
-        return PreTrainedConfig.get_config_dict(name)[0]
-    except OSError as error:
+        config = PreTrainedConfig.get_config_dict(name)[0]
+        if not isinstance(config, dict):
+            raise OSError("it holds no JSON object")
+        return config
+    except (OSError, AttributeError, TypeError) as error:
         if Path(name).is_dir():
-            raise ValueError(f"{Path(name) / 'config.json'} is not a JSON file.") from error
+            raise ValueError(f"{Path(name) / 'config.json'} is not the JSON of a configuration.") from error
         raise FileNotFoundError(
             f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
         ) from error
@@ -130,4 +167,4 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-__all__ = ["load_processor", "load_whole"]
+__all__ = ["WholeWeightsMixin", "load_processor", "load_whole", "model_folder"]

@@ -15,6 +15,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_matcher import MotionTextMatcherConfig
+from .loading import WholeWeightsMixin
 from .recurrent import (
     BidirectionalGRU,
     WordVectorsMixin,
@@ -89,7 +90,7 @@ class SequenceEncoder(nn.Module):
         return self.output(F.leaky_relu(self.norm(self.hidden(last)), LEAKY_SLOPE))
 
 
-class MotionTextMatcherPreTrainedModel(WordVectorsMixin, PreTrainedModel):
+class MotionTextMatcherPreTrainedModel(WholeWeightsMixin, WordVectorsMixin, PreTrainedModel):
     """Loads, saves and initializes the matcher."""
 
     config: MotionTextMatcherConfig

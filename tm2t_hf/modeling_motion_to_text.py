@@ -22,6 +22,7 @@ from transformers.models.marian.modeling_marian import (
 from transformers.utils import can_return_tuple
 
 from .configuration_motion_to_text import SPECIAL_IDS, MotionToTextConfig
+from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel, can_be_read, padded_lengths
 from .vocabulary import codes_to_ids
 
@@ -91,7 +92,7 @@ class MotionEmbedding(nn.Embedding):
         return motion.to(self.weight.dtype) @ self.weight
 
 
-class MotionToTextPreTrainedModel(MarianPreTrainedModel):
+class MotionToTextPreTrainedModel(WholeWeightsMixin, MarianPreTrainedModel):
     """What loading and saving need to know of the model."""
 
     config: MotionToTextConfig

@@ -13,6 +13,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_motion_vq import MotionVQConfig
+from .loading import WholeWeightsMixin
 from .vocabulary import codes_to_ids, ids_to_codes
 
 LEAKY_SLOPE = 0.2
@@ -239,7 +240,7 @@ class MotionVQQuantizer(nn.Module):
         self.embedding.weight.copy_(torch.where(alive[:, None], means, self.embedding.weight))
 
 
-class MotionVQPreTrainedModel(PreTrainedModel):
+class MotionVQPreTrainedModel(WholeWeightsMixin, PreTrainedModel):
     """What loading and saving need to know of the motion VQ."""
 
     config: MotionVQConfig

@@ -24,12 +24,13 @@ from .layers_text_to_motion import (
     TextEncoderOutput,
     checked_text,
 )
+from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .recurrent import WordVectorsMixin
 from .vocabulary import ids_to_codes
 
 
-class TextToMotionPreTrainedModel(WordVectorsMixin, PreTrainedModel):
+class TextToMotionPreTrainedModel(WholeWeightsMixin, WordVectorsMixin, PreTrainedModel):
     """Loads, saves and initializes the text-to-motion model."""
 
     config: TextToMotionConfig

@@ -52,10 +52,10 @@ class Arguments:
 def standing(joints):
     """(frames, 22, 3) float32 with the floor at height zero: the lowest joint is above it in 90 % of the frames."""
     joints = np.asarray(joints, np.float32)
-    if joints.ndim != 3 or joints.shape[1:] != (HUMANML3D.num_joints, 3) or len(joints) < MIN_FRAMES:
-        raise ValueError(f"the judge needs joints of shape (frames >= {MIN_FRAMES}, 22, 3), not {joints.shape}")
-    if not np.isfinite(joints).all():
-        raise ValueError("the judge was given joints that are not finite")
+    if problem := HUMANML3D.problem_with(joints):
+        raise ValueError(f"a motion to judge {problem}")
+    if len(joints) < MIN_FRAMES:
+        raise ValueError(f"the judge needs {MIN_FRAMES} frames or more, not {len(joints)}")
     return joints - np.array([0, np.quantile(joints[..., 1].min(1), 0.1), 0], np.float32)
 
 
