@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 
 from tm2t_hf import (
-    SKELETONS,
     MotionFeatureExtractor,
     MotionTokenizer,
     MotionToTextConfig,
     MotionToTextModel,
     MotionVQModel,
     TM2TProcessor,
+    load_skeleton,
     train_text_tokenizer,
 )
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
@@ -85,7 +85,7 @@ def main():
     """Train motion-to-text."""
     arguments = parse_arguments(M2TArguments, "m2t")
     accelerator = start(arguments)
-    skeleton = SKELETONS[arguments.skeleton]
+    skeleton = load_skeleton(arguments.skeleton)
 
     vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     check_same_skeleton(vq, skeleton, arguments.vq)

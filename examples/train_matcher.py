@@ -23,11 +23,11 @@ import numpy as np
 import torch
 
 from tm2t_hf import (
-    SKELETONS,
     MotionFeatureExtractor,
     MotionTextMatcher,
     MotionTextMatcherConfig,
     MotionTextMatcherProcessor,
+    load_skeleton,
     train_text_tokenizer,
 )
 from tm2t_hf.data import crop_tokens, load_motion_dataset, row_generator
@@ -110,7 +110,7 @@ def main():
     """Train the matcher."""
     arguments = parse_arguments(MatcherArguments, "matcher")
     accelerator = start(arguments)
-    skeleton = SKELETONS[arguments.skeleton]
+    skeleton = load_skeleton(arguments.skeleton)
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from tm2t_hf import (
-    SKELETONS,
     MotionFeatureExtractor,
     MotionTokenizer,
     MotionToTextModel,
@@ -31,6 +30,7 @@ from tm2t_hf import (
     TextToMotionModel,
     TM2TProcessor,
     inverse_alignment_loss,
+    load_skeleton,
     train_text_tokenizer,
 )
 from tm2t_hf.alignment import teacher_forced_samples
@@ -112,7 +112,7 @@ def main():
     accelerator = start(arguments)
     if arguments.alignment_update == "separate" and accelerator.num_processes > 1:
         raise ValueError("--alignment_update separate works in one process; use summed in several.")
-    skeleton = SKELETONS[arguments.skeleton]
+    skeleton = load_skeleton(arguments.skeleton)
 
     vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     check_same_skeleton(vq, skeleton, arguments.vq)

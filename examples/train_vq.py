@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from tm2t_hf import SKELETONS, MotionFeatureExtractor, MotionVQConfig, MotionVQModel
+from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
 from tm2t_hf.data import VQCollator, load_motion_dataset
 from tm2t_hf.loading import load_whole
 from tm2t_hf.training import (
@@ -60,7 +60,7 @@ def main():
     accelerator = start(arguments)
     if arguments.adversarial_weight and accelerator.num_processes > 1:
         raise ValueError("--adversarial_weight works in one process.")
-    skeleton = SKELETONS[arguments.skeleton]
+    skeleton = load_skeleton(arguments.skeleton)
 
     if arguments.init_from:
         model = load_whole(MotionVQModel, arguments.init_from, **arguments.model_config)

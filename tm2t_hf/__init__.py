@@ -32,7 +32,7 @@ from .motion import features_to_joints, joints_to_features
 from .pipelines import MotionToTextPipeline, TextToMotionPipeline, register_pipelines
 from .processing_matcher import MotionTextMatcherProcessor
 from .processing_tm2t import TM2TProcessor
-from .skeletons import HUMANML3D, KIT, SKELETONS, Skeleton
+from .skeletons import HUMANML3D, KIT, SKELETONS, Skeleton, load_skeleton
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import train_text_tokenizer
 from .tokenization_words import WordTokenizer
@@ -82,5 +82,6 @@ __all__ = [
     "gumbel_rollout",
     "inverse_alignment_loss",
     "joints_to_features",
+    "load_skeleton",
     "train_text_tokenizer",
 ]

@@ -2,8 +2,14 @@
 # Licensed under the Apache License, Version 2.0.
 """Skeletons as data: what the features, the files and the drawings need to know about a body."""
 
+import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -184,4 +190,100 @@ KIT = Skeleton(
 SKELETONS = {skeleton.name: skeleton for skeleton in (HUMANML3D, KIT)}
 
 
-__all__ = ["HUMANML3D", "KIT", "SKELETONS", "Skeleton"]
+def load_skeleton(name_or_path: str | PathLike) -> Skeleton:
+    """A skeleton of this package by its name, or one of your own from a JSON file.
+
+    The file holds the fields of a `Skeleton`, as `json.dumps(skeleton.to_dict())` writes them.
+
+    Args:
+        name_or_path: a key of `SKELETONS`, or the path of the file.
+
+    Raises:
+        ValueError: neither a name nor a file; the file is not a JSON object with exactly these fields; or a field does
+            not make sense. The message names the file.
+    """
+    if str(name_or_path) in SKELETONS:
+        return SKELETONS[str(name_or_path)]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ValueError(
+            f"skeleton {str(name_or_path)!r} is neither a name ({', '.join(SKELETONS)}) nor a JSON file of a Skeleton."
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"The skeleton {path} is not JSON: {error}.") from None
+    if problem := _problem_with_fields(values):
+        raise ValueError(f"The skeleton {path} {problem}.")
+    try:
+        skeleton = Skeleton.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if SKELETONS.get(skeleton.name, skeleton) != skeleton:
+        raise ValueError(f"The skeleton {path} has the name {skeleton.name}, but is another one; give it a new name.")
+    return skeleton
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_list(of: Callable[[Any], bool], length: int | None = None) -> Callable[[Any], bool]:
+    """Whether a value is a list of `length` items (None: at least one) for which `of` holds."""
+    return lambda value: (
+        isinstance(value, list) and len(value) == (length or max(len(value), 1)) and all(map(of, value))
+    )
+
+
+# What each field of a file must be.
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("a name", _is_name),
+    "fps": ("a number above 0", _is_positive),
+    "metres_per_unit": ("a number above 0", _is_positive),
+    "joint_names": (
+        "a list of different names",
+        lambda value: _is_list(_is_name)(value) and len(set(value)) == len(value),
+    ),
+    "chains": ("a list of lists of joint indices", _is_list(_is_list(_is_index))),
+    "directions": ("a list of three numbers per joint", _is_list(_is_list(_is_number, 3))),
+    "face_joints": ("a list of four joint indices", _is_list(_is_index, 4)),
+    "left_foot": ("a list of two joint indices", _is_list(_is_index, 2)),
+    "right_foot": ("a list of two joint indices", _is_list(_is_index, 2)),
+    "leg_joints": ("a list of two joint indices", _is_list(_is_index, 2)),
+    "contact_threshold": ("a number above 0", _is_positive),
+    "mirror_pairs": (
+        "a list of pairs of joint indices",
+        lambda value: value == [] or _is_list(_is_list(_is_index, 2))(value),
+    ),
+}
+
+
+def _problem_with_fields(values: Any) -> str | None:
+    """What is wrong with the content of a file, as the end of a sentence; None if nothing is."""
+    if not isinstance(values, dict):
+        return "must be a JSON object with the fields of a Skeleton, as Skeleton.to_dict() gives them"
+    for field in values:
+        if field not in _FIELDS:
+            close = get_close_matches(field, _FIELDS, n=1)
+            return f"has an unknown field {field}" + (f"; did you mean {close[0]}" if close else "")
+    if missing := [field for field in _FIELDS if field not in values]:
+        return f"lacks the field{'s' * (len(missing) > 1)} {', '.join(missing)}"
+    for field, (wanted, holds) in _FIELDS.items():
+        if not holds(values[field]):
+            return f"must have {wanted} as its {field}; got {str(values[field])[:60]}"
+    return None
+
+
+__all__ = ["HUMANML3D", "KIT", "SKELETONS", "Skeleton", "load_skeleton"]

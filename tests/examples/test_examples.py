@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from transformers import (
     pipeline,
 )
 
-from tm2t_hf import MotionToTextConfig, MotionVQConfig, MotionVQModel, TextToMotionConfig
+from tm2t_hf import HUMANML3D, MotionToTextConfig, MotionVQConfig, MotionVQModel, TextToMotionConfig
 from tm2t_hf.motion import SKELETONS
 from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import STAGES, parse_arguments
@@ -311,6 +312,16 @@ def test_t2m_without_alignment(run, folder):
     assert vocabularies[0] == vocabularies[1]
     with pytest.raises(ValueError, match="begun has another text vocabulary; give the --m2t it was trained with"):
         run("train_t2m.py", "--m2t", "tm2t-m2t", "--init_from", "begun")
+
+
+def test_a_skeleton_of_your_own(run, folder):
+    skeleton = replace(HUMANML3D, name="mine", joint_names=tuple(f"j{index}" for index in range(22)))
+    (folder / "mine.json").write_text(json.dumps(skeleton.to_dict()))
+    out = run("train_vq.py", "--skeleton", "mine.json")
+    assert AutoFeatureExtractor.from_pretrained(out).skeleton == skeleton
+    assert "skeleton `mine`" in (out / "README.md").read_text(encoding="utf-8")
+    features = AutoFeatureExtractor.from_pretrained(out)(toy_motion(folder), sampling_rate=20.0)
+    assert AutoModel.from_pretrained(out).config.feature_size == features["motion_values"][0].shape[-1] == 263
 
 
 def test_motion_embeddings_from_the_codebook(m2t_model):

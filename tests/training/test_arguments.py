@@ -116,7 +116,7 @@ def test_unknown_keys_and_flags(parse, unknown):
         ({"epochs": 2.5}, "epochs in .*config.json must be of type int; got 2.5"),
         ({"epochs": True}, "epochs in .* must be of type int; got True"),
         ({"vq": {"mirror": "yes"}}, "mirror in vq of .* must be of type bool; got 'yes'"),
-        ({"skeleton": "horse"}, "skeleton in .* must be one of humanml3d, kit; got 'horse'"),
+        ({"skeleton": "horse"}, r"skeleton 'horse' is neither a name \(humanml3d, kit\) nor a JSON file"),
         ({"speeds": 1.0}, "speeds in .* must be a list of float values; got 1.0"),
         ({"model_config": [1]}, r"model_config in .* must be of type dict; got \[1\]"),
         ({"epochs": None}, "epochs in .* must be of type int; got None"),
@@ -139,7 +139,7 @@ def test_a_file_that_is_not_there():
     ("flags", "message"),
     [
         ("--epochs many", "argument --epochs.*: invalid int value: 'many'"),
-        ("--skeleton horse", "argument --skeleton.*: invalid choice: 'horse' .*humanml3d.*kit"),
+        ("--skeleton horse", r"skeleton 'horse' is neither a name \(humanml3d, kit\) nor a JSON file"),
         ("--mixed_precision int4", "argument --mixed_precision.*: invalid choice: 'int4'"),
         ("--lr_schedule reduce_lr_on_plateau", "argument --lr_schedule.*: invalid choice"),
         ("--model_config hidden_size=8", "argument --model_config.*: the value is not JSON"),

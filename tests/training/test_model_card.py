@@ -66,3 +66,9 @@ def test_what_cannot_be_described_is_named(vq_model, tmp_path):
     vq_model.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="stage='gan' is unknown; it is one of vq, m2t, t2m, matcher"):
         write_model_card(tmp_path, "gan", Arguments(), {})
+
+
+def test_a_skeleton_of_a_file_goes_by_its_name(vq_model, tmp_path):
+    vq_model.save_pretrained(tmp_path)
+    write_model_card(tmp_path, "vq", Arguments(skeleton="/somewhere/my.json"), {"loss": 1}, COMMAND)
+    assert "skeleton `my`" in (tmp_path / "README.md").read_text()

@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from transformers import HfArgumentParser
 
+from ..skeletons import load_skeleton
+
 SECTIONS = ("vq", "m2t", "t2m", "matcher")
 EXAMPLE = '{"hidden_size": 192}'
 
@@ -24,7 +26,10 @@ class LoopArguments:
 
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
     output_dir: str = field(metadata={"help": "Gets the best model; `last/` in it, the last one and its state."})
-    skeleton: Literal["humanml3d", "kit"] = field(default="humanml3d", metadata={"help": "22 joints or 21 joints."})
+    skeleton: str = field(
+        default="humanml3d",
+        metadata={"help": "What the joints are: humanml3d (22 joints), kit (21), or the path of a Skeleton as JSON."},
+    )
     mirror: bool = field(default=False, metadata={"help": "Also train on every clip mirrored left to right."})
     speeds: list[float] = field(
         default_factory=lambda: [1.0], metadata={"help": "Train on every clip at each of these speeds."}
@@ -71,6 +76,7 @@ class LoopArguments:
         self.resume_from_checkpoint = {"true": "latest", "false": ""}.get(
             str(self.resume_from_checkpoint).lower(), self.resume_from_checkpoint
         )
+        load_skeleton(self.skeleton)
         check_range(self, 1, None, "min_frames", "epochs", "batch_size", "validate_every")
         check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
         check_range(self, 0, None, "checkpointing_steps")

@@ -103,7 +103,7 @@ def write_model_card(
     name = Path(values.get("output_dir") or folder).resolve().name
     training = {
         "data_set": data_set,
-        "skeleton": values["skeleton"],
+        "skeleton": Path(values["skeleton"]).name.removesuffix(".json"),
         "license": values["license"],
         "command": shlex.join(_short(part) for part in command or sys.argv),
     }
