@@ -178,7 +178,10 @@ def truncate(path):
 
 DAMAGE = {
     "truncated weights": (lambda folder: truncate(folder / "model.safetensors"), "is not a whole safetensors file"),
-    "empty weights": (lambda folder: (folder / "model.safetensors").write_bytes(b""), "is not a whole safetensors file"),
+    "empty weights": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        "is not a whole safetensors file",
+    ),
     "pointer": (
         lambda folder: (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"),
         "is a pointer of Git LFS",
@@ -189,7 +192,10 @@ DAMAGE = {
     "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "has no processor_config.json"),
     "no configuration": (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
     "half a configuration": (lambda folder: truncate(folder / "config.json"), "is not the JSON of a configuration"),
-    "a list as configuration": (lambda folder: (folder / "config.json").write_text("[]"), "is not the JSON of a configuration"),
+    "a list as configuration": (
+        lambda folder: (folder / "config.json").write_text("[]"),
+        "is not the JSON of a configuration",
+    ),
 }
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 
 from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_page
-from ..formats.axes_and_units import TURNS
+from ..formats.axes_and_units import METRES_PER_UNIT, TURNS
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
 from ..processing_tm2t import TM2TProcessor
-from ..skeletons import SKELETONS, Skeleton
+from ..skeletons import SKELETONS, Skeleton, load_skeleton
 
-METERS_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
+SHORT_UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "in": "inches", "ft": "feet"}
 
 
 def load_pipeline(task: str, name: str) -> Pipeline:
@@ -54,7 +54,11 @@ def each_of(paths: Sequence[str], use: Callable[[str], Any]) -> Iterator[tuple[i
 
 def add_skeleton(command: ArgumentParser) -> None:
     """The argument that says what the joints are."""
-    command.add_argument("--skeleton", choices=sorted(SKELETONS), default="humanml3d", help="what the joints are")
+    command.add_argument(
+        "--skeleton",
+        default="humanml3d",
+        help=f"what the joints are: {', '.join(SKELETONS)}, or a JSON file of your own Skeleton",
+    )
 
 
 def add_reading(command: ArgumentParser, fps: str = "--source_fps") -> None:
@@ -71,11 +75,12 @@ def add_reading(command: ArgumentParser, fps: str = "--source_fps") -> None:
         "--unit", type=unit, help=f"of the joints: {', '.join(METERS_PER_UNIT)} or its length in meters"
     )
     group.add_argument("--up", choices=list(TURNS), help="axis that points up")
+    group.add_argument("--smpl", action="store_true", help="take the first 22 joints of SMPL (24) or SMPL-H (52)")
 
 
 def skeleton_of(arguments: Namespace) -> Skeleton:
     """The skeleton that the arguments name."""
-    return SKELETONS[arguments.skeleton]
+    return load_skeleton(arguments.skeleton)
 
 
 def read_file(path: str, arguments: Namespace, skeleton: Skeleton, fps: float | None) -> ImportedMotion:
@@ -83,12 +88,14 @@ def read_file(path: str, arguments: Namespace, skeleton: Skeleton, fps: float | 
     suffix = Path(path).suffix.lower()
     joint_map = arguments.joint_map if suffix == ".bvh" else None  # other files may stand among those it is for
     source_fps = arguments.source_fps or (skeleton.fps if suffix == ".npy" else None)
-    return import_motion(path, skeleton, fps, joint_map, arguments.unit, arguments.up, source_fps)
+    return import_motion(
+        path, skeleton, fps, joint_map, arguments.unit, arguments.up, source_fps, smpl_order=arguments.smpl
+    )
 
 
 def input_of_model(path: str, arguments: Namespace, skeleton: Skeleton, fps: float) -> Any:
     """A motion file as the processors take it: its path, unless arguments say how to read it."""
-    if arguments.joint_map or arguments.unit or arguments.up:
+    if arguments.joint_map or arguments.unit or arguments.up or arguments.smpl:
         return {"motion": read_file(path, arguments, skeleton, fps).joints}
     return {"motion": path} | ({"fps": arguments.source_fps} if arguments.source_fps else {})
 
@@ -161,9 +168,9 @@ def rate(text: str) -> float:
 def unit(text: str) -> float:
     """The name of a unit, or its length in meters -> meters."""
     try:
-        meters = METERS_PER_UNIT.get(text) or float(text)
+        meters = METRES_PER_UNIT.get(SHORT_UNITS.get(text, text)) or float(text)
     except ValueError:
         meters = math.nan
     if not 0 < meters < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(METERS_PER_UNIT)} and no length in meters")
+        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(SHORT_UNITS)} and no length in meters")
     return meters
