@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tm2t_hf.formats.axes_and_units import METRES_PER_UNIT, TURNS, faces_backward, find_up, turned_up
 from tm2t_hf.formats.bvh import read_bvh
 from tm2t_hf.formats.reading import import_motion, read_motion
-from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, mirror_joints
+from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, features_to_joints, mirror_joints
 
 HEAD, FEET = HUMANML3D.joint_names.index("head"), list(HUMANML3D.left_foot + HUMANML3D.right_foot)
 # The file's axes of each `up`, as rows that make (x, y, z) of a y-up motion; the inverse of the turn.
@@ -243,7 +243,7 @@ def hostile_npy(header: bytes) -> bytes:
         ("a.npy", walk()[:0], "has no frames"),
         ("a.npy", walk() * np.nan, "NaN or infinite"),
         ("a.npy", walk() * 0, "a person's size in none of"),
-        ("a.npy", walk()[:, :21], r"shape \(30, 21, 3\), but humanml3d needs \(frames, 22, 3\)"),
+        ("a.npy", walk()[:, :21], r"shape \(30, 21, 3\), but humanml3d needs joints \(frames, 22, 3\) or features"),
         ("a.npy", np.array(["a"]), "not real numbers"),
         ("a.npy", walk() * 1j, "not real numbers"),
         ("a.npy", hostile_npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 22, 3)}\n"), "more"),
@@ -333,3 +333,22 @@ def test_nothing_is_unpickled(tmp_path):
     (tmp_path / "a.npy").write_bytes(buffer.getvalue())
     with pytest.raises(ValueError, match="not real numbers"):
         read_motion(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("skeleton", [HUMANML3D, KIT])
+def test_features_are_joints_too(skeleton, tmp_path):
+    size = skeleton.feature_size
+    features = np.random.default_rng(0).normal(size=(30, size)).astype(np.float32) * 0.1 / skeleton.metres_per_unit
+    np.save(tmp_path / "a.npy", features)
+    joints = features_to_joints(features, skeleton.num_joints) * skeleton.metres_per_unit
+    motion = import_motion(tmp_path / "a.npy", skeleton, fps=None)
+    np.testing.assert_allclose(motion.joints, joints, atol=1e-5)
+    assert motion.fps == motion.source_fps == skeleton.fps and not motion.guesses
+
+
+def test_without_a_frame_rate_the_one_of_the_file_stays(tmp_path):
+    np.savez(tmp_path / "a.npz", joints=walk(), fps=33)
+    np.save(tmp_path / "a.npy", walk())
+    assert import_motion(tmp_path / "a.npz", fps=None).fps == 33
+    assert import_motion(tmp_path / "a.npy", fps=None).fps == HUMANML3D.fps
+    np.testing.assert_allclose(read_motion(tmp_path / "a.npz", fps=None), walk(), atol=1e-5)

@@ -71,9 +71,7 @@ def add_reading(command: ArgumentParser, fps: str = "--source_fps") -> None:
     group = command.add_argument_group("how to read the files, where they do not tell")
     group.add_argument(fps, dest="source_fps", type=rate, metavar="FPS", help="frames per second of the files")
     group.add_argument("--joint_map", metavar="JSON", help="file with the joints of a .bvh file of unknown names")
-    group.add_argument(
-        "--unit", type=unit, help=f"of the joints: {', '.join(METERS_PER_UNIT)} or its length in meters"
-    )
+    group.add_argument("--unit", type=unit, help=f"of the joints: {', '.join(SHORT_UNITS)} or its length in meters")
     group.add_argument("--up", choices=list(TURNS), help="axis that points up")
     group.add_argument("--smpl", action="store_true", help="take the first 22 joints of SMPL (24) or SMPL-H (52)")
 

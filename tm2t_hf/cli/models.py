@@ -140,7 +140,7 @@ def _motions(animate: Pipeline, texts: list[str], arguments: Namespace) -> Itera
         if arguments.prefix:
             extractor = animate.processor.feature_extractor
             options["prefix"] = input_of_model(arguments.prefix, arguments, extractor.skeleton, extractor.fps)
-        captions = texts if arguments.chain or len(texts) > 1 else texts[0]
+        captions = texts if len(texts) > 1 else texts[0]
         for _ in range(arguments.num_samples):
             yield ", then ".join(texts), animate(captions, chain=arguments.chain, **options)
         return
