@@ -389,7 +389,11 @@ def test_clean_and_resampled_nothing(animate):
         ),
         ("a person", {"prefix": np.zeros((24, 263)), "num_return_sequences": 2}, "A chain is one motion"),
         (CAPTIONS, {"prefix": np.zeros((24, 263))}, "prefix is for one motion; pass one caption, or chain=True"),
-        ("a person", {"prefix": np.zeros((2, 24, 263))}, "prefix holds 2 motions; pass the one to go on from"),
+        (
+            "a person",
+            {"prefix": np.random.default_rng(0).normal(size=(2, 24, 263))},
+            "prefix holds 2 motions; pass the one to go on from",
+        ),
         ("a person", {"prefix": "nowhere.bvh"}, "no file nowhere.bvh"),
         ("a person", {"output_fps": 0}, "output_fps=0 must be a number from 1 to 1000"),
         ("a person", {"output_fps": "30"}, "output_fps='30' must be a number from 1 to 1000"),
