@@ -26,9 +26,9 @@ import numpy as np
 from tqdm.auto import tqdm
 from transformers import HfArgumentParser
 
-from tm2t_hf.formats.reading import read_motion
+from tm2t_hf.data.recordings import caption_line
+from tm2t_hf.formats import read_motion
 from tm2t_hf.motion import HUMANML3D, mirror_joints
-from tm2t_hf.tokenization_words import tag_words
 
 logger = logging.getLogger("build")
 
@@ -91,13 +91,6 @@ def read_clip(path: Path, clip: dict) -> np.ndarray:
     if len(joints) < SHORTEST:
         raise ValueError(f"{path} has {len(joints)} frames from {clip['start']} to {clip['end']} s.")
     return mirror_joints(joints, HUMANML3D) if clip["mirrored_text"] else joints
-
-
-def caption_line(caption: str) -> str:
-    """The line of a text file, `caption#lemma/POS …#0.0#0.0`."""
-    caption = " ".join(caption.replace("#", " ").split())
-    tokens = " ".join("/".join(tagged) for tagged in tag_words(caption))
-    return f"{caption}#{tokens}#0.0#0.0"
 
 
 if __name__ == "__main__":

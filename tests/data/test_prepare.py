@@ -3,6 +3,7 @@
 """Preparing a folder (resumed, copied, retargeted), and all that `check` finds wrong with one."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -332,3 +333,29 @@ def test_check_survives_every_kind_of_file(folder):
         "the caption '?!' has no words",
     ):
         assert sum(expected in problem for problem in problems) == 1, problems
+
+
+def test_the_first_joints_of_smpl_where_asked(folder, tmp_path):
+    expected = {clip: joints_of(folder, clip) for clip in CLIPS}
+    for clip, joints in expected.items():
+        np.save(folder / "new_joints" / f"{clip}.npy", np.concatenate([joints, joints[:, 20:] + 0.1], axis=1))
+    with pytest.raises(ValueError, match=r"has shape \(\d+, 24, 3\)"):
+        prepare(folder)
+    with pytest.raises(ValueError, match="Leaving joints out changes the joints: give an output_dir"):
+        prepare(folder, smpl_order=True)
+    with pytest.raises(ValueError, match="The first joints of SMPL are those of humanml3d, not of kit"):
+        prepare(folder, tmp_path / "kit", skeleton=KIT, smpl_order=True)
+    target = prepare(folder, tmp_path / "prepared", smpl_order=True, retarget_to=None)
+    assert check(target) == []
+    for clip, joints in expected.items():
+        np.testing.assert_array_equal(joints_of(target, clip), joints)
+
+
+def test_features_of_a_skeleton_that_changed_are_not_kept(folder):
+    mine = replace(HUMANML3D, name="mine", contact_threshold=0.01)
+    prepare(folder, skeleton=mine)
+    prepare(folder, skeleton=mine)
+    changed = replace(mine, contact_threshold=0.02)
+    with pytest.raises(ValueError, match="prepared with skeleton mine .*, now it is mine .*: pass overwrite"):
+        prepare(folder, skeleton=changed)
+    prepare(folder, skeleton=changed, overwrite=True)

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,8 @@ from transformers import (
     pipeline,
 )
 
-from tm2t_hf import HUMANML3D, MotionToTextConfig, MotionVQConfig, MotionVQModel, TextToMotionConfig
+from tm2t_hf import HUMANML3D, MotionToTextConfig, MotionVQConfig, MotionVQModel, Skeleton, TextToMotionConfig
+from tm2t_hf.data import prepare
 from tm2t_hf.motion import SKELETONS
 from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import STAGES, parse_arguments
@@ -315,13 +315,32 @@ def test_t2m_without_alignment(run, folder):
 
 
 def test_a_skeleton_of_your_own(run, folder):
-    skeleton = replace(HUMANML3D, name="mine", joint_names=tuple(f"j{index}" for index in range(22)))
+    kept = [0, 1, 2, 7, 8, 10, 11, 16, 17]  # of HumanML3D: pelvis, hips, ankles, toes, shoulders
+    skeleton = Skeleton(
+        name="mine",
+        fps=20.0,
+        metres_per_unit=1.0,
+        joint_names=tuple(HUMANML3D.joint_names[joint] for joint in kept),
+        chains=((0, 1, 3, 5), (0, 2, 4, 6), (0, 7), (0, 8)),
+        directions=tuple(HUMANML3D.directions[joint] for joint in kept),
+        face_joints=(2, 1, 8, 7),
+        left_foot=(3, 5),
+        right_foot=(4, 6),
+        leg_joints=(1, 3),
+        contact_threshold=0.002,
+        mirror_pairs=((1, 2), (3, 4), (5, 6), (7, 8)),
+    )
     (folder / "mine.json").write_text(json.dumps(skeleton.to_dict()))
-    out = run("train_vq.py", "--skeleton", "mine.json")
-    assert AutoFeatureExtractor.from_pretrained(out).skeleton == skeleton
+    shutil.copytree(folder / "toy", folder / "nine", ignore=shutil.ignore_patterns("*.npy", "prepared.json"))
+    for path in (folder / "toy" / "new_joints").glob("*.npy"):
+        np.save(folder / "nine" / "new_joints" / path.name, np.load(path)[:, kept])
+    prepare(folder / "nine", skeleton=skeleton)
+    out = run("train_vq.py", "--skeleton", "mine.json", "--data_dir", "nine", "--mirror", "true")
+    extractor, model = AutoFeatureExtractor.from_pretrained(out), AutoModel.from_pretrained(out)
+    assert extractor.skeleton == skeleton and model.config.feature_size == 12 * 9 - 1
     assert "skeleton `mine`" in (out / "README.md").read_text(encoding="utf-8")
-    features = AutoFeatureExtractor.from_pretrained(out)(toy_motion(folder), sampling_rate=20.0)
-    assert AutoModel.from_pretrained(out).config.feature_size == features["motion_values"][0].shape[-1] == 263
+    features = extractor(toy_motion(folder)[:, kept], fps=20.0, return_tensors="pt")
+    assert model.encode(**features).codes.shape[1] > 4
 
 
 def test_motion_embeddings_from_the_codebook(m2t_model):

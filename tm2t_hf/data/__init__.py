@@ -19,16 +19,19 @@ from .collators import TranslationCollator, VQCollator, crop_tokens, crop_window
 from .dataset import CACHE_VERSION, load_motion_dataset, varied_motion
 from .folder import SPLITS, read_split
 from .prepare import prepare
+from .recordings import ImportedRecordings, import_recordings
 
 __all__ = [
     "CACHE_VERSION",
     "SPLITS",
     "CaptionLine",
+    "ImportedRecordings",
     "TranslationCollator",
     "VQCollator",
     "check",
     "crop_tokens",
     "crop_window",
+    "import_recordings",
     "load_motion_dataset",
     "load_statistics",
     "mirror_caption",

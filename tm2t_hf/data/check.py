@@ -10,6 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..files import load_array, load_statistics
+from ..formats.reading import SMPL_JOINTS
 from ..plausibility import UNUSUAL, doubts_about, doubts_about_features, problems_of, problems_of_features
 from ..skeletons import HUMANML3D, Skeleton
 from .captions import CaptionLine, read_captions
@@ -74,14 +75,21 @@ def check(data_dir: str | Path, skeleton: Skeleton = HUMANML3D, unit_length: int
     return problems
 
 
-def load_joints(path: Path, skeleton: Skeleton) -> np.ndarray:
+def load_joints(path: Path, skeleton: Skeleton, smpl_order: bool = False) -> np.ndarray:
     """Joints (frames, joints, 3) float32 of which features can be made.
+
+    Args:
+        path: the file.
+        skeleton: what the joints should be.
+        smpl_order: of the joints of SMPL (24), SMPL-H (52) or SMPL-X, take the first 22, which are HumanML3D's.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is not an array of numbers, cannot be a motion of the skeleton, or is too short. Both name it.
     """
     joints = _as_float32(load_array(path))
+    if smpl_order and joints.ndim == 3 and joints.shape[1] in SMPL_JOINTS:
+        joints = joints[:, : skeleton.num_joints]
     problems = problems_of(joints, skeleton)
     if not problems and len(joints) < 2:
         problems = [TOO_SHORT]

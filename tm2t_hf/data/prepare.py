@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from ..files import load_array, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
-from ..skeletons import HUMANML3D, Skeleton
+from ..skeletons import HUMANML3D, SKELETONS, Skeleton
 from .check import check, load_joints
 from .folder import clips_in, read_split
 
@@ -30,6 +30,7 @@ def prepare(
     train_split: str = "train",
     overwrite: bool = False,
     fps: float | None = None,
+    smpl_order: bool = False,
 ) -> Path:
     """Make `new_joint_vecs`, `Mean.npy` and `Std.npy` from `new_joints`, then `check` the folder.
 
@@ -47,6 +48,8 @@ def prepare(
         train_split: the split whose clips make the statistics.
         overwrite: make every file again, also those that came with the data.
         fps: frames per second of the joints, if not the skeleton's: they are resampled; needs an `output_dir`.
+        smpl_order: the files hold the joints of SMPL (24), SMPL-H (52) or SMPL-X, of which the first 22, HumanML3D's,
+            are taken; needs an `output_dir`.
 
     Returns:
         The prepared folder. What `check` finds in it is logged as warnings, one per problem.
@@ -56,7 +59,7 @@ def prepare(
         ValueError: joints of another shape, NaN or infinite joints, bones without length, a motion too short for a
             feature, or a folder that was prepared with other arguments.
     """
-    folder = make_features(data_dir, output_dir, skeleton, retarget_to, train_split, overwrite, fps)
+    folder = make_features(data_dir, output_dir, skeleton, retarget_to, train_split, overwrite, fps, smpl_order)
     for problem in check(folder, skeleton):
         logger.warning(problem)
     return folder
@@ -70,6 +73,7 @@ def make_features(
     train_split: str = "train",
     overwrite: bool = False,
     fps: float | None = None,
+    smpl_order: bool = False,
 ) -> Path:
     """As `prepare`, without the check at the end."""
     source = Path(data_dir)
@@ -79,8 +83,11 @@ def make_features(
         raise ValueError(f"fps is {fps:g}, but the frames per second of joints are between 1 and 1000.")
     if fps == skeleton.fps:
         fps = None
-    for given, verb in ((retarget_to, "Retargeting"), (fps, "Resampling")):
-        if given is not None and not elsewhere:
+    if smpl_order and skeleton.joint_names != HUMANML3D.joint_names:
+        raise ValueError(f"The first joints of SMPL are those of humanml3d, not of {skeleton.name}.")
+    changes = {"Retargeting": retarget_to is not None, "Resampling": fps is not None, "Leaving joints out": smpl_order}
+    for verb, asked in changes.items():
+        if asked and not elsewhere:
             raise ValueError(f"{verb} changes the joints: give an output_dir next to the data folder.")
     clips = clips_in(source / "new_joints")
     if not clips:
@@ -92,10 +99,11 @@ def make_features(
         )
     offsets = None
     if retarget_to is not None:
-        offsets = bone_offsets(load_joints(source / "new_joints" / f"{retarget_to}.npy", skeleton), skeleton)
+        wanted = load_joints(source / "new_joints" / f"{retarget_to}.npy", skeleton, smpl_order)
+        offsets = bone_offsets(wanted, skeleton)
 
     target.mkdir(parents=True, exist_ok=True)
-    options = {"skeleton": skeleton.name, "fps": fps or skeleton.fps, "retarget_to": retarget_to}
+    options = {"skeleton": _record_of(skeleton), "fps": fps or skeleton.fps, "retarget_to": retarget_to}
     _check_options(target, options, overwrite)
     if elsewhere:
         _copy_texts(source, target, overwrite)
@@ -104,7 +112,7 @@ def make_features(
         features_path = target / "new_joint_vecs" / f"{clip}.npy"
         if features_path.exists() and not overwrite:
             continue
-        joints = load_joints(source / "new_joints" / f"{clip}.npy", skeleton)
+        joints = load_joints(source / "new_joints" / f"{clip}.npy", skeleton, smpl_order)
         if fps is not None:
             joints = resample(joints, fps, skeleton.fps)
         if offsets is not None:
@@ -122,6 +130,13 @@ def make_features(
 def _save(path: Path, array):
     path.parent.mkdir(parents=True, exist_ok=True)  # ids may name sub-folders
     save_array(path, array)
+
+
+def _record_of(skeleton: Skeleton) -> str:
+    """The name of a known skeleton; of any other also a digest, because its file may change and keep the name."""
+    if SKELETONS.get(skeleton.name) == skeleton:
+        return skeleton.name
+    return f"{skeleton.name} {hashlib.sha256(repr(skeleton).encode()).hexdigest()[:8]}"
 
 
 def _read_record(folder: Path) -> dict:

@@ -127,12 +127,12 @@ def import_motion(
 ) -> ImportedMotion:
     """As `read_motion`, with everything that was found out about the file."""
     path = Path(path)
-    _check_arguments(fps, unit, up, source_fps)
+    check_arguments(fps, unit, up, source_fps)
     if isinstance(joint_map, (str, PathLike)):
         joint_map = read_joint_map(joint_map)
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"{path} must end in {', '.join(_READERS)}.")
+        raise ValueError(f"{path} must end in {', '.join(READERS)}.")
     source = reader(path, skeleton, joint_map, smpl_order)
     try:
         motion = _convert(source, skeleton, fps, unit, up, source_fps)
@@ -164,7 +164,7 @@ def _read_npz(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_o
     return _source_of_array(path, *read_npz(path), skeleton, joint_map, smpl_order)
 
 
-_READERS: dict[str, Callable[..., _Source]] = {".bvh": _read_bvh, ".npy": _read_npy, ".npz": _read_npz}
+READERS: dict[str, Callable[..., _Source]] = {".bvh": _read_bvh, ".npy": _read_npy, ".npz": _read_npz}
 
 
 def _source_of_array(
@@ -185,7 +185,7 @@ def _source_of_array(
     elif is_prefix:
         raise ValueError(
             f"{path} has {array.shape[1]} joints per frame, as {body} has, but {skeleton.name} needs {count}: where "
-            f"they are in the order of {body}, pass smpl_order=True to take the first {count}."
+            f"they are in the order of {body}, pass smpl_order=True (--smpl) to take the first {count}."
         )
     is_features = array.ndim == 2 and array.shape[1] == skeleton.feature_size
     if not is_features and (array.ndim != 3 or array.shape[1:] != (count, 3)):
@@ -269,7 +269,8 @@ def _begins_apart(joints: np.ndarray, rate: float) -> bool:
     return len(steps) >= 2 and steps[0] > max(0.1, _FASTEST / rate, 5 * steps[1:].max())
 
 
-def _check_arguments(fps: float | None, unit: float | str | None, up: str | None, source_fps: float | None):
+def check_arguments(fps: float | None, unit: float | str | None, up: str | None, source_fps: float | None):
+    """Raise a ValueError that names the argument of `read_motion` which is out of range."""
     for name, rate in (("fps", fps), ("source_fps", source_fps)):
         if rate is not None and not 0.1 <= rate <= 10000:
             raise ValueError(f"{name} is {rate}, but has to be between 0.1 and 10000 frames per second.")
