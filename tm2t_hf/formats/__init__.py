@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..skeletons import HUMANML3D, Skeleton
-from .bvh_writing import save_bvh
+from .bvh import save_bvh
 from .gif import save_gif
 from .glb import save_glb
 from .mp4 import save_mp4
