@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import load_array
 from ..motion import HUMANML3D, Skeleton, features_to_joints, resample
-from .arrays import read_npy, read_npz
 from .axes_and_units import METRES_PER_UNIT, TURNS, Finding, faces_backward, find_unit, find_up, turned_up
 from .bvh import MAX_POSITIONS, read_bvh
+from .npz import read_npz
 from .recognition import JointMap, Recognition, read_joint_map, recognize
 
 logger = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ def _read_bvh(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_o
 
 
 def _read_npy(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_order: bool) -> _Source:
-    return _source_of_array(path, read_npy(path), None, skeleton, joint_map, smpl_order)
+    return _source_of_array(path, load_array(path), None, skeleton, joint_map, smpl_order)
 
 
 def _read_npz(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_order: bool) -> _Source:
@@ -195,6 +196,8 @@ def _source_of_array(
         )
     if not len(array):
         raise ValueError(f"{path} has no frames.")
+    if len(array) * count > MAX_POSITIONS:
+        raise ValueError(f"{path} has {len(array):,} frames, more than can be read; cut it into parts.")
     joints = array.astype(np.float32)
     if not np.isfinite(joints).all():
         raise ValueError(f"{path} holds NaN or infinite {'features' if is_features else 'joints'}.")
