@@ -2,18 +2,24 @@
 # Licensed under the Apache License, Version 2.0.
 """The command line: what each command writes and prints, and one sentence for what the user can fix."""
 
+import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from bandai_namco.labels import ACTION_RULES, action_and_style
 from conftest import ROOT
 from transformers import AutoModel, AutoProcessor, GenerationConfig
 
-from tm2t_hf import cli, pipelines, quickstart
-from tm2t_hf.cli import main
+from tm2t_hf import pipelines, quickstart
+from tm2t_hf.cli import build_parser, folders, main
+from tm2t_hf.formats import read_motion, save_motion
+from tm2t_hf.toy import make_toy_clip
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -34,6 +40,14 @@ def shipped(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "CHECKPOINTS", checkpoints)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def walk(shipped):
+    """The toy walk in walk.bvh, in centimeters; returns its joints."""
+    joints, _ = make_toy_clip("walk", np.random.default_rng(0))
+    save_motion(joints, "walk.bvh")
+    return joints
 
 
 LENGTHS = ["--min_seconds", "1", "--max_seconds", "1"]
@@ -87,6 +101,179 @@ def test_caption_prints_a_line_a_caption(capsys, checkpoints):
     assert len(lines) == 4 and lines[0] == f"a.npy: {one}" and lines[:2] == lines[2:]
 
 
+def test_generate_takes_sentences_from_everywhere(shipped, capsys, monkeypatch):
+    (shipped / "prompts.txt").write_text("a person bows\n\nsomeone jumps\r\n", encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO("a person waves\n\na man walks\n"))
+    command = ["generate", "a person runs", "-", "--prompts", "prompts.txt", "--output", "m.npy", "m.html", *LENGTHS]
+    assert main(command) == 0
+    texts = ["a person runs", "a person waves", "a man walks", "a person bows", "someone jumps"]
+    lines = [f"m-{number}.npy: 1.0 s: {text}" for number, text in enumerate(texts, 1)]
+    assert capsys.readouterr().out.splitlines() == [*lines, "m.html: 5 motions"]
+    assert all(text in (shipped / "m.html").read_text(encoding="utf-8") for text in texts)
+    assert len(list(shipped.glob("m-*.npy"))) == 5
+
+
+def test_generate_chains_after_a_prefix(walk, capsys):
+    command = ["generate", "a person bows", "a person waves", "--chain", "--prefix", "walk.bvh", *LENGTHS]
+    assert main([*command, "--output", "m.npy", "--num_samples", "2"]) == 0
+    captured = capsys.readouterr()
+    tokens = (len(walk) - 1) // 4
+    seconds = tokens * 4 / 20
+    assert captured.out.splitlines() == [
+        f"m-{number}.npy: {seconds + 2:.1f} s: a person bows, then a person waves" for number in (1, 2)
+    ]
+    assert f"0.0 to {seconds:.1f} s: walk.bvh" in captured.err
+    assert f"{seconds + 1:.1f} to {seconds + 2:.1f} s: a person waves" in captured.err
+    assert np.load("m-1.npy").shape == (tokens * 4 + 40, 22, 3)
+
+
+def test_generate_cleans_and_resamples(shipped, capsys):
+    command = ["generate", "a person bows", "--output", "m.npz", *LENGTHS]
+    assert main(command) == 0
+    assert capsys.readouterr().err == ""
+    rough = np.load("m.npz")["joints"]
+    assert main([*command, "--clean", "--fps", "40"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "m.npz: 1.0 s\n"
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("foot sliding (m/s): ")]
+    before, after = re.search(r"acceleration \(m/s²\): (\S+) -> (\S+)$", line).groups()
+    assert float(after) != float(before)
+    with np.load("m.npz") as clean:
+        assert clean["fps"] == 40 and clean["joints"].shape == (39, 22, 3)
+        assert np.abs(clean["joints"][::2] - rough).max() > 0.001
+
+
+def test_caption_reads_files_of_any_tool(walk, capsys):
+    np.savez("walk.npz", joints=walk, fps=20.0)
+    np.save("walk.npy", walk)
+    np.save("smpl.npy", np.concatenate([walk, walk[:, :2]], axis=1))
+    np.save("cm.npy", walk * 100)
+    captions = []
+    for command in (["walk.bvh"], ["walk.npz"], ["walk.npy"], ["smpl.npy", "--smpl"], ["cm.npy", "--unit", "cm"]):
+        assert main(["caption", *command, "--num_beams", "1"]) == 0
+        captions.append(capsys.readouterr().out)
+    assert len(set(captions[1:])) == 1 and captions[0]
+
+
+def test_tokens_there_and_back(walk, checkpoints, capsys, monkeypatch):
+    assert main(["tokens", "walk.bvh"]) == 0
+    text = capsys.readouterr().out
+    words = text.split()
+    assert len(words) == (len(walk) - 1) // 4 + 2 and words[0] == "<bom>" and words[-1] == "<eom>"
+    assert set(words[1:-1]) <= {f"<motion_{code}>" for code in range(32)}
+    for model in ("tm2t-t2m", "tm2t-m2t"):
+        assert main(["tokens", "walk.bvh", "nowhere.bvh", "walk.bvh", "--model", str(checkpoints / model)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == f"walk.bvh: {text}" * 2 and "nowhere.bvh" in captured.err
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert main(["tokens", "--decode", "-", "--output", "a.npy", "a.bvh"]) == 0
+    assert main(["tokens", "--decode", " ".join(words[1:-1]), "--output", "b.npy"]) == 0
+    assert np.load("a.npy").shape == ((len(words) - 2) * 4, 22, 3)
+    np.testing.assert_array_equal(np.load("a.npy"), np.load("b.npy"))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".bvh", ".glb", ".csv", ".html", ".gif"])
+def test_convert(suffix, walk, capsys):
+    assert main(["convert", "walk.bvh", f"out{suffix}"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"out{suffix}: {len(walk) / 20:.1f} s\n"
+    if suffix in (".npy", ".npz", ".bvh"):
+        np.testing.assert_allclose(read_motion(f"out{suffix}"), read_motion("walk.bvh"), atol=0.001)
+
+
+def test_convert_resamples_and_reads_as_told(walk):
+    seconds = (len(walk) - 1) / 20
+    assert main(["convert", "walk.bvh", "fast.npz", "--fps", "50"]) == 0
+    with np.load("fast.npz") as fast:
+        assert fast["fps"] == 50 and len(fast["joints"]) == int(seconds * 50 + 1e-6) + 1
+    assert main(["convert", "fast.npz", "same.npz"]) == 0
+    assert np.load("same.npz")["fps"] == 50
+    np.save("tilted.npy", np.repeat(walk[..., [0, 2, 1]] * [39.37, -39.37, 39.37], 2, axis=0))
+    assert main(["convert", "tilted.npy", "up.npz", "--unit", "in", "--up", "z", "--source_fps", "40"]) == 0
+    with np.load("up.npz") as up:
+        assert up["fps"] == 40
+        np.testing.assert_allclose(up["joints"][::2], walk, atol=0.001)
+    np.save("plain.npy", walk)  # at the skeleton's rate, whatever is asked of the output
+    assert main(["convert", "plain.npy", "plain.npz", "--fps", "10"]) == 0
+    assert len(np.load("plain.npz")["joints"]) == int(seconds * 10 + 1e-6) + 1
+
+
+def test_convert_takes_a_joint_map(walk, shipped, capsys):
+    names = {"left_shoulder": "Gadget", "left_elbow": "Widget", "left_wrist": "Gizmo"}
+    text = (shipped / "walk.bvh").read_text()
+    for old, new in zip(("LeftArm", "LeftForeArm", "LeftHand"), names.values(), strict=True):
+        text = re.sub(rf"\b{old}\b", new, text)
+    (shipped / "odd.bvh").write_text(text)
+    assert main(["convert", "odd.bvh", "odd.npy"]) == 2
+    assert "no joint is known to be left_shoulder, left_elbow, left_wrist" in capsys.readouterr().err
+    (shipped / "map.json").write_text(json.dumps(names))
+    assert main(["convert", "odd.bvh", "odd.npy", "--joint_map", "map.json"]) == 0
+    np.testing.assert_allclose(np.load("odd.npy"), read_motion("walk.bvh"), atol=1e-5)
+
+
+def test_render_draws_what_can_be_read(walk, shipped, capsys):
+    np.save("short.npy", walk[:10])
+    assert main(["render", "short.npy", "--output", "one.gif", "one.html"]) == 0
+    assert capsys.readouterr().out == "one.gif: 0.5 s\none.html: 0.5 s\n"
+    assert main(["render", "short.npy", "nowhere.bvh", "short.npy", "--output", "m.gif", "m.html"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "m-1.gif: 0.5 s: short\nm-3.gif: 0.5 s: short\nm.html: 2 motions\n"
+    assert [line for line in captured.err.splitlines() if "nowhere.bvh" in line] == [
+        "tm2t-hf: There is no file nowhere.bvh."
+    ]
+    with Image.open("m-3.gif") as gif:
+        assert gif.n_frames == 10
+
+
+def test_compare_measures_and_shows(walk, shipped, capsys):
+    np.save("a.npy", walk)
+    np.save("b.npy", walk[:-5] + np.float32([0.3, 0, 0.4]))
+    assert main(["compare", "a.npy", "b.npy", "--output", "page.html"]) == 0
+    rows = dict(re.findall(r"^(.+?)  +(.+)$", capsys.readouterr().out, re.MULTILINE))
+    assert rows["length (s)"].split() == [f"{len(walk) / 20:.2f}", f"{(len(walk) - 5) / 20:.2f}"]
+    assert rows["joint error (mm)"] == "500.0" and rows["joint error, root-relative (mm)"] == "0.0"
+    assert len(rows["foot sliding (m/s)"].split()) == len(rows["acceleration (m/s²)"].split()) == 2
+    page = (shipped / "page.html").read_text(encoding="utf-8")
+    assert "a.npy" in page and "b.npy" in page
+
+
+def test_actions_of_a_model(checkpoints, capsys):
+    path = checkpoints / "tm2t-t2m" / "actions.json"
+    rows = [
+        {"action": "bow", "prompt": "a person bows", "clips": 11},
+        {"action": "run", "prompt": "he runs", "clips": 1},
+    ]
+    path.write_text(json.dumps(rows))
+    assert main(["actions"]) == 0
+    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == ["bow", "run"] and lines[0][-1].strip().endswith("11 training clips")
+    for damaged in ("{", "[]", "[3]", '[{"action": "bow"}]'):
+        path.write_text(damaged)
+        assert main(["actions", "--model", str(checkpoints / "tm2t-t2m")]) == 2
+        assert "is not a list of objects with action, prompt and clips" in capsys.readouterr().err
+    assert main(["actions", "--model", "nobody/nothing"]) == 2
+    assert "--model nobody/nothing is neither a folder nor a model on the Hub" in capsys.readouterr().err
+
+
+def test_the_shipped_actions_are_those_of_the_data():
+    rows = json.loads((ROOT / "tm2t_hf/checkpoints/tm2t-t2m/actions.json").read_text(encoding="utf-8"))
+    assert sorted(row["action"] for row in rows) == sorted(rule[0] for rule in ACTION_RULES)
+    assert all(action_and_style(row["prompt"]) == (row["action"], "normal") for row in rows)
+    assert [row["clips"] for row in rows] == sorted((row["clips"] for row in rows), reverse=True)
+
+
+def test_every_command_has_help(capsys):
+    commands = build_parser()._subparsers._group_actions[0].choices
+    assert set(commands) == {
+        *("generate", "caption", "prepare", "check", "convert", "render"),
+        *("tokens", "compare", "actions", "toy", "quickstart"),
+    }
+    for name in commands:
+        with pytest.raises(SystemExit) as exit:
+            main([name, "--help"])
+        assert exit.value.code == 0 and f"usage: tm2t-hf {name}" in capsys.readouterr().out
+
+
 def test_toy_prepare_and_check(shipped, capsys):
     assert main(["toy", "toy", "--num_clips", "12", "--seed", "1"]) == 0
     assert main(["check", "toy"]) == 0
@@ -118,9 +305,9 @@ def test_quickstart(shipped, capsys, monkeypatch):
     for name in ("tm2t-m2t", "tm2t-t2m"):
         assert AutoModel.from_pretrained(name).config.model_type == name
     AutoProcessor.from_pretrained("tm2t-t2m")
-    out = capsys.readouterr().out
-    assert "quickstart/index.html" in out and "a person waves" in out
-    assert "tm2t-vq is there already and stays as it is" in out
+    captured = capsys.readouterr()
+    assert "quickstart/index.html" in captured.out and "a person waves" in captured.out
+    assert "tm2t-vq already exists and is left unchanged" in captured.err
     assert (shipped / "tm2t-vq" / "config.json").read_text() == "the user's own"
     assert main(["caption", "quickstart/a-person-waves.npy"]) == 0
 
@@ -138,9 +325,25 @@ def test_quickstart(shipped, capsys, monkeypatch):
         (["prepare", "nowhere"], "nowhere"),
         (["toy", "full"], "full is not empty"),
         (["toy", "few", "--num_clips", "3"], "at least 10 clips"),
+        (["generate"], "There is no sentence"),
+        (["generate", "a person", "--chain"], "chain joins several captions"),
+        (["generate", "a person", "--prompts", "none.txt"], "none.txt is missing"),
+        (["generate", "a man", "a person", "--prefix", "walk.bvh"], "prefix is for one motion"),
+        (["tokens"], "Give motion files to show as tokens, or --decode"),
+        (["tokens", "walk.bvh", "--decode", "<motion_1>"], "Give motion files to show as tokens, or --decode"),
+        (["tokens", "--decode", "<motion_99>"], "'<motion_99>', which is no motion token of this codebook"),
+        (["tokens", "--decode", "<bom> <eom>"], "--decode has no motion token"),
+        (["convert", "walk.bvh", "walk.fbx"], "--output walk.fbx must end in"),
+        (["convert", "nowhere.bvh", "walk.glb"], "no file nowhere.bvh"),
+        (["convert", "short.npy", "walk.glb", "--skeleton", "kit"], "short.npy has the shape (3, 263), but kit needs"),
+        (["convert", "walk.bvh", "walk.glb", "--skeleton", "mine"], "skeleton 'mine' is neither a name"),
+        (["convert", "walk.bvh", "walk.glb", "--joint_map", "none.json"], "none.json"),
+        (["render", "walk.bvh", "--output", "walk.bvh"], "--output walk.bvh must end in .gif or .mp4 or .html"),
+        (["compare", "walk.bvh", "walk.bvh", "--output", "a.gif"], "--output a.gif must end in .html"),
+        (["actions"], "has no actions.json"),
     ],
 )
-def test_what_the_user_can_fix_is_one_sentence(command, message, shipped, checkpoints, capsys):
+def test_what_the_user_can_fix_is_one_sentence(command, message, shipped, checkpoints, walk, capsys):
     np.save("short.npy", np.zeros((3, 263)))
     (shipped / "full").mkdir()
     (shipped / "full" / "file").write_text("")
@@ -241,7 +444,7 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "make_toy_dataset", interrupted)
+    monkeypatch.setattr(folders, "make_toy_dataset", interrupted)
     assert main(["toy", "toy"]) == 130
     assert capsys.readouterr().err == "tm2t-hf: interrupted.\n"
 
@@ -273,7 +476,16 @@ def test_a_package_without_checkpoints_says_so(monkeypatch, tmp_path, capsys):
         assert "This installation has no checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["dance"], ["generate"], ["generate", "a", "--num_samples", "0"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["dance"],
+        ["render"],
+        ["generate", "a", "--num_samples", "0"],
+        ["convert", "a.bvh", "a.glb", "--unit", "-1"],
+    ],
+)
 def test_a_wrong_command_line_shows_the_usage(command, capsys):
     with pytest.raises(SystemExit) as exit:
         main(command)

@@ -5,6 +5,7 @@
 import json
 import pickle
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from transformers import AutoFeatureExtractor
 
 from tm2t_hf import feature_extraction_motion
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
+from tm2t_hf.formats import read_motion, save_motion
 from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, features_to_joints, joints_to_features
 from tm2t_hf.toy import make_toy_clip
 
@@ -479,3 +481,29 @@ def test_frames_after_the_last_whole_token_are_returned_and_leave_the_codes_alon
     codes = [vq_model.encode(**extractor(features[:frames], return_tensors="pt")).codes for frames in (40, 41, 42, 43)]
     assert all(torch.equal(each, codes[0]) for each in codes) and codes[0].shape == (1, 10)
     assert extractor(features, return_tensors="pt")["motion_values"].shape[1] == 43
+
+
+def test_files_of_any_tool(feature_extractor, tmp_path, caplog):
+    joints, _ = make_toy_clip("walk", np.random.default_rng(0))
+    expected = feature_extractor(joints)["motion_values"]
+    np.savez(tmp_path / "inches.npz", joints=joints[..., [0, 2, 1]] * [1, -1, 1] / 0.0254, fps=20)
+    np.savez(tmp_path / "wrong.npz", joints=joints, fps=60)
+    save_motion(joints, tmp_path / "walk.bvh", fps=20)
+    np.testing.assert_allclose(
+        feature_extractor(tmp_path / "walk.bvh")["motion_values"],
+        feature_extractor(read_motion(tmp_path / "walk.bvh"))["motion_values"],
+        atol=1e-5,
+    )
+    with caplog.at_level("WARNING"):
+        values = feature_extractor(str(tmp_path / "inches.npz"))["motion_values"]
+    np.testing.assert_allclose(values, expected, atol=1e-3)
+    guesses = [record.getMessage() for record in caplog.records if "inches.npz" in record.getMessage()]
+    assert len(guesses) == 1 and "the unit seems to be inches" in guesses[0]
+    np.testing.assert_allclose(feature_extractor(tmp_path / "wrong.npz", fps=20)["motion_values"], expected, atol=1e-5)
+    assert len(feature_extractor(tmp_path / "wrong.npz")["motion_values"][0]) < len(expected[0]) / 2
+
+
+def test_a_file_that_needs_the_package_says_so(feature_extractor, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tm2t_hf.formats", None)
+    with pytest.raises(ImportError, match="walk.bvh cannot be read without the package tm2t_hf; install it, or pass"):
+        feature_extractor(tmp_path / "walk.bvh")

@@ -15,6 +15,9 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import KeyDataset
 
 from tm2t_hf import pipelines
+from tm2t_hf.chaining import generate_chain
+from tm2t_hf.cleanup import clean_motion
+from tm2t_hf.formats import read_motion, save_motion
 from tm2t_hf.motion import features_to_joints
 from tm2t_hf.pipelines import MotionToTextPipeline, TextToMotionPipeline
 from tm2t_hf.toy import make_toy_clip
@@ -307,6 +310,111 @@ def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeyp
     animate(CAPTIONS, batch_size=3, max_seconds=1, num_return_sequences=2, do_sample=True)
     describe(motions, batch_size=3)
     assert calls == ["decode_motion", "batch_decode"]
+
+
+def test_a_chain_is_one_motion_with_parts(animate, t2m_model, processor):
+    torch.manual_seed(0)
+    motion = animate(CAPTIONS, chain=True, do_sample=True, **LENGTHS)
+    assert set(motion) == {"motion", "joints", "fps", "parts"}
+    assert [part["text"] for part in motion["parts"]] == CAPTIONS
+    starts, ends = ([part[side] for part in motion["parts"]] for side in ("start", "end"))
+    assert starts == [0, *ends[:-1]] and ends[-1] == len(motion["motion"]) == len(motion["joints"])
+    torch.manual_seed(0)
+    prompts = [dict(processor(text=caption, return_tensors="pt")) for caption in CAPTIONS]
+    chain = generate_chain(t2m_model, prompts, do_sample=True, **LENGTHS)
+    assert chain.ends == ends
+    np.testing.assert_allclose(motion["motion"], processor.feature_extractor.denormalize(chain.motion), atol=1e-5)
+    for captions in (tuple(CAPTIONS), pd.Series(CAPTIONS), (caption for caption in CAPTIONS)):
+        assert [part["text"] for part in animate(captions, chain=True, **LENGTHS)["parts"]] == CAPTIONS
+    assert "parts" not in animate(CAPTIONS, chain=False, **LENGTHS)[0]
+
+
+def test_a_motion_of_any_form_is_a_prefix(animate, t2m_model, motions, tmp_path):
+    np.save(tmp_path / "motion.npy", motions[1])
+    expected = animate(CAPTIONS[0], prefix=motions[1], do_sample=False, **LENGTHS)
+    prefix, part = expected["parts"]
+    assert prefix == {"text": None, "start": 0, "end": 40} and part["start"] == 40 and part["end"] >= 60
+    given = animate(CAPTIONS[0], do_sample=False, **LENGTHS) | {"motion": motions[1]}
+    for other in (str(tmp_path / "motion.npy"), given, torch.tensor(motions[1])):
+        np.testing.assert_array_equal(animate(CAPTIONS[0], prefix=other, **LENGTHS)["motion"], expected["motion"])
+    joints, _ = make_toy_clip("walk", np.random.default_rng(0))
+    save_motion(joints, tmp_path / "walk.bvh")
+    parts = animate(CAPTIONS, chain=True, prefix=tmp_path / "walk.bvh", **LENGTHS)["parts"]
+    assert [part["text"] for part in parts] == [None, *CAPTIONS] and parts[0]["end"] == (len(joints) - 1) // 4 * 4
+
+
+def test_another_frame_rate_of_the_output(animate, describe):
+    plain = animate(CAPTIONS[0], **LENGTHS)
+    fast = animate(CAPTIONS[0], output_fps=40, **LENGTHS)
+    assert fast["fps"] == 40 and len(fast["joints"]) == 2 * len(plain["joints"]) - 1
+    np.testing.assert_allclose(fast["joints"][::2], plain["joints"], atol=1e-4)
+    # what is returned agrees with itself: the features give the same motion, so the other pipeline reads it
+    np.testing.assert_allclose(bones(features_to_joints(fast["motion"], 22)), bones(fast["joints"][:-1]), atol=1e-3)
+    assert describe(fast) == describe({"motion": fast["joints"], "fps": 40})
+    assert_same(animate(CAPTIONS[0], output_fps=20, **LENGTHS), plain)
+    chain = animate(CAPTIONS[:2], chain=True, output_fps=30, min_seconds=1, max_seconds=1)
+    assert [(part["start"], part["end"]) for part in chain["parts"]] == [(0, 30), (30, 59)] and len(
+        chain["joints"]
+    ) == 59
+
+
+def bones(joints):
+    """Lengths that stay when a motion is turned or moved."""
+    return np.linalg.norm(joints[:, 1:] - joints[:, :-1], axis=-1)
+
+
+def test_clean_joints(animate):
+    plain, clean = (animate(CAPTIONS[0], clean=clean, **LENGTHS) for clean in (False, True))
+    np.testing.assert_array_equal(plain["motion"], clean["motion"])
+    np.testing.assert_allclose(clean["joints"], clean_motion(plain["joints"]), atol=1e-5)
+    assert np.abs(clean["joints"] - plain["joints"]).max() > 0.001
+    samples = animate(CAPTIONS, clean=True, num_return_sequences=2, do_sample=True, **LENGTHS)
+    assert [len(each) for each in samples] == [2, 2, 2]
+
+
+def test_clean_and_resampled_nothing(animate):
+    eom = animate.model.config.eos_token_id
+    motion = animate(CAPTIONS[0], clean=True, output_fps=30, sequence_bias=[[[eom], 1e4]])
+    assert motion["joints"].shape == (0, 22, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("a person", {"chain": True}, "chain joins several captions, but text is a single one"),
+        (
+            CAPTIONS,
+            {"chain": True, "num_return_sequences": 2},
+            "A chain is one motion: leave num_return_sequences out",
+        ),
+        ("a person", {"prefix": np.zeros((24, 263)), "num_return_sequences": 2}, "A chain is one motion"),
+        (CAPTIONS, {"prefix": np.zeros((24, 263))}, "prefix is for one motion; pass one caption, or chain=True"),
+        (
+            "a person",
+            {"prefix": np.random.default_rng(0).normal(size=(2, 24, 263))},
+            "prefix holds 2 motions; pass the one to go on from",
+        ),
+        ("a person", {"prefix": "nowhere.bvh"}, "no file nowhere.bvh"),
+        ("a person", {"output_fps": 0}, "output_fps=0 must be a number from 1 to 1000"),
+        ("a person", {"output_fps": "30"}, "output_fps='30' must be a number from 1 to 1000"),
+        ("a person", {"fps": 30}, "pass output_fps= for another frame rate"),
+        (["a person", ""], {"chain": True}, r"text\[1\] has no words"),
+    ],
+)
+def test_arguments_that_exclude_each_other(animate, text, arguments, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        animate(text, **arguments)
+
+
+def test_files_of_any_tool_are_described(describe, tmp_path):
+    joints, _ = make_toy_clip("walk", np.random.default_rng(0))
+    save_motion(joints, tmp_path / "walk.bvh")
+    np.savez(tmp_path / "fast.npz", joints=np.repeat(joints, 2, axis=0) * 100, fps=40)
+    expected = describe(joints)
+    assert describe(str(tmp_path / "fast.npz")) == expected
+    assert describe([tmp_path / "walk.bvh", joints]) == [describe(read_motion(tmp_path / "walk.bvh")), expected]
+    with pytest.raises(ValueError, match="walk.fbx must end in .bvh"):
+        describe("walk.fbx")
 
 
 def test_guidance_is_refused(animate, describe, motions):

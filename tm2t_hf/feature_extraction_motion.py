@@ -1,10 +1,11 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Motion in (features, joints or .npy files) -> normalized `motion_values` for the models, and back to joints."""
+"""Motion in (features, joints or files) -> normalized `motion_values` for the models, and back to joints."""
 
 import dataclasses
 from collections.abc import Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -130,13 +131,15 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
 
         Args:
             motions: one motion or several. A motion is one of: features (frames, features), not normalized; joints
-                (frames, joints, 3), y up; the path of a `.npy` file with either; each as an array, a tensor or nested
-                lists. Several are anything that holds motions in an order: a list, a tuple, an array with one more
-                axis, a column of a data set, a generator. Rows with a `"motion"` (and, optionally, its `"fps"`) stand
-                for that motion. Joints give one frame of features less than they have frames.
-            fps: frames per second of `motions` if other than the extractor's: they are resampled.
+                (frames, joints, 3), y up; each as an array, a tensor or nested lists; or the path of a file: `.npy`
+                with either, or `.bvh` or `.npz` of any tool (`formats.read_motion`). Several are anything that holds
+                motions in an order: a list, a tuple, an array with one more axis, a column of a data set, a generator.
+                Rows with a `"motion"` (and, optionally, its `"fps"`) stand for that motion. Joints give one frame of
+                features less than they have frames.
+            fps: frames per second of `motions` if other than the extractor's: they are resampled. Files that say
+                their own (`.bvh`, `.npz`) need it only where they are wrong.
             unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML). Features have no other unit
-                than the skeleton's.
+                than the skeleton's; that of a `.bvh` or `.npz` file is found unless it is given here.
             padding: True pads to the longest motion; False returns lists of arrays of different lengths.
             max_length: as in every feature extractor, in frames.
             truncation: likewise.
@@ -151,6 +154,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             ValueError: for a motion that does not fit: the message names it and says what to pass. A motion that can
                 be used but does not look like a human body is reported as a warning.
             FileNotFoundError: for a path without a file.
+            ImportError: for a `.bvh` or `.npz` file where this class runs without its package.
         """
         _check_fps(fps)
         if unit not in METERS_PER_UNIT:
@@ -279,7 +283,11 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     def _features(self, motion, name: str, fps: float | None, unit: Unit) -> np.ndarray:
         """One motion of any form -> features (frames, features) float64, checked and at the extractor's fps."""
         skeleton = self.skeleton
-        motion = load_array(motion) if isinstance(motion, (str, PathLike)) else motion
+        if isinstance(motion, (str, PathLike)):
+            if Path(motion).suffix.lower() == ".npy":
+                motion = load_array(motion)
+            else:  # joints in meters, at the extractor's fps
+                motion, fps, unit = _read_joints(motion, skeleton, self.fps, fps, unit), None, "m"
         motion = _as_numbers(motion, name)
         is_joints = motion.ndim == 3 and motion.shape[1:] == (skeleton.num_joints, 3)
         if not is_joints and (motion.ndim != 2 or motion.shape[1] != self.feature_size):
@@ -338,6 +346,21 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             )
         in_meters = dataclasses.replace(self.skeleton, metres_per_unit=1.0)
         _report(name, problems_of(joints, in_meters), lambda: doubts_about(joints, in_meters))
+
+
+def _read_joints(
+    path: str | PathLike, skeleton: Skeleton, fps: float, source_fps: float | None, unit: Unit
+) -> np.ndarray:
+    """A `.bvh` or `.npz` file -> joints (frames, joints, 3) in meters, y up, at `fps`."""
+    try:  # absolute and here, because the Hub loads this file without the packages of tm2t_hf
+        from tm2t_hf.formats import read_motion
+    except ImportError as error:
+        raise ImportError(
+            f"{fspath(path)} cannot be read without the package tm2t_hf; install it, or pass joints as an array or "
+            "as a .npy file."
+        ) from error
+    known_unit = None if unit == "m" else METERS_PER_UNIT[unit]
+    return read_motion(path, skeleton, fps, unit=known_unit, source_fps=source_fps)
 
 
 def _to_skeleton(skeleton: Skeleton | dict[str, Any] | str) -> Skeleton:

@@ -13,7 +13,10 @@ from transformers import AutoModel, AutoProcessor, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .chaining import generate_chain
+from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
+from .motion import joints_to_features, resample
 from .tokenization_text import check_captions
 
 logger = logging.get_logger(__name__)
@@ -89,6 +92,13 @@ class TextToMotionPipeline(_MotionPipeline):
             text_inputs: a caption, or anything that holds captions in an order: a list, a tuple, an array, a column of
                 a data set or data frame. Rows with a `"text"` stand for that text. Generators, streamed data sets and
                 data sets of torch are read while motions are generated.
+            chain: make one continuous motion of several captions: each goes on from where the one before it ended.
+            prefix: a motion to go on from, as "motion-to-text" takes it: features, joints, a file, or what this
+                pipeline returned. It is encoded by the model's motion VQ and becomes the beginning of the result.
+            clean: smooth the joints and keep the feet that touch the floor from sliding (`cleanup.clean_motion`). The
+                features under `"motion"` stay as the model made them.
+            output_fps: frames per second of the result, if other than the model's: joints are resampled, and features
+                computed from them, one frame less.
             batch_size: how many captions are generated at once; 1 by default.
             kwargs: arguments of `generate()`, such as `do_sample`, `top_k`, `num_beams`, `num_return_sequences`,
                 `min_seconds`, `max_seconds`; also as one dict `generate_kwargs`. `transformers.set_seed` makes samples
@@ -98,11 +108,16 @@ class TextToMotionPipeline(_MotionPipeline):
             For one caption `{"motion": (frames, features) float32, not normalized, "joints": (frames, joints, 3)
             float32, meters, y up, "fps": float}`; with `num_return_sequences` above 1 a list of such dicts. For
             several captions a list with what each gives, and for a stream an iterator. A model that ends at once gives
-            0 frames, and a warning names the caption.
+            0 frames, and a warning names the caption. With `chain` or `prefix` there is one dict, which also holds
+            `"parts"`: a list of `{"text": str, "start": int, "end": int}` in frames of `"joints"`; the text of the
+            prefix is None.
 
         Raises:
-            ValueError: for a caption that is empty or not a string.
+            ValueError: for a caption that is empty or not a string, and for arguments that exclude each other.
         """
+        chain, prefix = (kwargs.get(name, self._preprocess_params.get(name)) for name in ("chain", "prefix"))
+        if chain or prefix is not None:
+            return super().__call__(_captions_of_chain(text_inputs, chain), **kwargs)
         if isinstance(text_inputs, Dataset):
             return super().__call__(text_inputs, **kwargs)
         if is_stream(text_inputs):
@@ -112,14 +127,43 @@ class TextToMotionPipeline(_MotionPipeline):
             caption = check_captions(caption)
         return super().__call__(caption, **kwargs)
 
-    def preprocess(self, text):
-        """A caption -> what the model reads."""
+    def _sanitize_parameters(self, chain=None, prefix=None, clean=None, output_fps=None, **kwargs):
+        _, forward, _ = super()._sanitize_parameters(**kwargs)
+        if "fps" in forward:
+            raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
+        if output_fps is not None and not (isinstance(output_fps, (int, float)) and 1 <= output_fps <= 1000):
+            raise ValueError(f"output_fps={output_fps!r} must be a number from 1 to 1000, the frames per second.")
+        if (chain or prefix is not None) and forward.get("num_return_sequences") not in (None, 1):
+            raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
+        preprocess, postprocess = {"chain": chain, "prefix": prefix}, {"clean": clean, "output_fps": output_fps}
+        given = [
+            {name: value for name, value in side.items() if value is not None} for side in (preprocess, postprocess)
+        ]
+        return given[0], forward, given[1]
+
+    def preprocess(self, text, chain=False, prefix=None):
+        """A caption, or the captions of a chain -> what the model reads."""
+        if isinstance(text, tuple):  # one continuous motion
+            prompts = [{**self.processor(text=caption, return_tensors="pt")} for caption in text]
+            return {
+                "prompts": prompts,
+                "prefix": None if prefix is None else self._prefix_inputs(prefix),
+                "texts": text,
+            }
         inputs = self.processor(text=text, return_tensors="pt")
         if (count := len(inputs["input_ids"])) != 1:
             raise ValueError(f"an item of the captions holds {count} captions; pass one caption per item.")
         return {**inputs}
 
+    def _prefix_inputs(self, prefix) -> dict:
+        inputs = self.processor(motion=prefix, return_tensors="pt")
+        if (count := len(inputs["motion_values"])) != 1:
+            raise ValueError(f"prefix holds {count} motions; pass the one to go on from.")
+        return {**inputs}
+
     def _forward(self, model_inputs, **generate_kwargs):
+        if "prompts" in model_inputs:
+            return self._forward_chain(model_inputs, generate_kwargs)
         captions = model_inputs["input_ids"]
         motions = self.model.decode_motion(self._generate(model_inputs, generate_kwargs))
         lengths = torch.tensor([len(motion) for motion in motions])
@@ -130,18 +174,47 @@ class TextToMotionPipeline(_MotionPipeline):
             "input_ids": captions,
         }
 
-    def postprocess(self, model_outputs):
-        """What the model wrote for one caption -> motions."""
+    def _forward_chain(self, model_inputs, generate_kwargs):
+        prefix, texts = model_inputs["prefix"], list(model_inputs["texts"])
+        if prefix is not None:
+            prefix = self.model.vq.encode(**prefix).codes[0]  # (tokens,)
+            texts.insert(0, None)
+        options = self._prepare_generate_kwargs(generate_kwargs)
+        chain = generate_chain(self.model, model_inputs["prompts"], prefix, **options)
+        return {"chain": chain.motion.float(), "ends": chain.ends, "texts": texts}
+
+    def postprocess(self, model_outputs, clean=False, output_fps=None):
+        """What the model wrote for one caption or chain -> motions."""
         extractor = self.processor.feature_extractor
+        if "chain" in model_outputs:
+            motion = self._finished(model_outputs["chain"], clean, output_fps)
+            scale, frames = motion["fps"] / extractor.fps, len(motion["joints"])
+            ends = [min(round(end * scale), frames) for end in model_outputs["ends"]]
+            starts = [0, *ends[:-1]]
+            ends[-1] = frames  # resampling ends with the last instant inside the motion
+            parts = zip(model_outputs["texts"], starts, ends, strict=True)
+            return motion | {"parts": [{"text": text, "start": start, "end": end} for text, start, end in parts]}
         samples = []
         for values, length in zip(model_outputs["motion_values"][0], model_outputs["lengths"][0], strict=True):
-            features = extractor.denormalize(values[:length])
             if length == 0:
                 caption = self.processor.decode(model_outputs["input_ids"][0], skip_special_tokens=True)
                 logger.warning(f"The motion for {caption!r} has 0 frames: the model ended at once; pass min_seconds.")
-            joints = extractor.to_joints(features)
-            samples.append({"motion": features.numpy(), "joints": joints.numpy(), "fps": extractor.fps})
+            samples.append(self._finished(values[:length], clean, output_fps))
         return samples[0] if len(samples) == 1 else samples
+
+    def _finished(self, values: torch.Tensor, clean: bool, output_fps: float | None) -> dict:
+        """Normalized features (frames, features) -> features, joints and frame rate, as asked for."""
+        extractor = self.processor.feature_extractor
+        features = extractor.denormalize(values)
+        joints = extractor.to_joints(features)
+        fps = extractor.fps
+        if clean and len(joints):
+            joints = torch.from_numpy(clean_motion(joints.numpy(), extractor.skeleton, fps))
+        if output_fps not in (None, fps) and len(joints) > 1:
+            joints, fps = resample(joints, fps, output_fps), float(output_fps)
+            # features hold velocities per frame, so those at another rate are other features
+            features = joints_to_features(joints / extractor.skeleton.metres_per_unit, extractor.skeleton)
+        return {"motion": features.numpy(), "joints": joints.numpy(), "fps": fps}
 
 
 class MotionToTextPipeline(_MotionPipeline):
@@ -164,8 +237,8 @@ class MotionToTextPipeline(_MotionPipeline):
         Args:
             motions: a motion, or anything that holds motions in an order. A motion is one of: features
                 (frames, features), not normalized; joints (frames, joints, 3), y up; the path of a `.npy` file with
-                either; what the pipeline "text-to-motion" returns. Generators, streamed data sets and data sets of
-                torch are read while captions are generated.
+                either, or of a `.bvh` or `.npz` file of any tool; what the pipeline "text-to-motion" returns.
+                Generators, streamed data sets and data sets of torch are read while captions are generated.
             fps: frames per second of the motions if other than the model's: they are resampled.
             unit: unit of joints: `"m"` by default, `"cm"` or `"mm"` (the `new_joints` of KIT-ML).
             batch_size: how many motions are described at once; 1 by default.
@@ -207,6 +280,22 @@ class MotionToTextPipeline(_MotionPipeline):
     def postprocess(self, model_outputs):
         """What the model wrote for one motion -> captions."""
         return [{"generated_text": str(caption)} for caption in model_outputs["captions"][0]]
+
+
+def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
+    """The captions of one continuous motion, as a tuple, which transformers takes for one input.
+
+    Raises:
+        ValueError: for one caption to chain, and for several that are not to be chained.
+    """
+    captions = unwrap_row(text_inputs, "text", "text")
+    is_one = isinstance(captions, str)
+    captions = check_captions(captions)
+    if chain and is_one:
+        raise ValueError("chain joins several captions, but text is a single one; pass a list, or leave chain out.")
+    if not chain and len(captions) > 1:
+        raise ValueError("prefix is for one motion; pass one caption, or chain=True to do all of them in turn.")
+    return tuple(captions)
 
 
 def _why_no_processor(name: str) -> str:

@@ -4,6 +4,7 @@
 
 import re
 import shutil
+import sys
 from os import PathLike
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def motion_codes(motions: list[np.ndarray], describe: Pipeline) -> tuple[list[li
 def copy_checkpoint(source: Path, target: Path) -> None:
     """Copy a checkpoint folder unless `target` is there already: it may be a model of the user's own."""
     if target.exists():
-        print(f"{target} is there already and stays as it is; the motions below are made with the shipped models.")
+        print(f"{target} already exists and is left unchanged; the shipped models make the motions.", file=sys.stderr)
         return
     with written_beside(target) as part:
         shutil.copytree(source, part)

@@ -392,7 +392,7 @@ def test_the_command_takes_a_skeleton_of_your_own(recordings, tmp_path, capsys, 
 def test_the_command_names_the_units(capsys):
     with pytest.raises(SystemExit):
         main(["prepare", "--from_bvh", "a", "--captions", "a.csv", "--unit", "ells", "my_data"])
-    assert "--unit: ells is neither a number of meters nor one of metres, centimetres" in capsys.readouterr().err
+    assert "--unit: ells is none of m, cm, mm, in, ft and no length in meters" in capsys.readouterr().err
 
 
 def test_the_command_takes_the_first_joints_of_smpl(recordings, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rigid_motions import bend, largest_error, random_motion, random_skeleton, t_pose, turn
 from transformers import pipeline
 
-from tm2t_hf.formats.bvh_writing import save_bvh, standard_names
+from tm2t_hf.formats.bvh import save_bvh, standard_names
 from tm2t_hf.skeletons import HUMANML3D, KIT, Skeleton
 
 AXES = {"X": (1, 0, 0), "Y": (0, 1, 0), "Z": (0, 0, 1)}

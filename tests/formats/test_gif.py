@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tm2t_hf.formats import gif, save_gif, save_motion
-from tm2t_hf.formats.gif import BACKGROUND, LEFT, RIGHT, draw_motion
+from tm2t_hf.formats.gif import BACKGROUND, LEFT, PATH, RIGHT, draw_motion
 from tm2t_hf.motion import HUMANML3D, KIT
 
 Image = pytest.importorskip("PIL.Image")
@@ -162,3 +162,13 @@ def test_without_pillow_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(builtins, "__import__", without_pillow)
     with pytest.raises(ImportError, match=r"pip install tm2t_hf\[render\]"):
         save_gif(stand(), tmp_path / "motion.gif")
+
+
+def test_a_path_that_only_the_end_shows_has_its_color(tmp_path):
+    joints = stand(40)
+    joints[31:] += np.linspace(0, 2, 9)[:, None, None] * [0, 0, 1]
+    save_gif(joints, tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        image.seek(image.n_frames - 1)
+        distance = np.abs(np.asarray(image.convert("RGB"), dtype=int) - PATH).sum(axis=-1)
+    assert (distance < 20).sum() > 50

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigid_motions import bend, largest_error, random_motion, random_skeleton, steps_in_degrees, t_pose, turn
 
-from tm2t_hf.formats.bvh_writing import standard_names
+from tm2t_hf.formats.bvh import standard_names
 from tm2t_hf.formats.glb import save_glb
 from tm2t_hf.skeletons import HUMANML3D, KIT
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tm2t_hf.formats.axes_and_units import METRES_PER_UNIT, TURNS, faces_backward, find_up, turned_up
 from tm2t_hf.formats.bvh import read_bvh
 from tm2t_hf.formats.reading import import_motion, read_motion
-from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, mirror_joints
+from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, features_to_joints, mirror_joints
 
 HEAD, FEET = HUMANML3D.joint_names.index("head"), list(HUMANML3D.left_foot + HUMANML3D.right_foot)
 # The file's axes of each `up`, as rows that make (x, y, z) of a y-up motion; the inverse of the turn.
@@ -243,11 +243,15 @@ def hostile_npy(header: bytes) -> bytes:
         ("a.npy", walk()[:0], "has no frames"),
         ("a.npy", walk() * np.nan, "NaN or infinite"),
         ("a.npy", walk() * 0, "a person's size in none of"),
-        ("a.npy", walk()[:, :21], r"shape \(30, 21, 3\), but humanml3d needs \(frames, 22, 3\)"),
+        ("a.npy", walk()[:, :21], r"shape \(30, 21, 3\), but humanml3d needs joints \(frames, 22, 3\) or features"),
         ("a.npy", np.array(["a"]), "not real numbers"),
         ("a.npy", walk() * 1j, "not real numbers"),
-        ("a.npy", hostile_npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 22, 3)}\n"), "more"),
-        ("a.npy", hostile_npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1, 22, 3)}\n"), "not real numbers"),
+        (
+            "a.npy",
+            hostile_npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 22, 3)}\n"),
+            "not a whole",
+        ),
+        ("a.npy", hostile_npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1, 22, 3)}\n"), "not a whole .npy"),
         ("a.npy", hostile_npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 22, 3)}\n"), "a.npy"),
         ("a.npz", b"PK\x03\x04 and nothing", "not a whole .npz file"),
         ("a.npz", {"poses": np.zeros((3, 156)), "trans": np.zeros((3, 3))}, "SMPL pose parameters but no joints"),
@@ -331,5 +335,33 @@ def test_nothing_is_unpickled(tmp_path):
     buffer = io.BytesIO()
     np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     (tmp_path / "a.npy").write_bytes(buffer.getvalue())
-    with pytest.raises(ValueError, match="not real numbers"):
+    with pytest.raises(ValueError, match="not a whole .npy file of numbers .*Python objects"):
+        read_motion(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("skeleton", [HUMANML3D, KIT])
+def test_features_are_joints_too(skeleton, tmp_path):
+    size = skeleton.feature_size
+    features = np.random.default_rng(0).normal(size=(30, size)).astype(np.float32) * 0.1 / skeleton.metres_per_unit
+    np.save(tmp_path / "a.npy", features)
+    joints = features_to_joints(features, skeleton.num_joints) * skeleton.metres_per_unit
+    motion = import_motion(tmp_path / "a.npy", skeleton, fps=None)
+    np.testing.assert_allclose(motion.joints, joints, atol=1e-5)
+    assert motion.fps == motion.source_fps == skeleton.fps and not motion.guesses
+
+
+def test_without_a_frame_rate_the_one_of_the_file_stays(tmp_path):
+    np.savez(tmp_path / "a.npz", joints=walk(), fps=33)
+    np.save(tmp_path / "a.npy", walk())
+    assert import_motion(tmp_path / "a.npz", fps=None).fps == 33
+    assert import_motion(tmp_path / "a.npy", fps=None).fps == HUMANML3D.fps
+    np.testing.assert_allclose(read_motion(tmp_path / "a.npz", fps=None), walk(), atol=1e-5)
+
+
+def test_more_frames_than_can_be_read_are_refused_before_they_are(tmp_path):
+    with open(tmp_path / "a.npy", "wb") as file:
+        shape = (2**21, 22, 3)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + 4 * np.prod(shape))  # a sparse file
+    with pytest.raises(ValueError, match="a.npy has 2,097,152 frames, more than can be read; cut it into parts"):
         read_motion(tmp_path / "a.npy")

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ..skeletons import HUMANML3D, Skeleton
-from .bvh_writing import save_bvh
+from .bvh import save_bvh
 from .gif import save_gif
 from .glb import save_glb
 from .mp4 import save_mp4
 from .npy import save_npy
-from .page import save_html, save_page
-from .reading import import_motion, read_motion
+from .page import PageMotion, save_html, save_page
+from .reading import ImportedMotion, import_motion, read_motion
 from .tables import save_csv, save_npz
 
 WRITERS = {
@@ -66,6 +66,8 @@ def save_motion(
 __all__ = [
     "MOTION_SUFFIXES",
     "WRITERS",
+    "ImportedMotion",
+    "PageMotion",
     "import_motion",
     "read_motion",
     "save_bvh",

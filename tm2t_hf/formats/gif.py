@@ -70,7 +70,7 @@ def _with_one_palette(frames: list) -> list:
     """RGB images -> images of one palette, learnt from a few of them side by side, so that no color flickers."""
     pillow = _pillow()
     width, height = frames[0].size
-    samples = frames[:: max(1, len(frames) // 4)]
+    samples = [*frames[:: max(1, len(frames) // 4)], frames[-1]]  # the last has the whole path, whose color is its own
     sheet = pillow.Image.new("RGB", (width * len(samples), height))
     for index, frame in enumerate(samples):
         sheet.paste(frame, (index * width, 0))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..files import written_beside
 from ..skeletons import HUMANML3D, Skeleton
-from .bvh_writing import standard_names
+from .bvh import standard_names
 from .gif import HEAD_RADIUS, LEFT, LIMB_RADIUS, MIDDLE, RIGHT, TIP_RADIUS
 from .kinematics import animate_bones, checked_joints, children_of, rest_positions
 

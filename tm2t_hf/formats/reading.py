@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..motion import HUMANML3D, Skeleton, resample
-from .arrays import read_npy, read_npz
+from ..files import load_array
+from ..motion import HUMANML3D, Skeleton, features_to_joints, resample
 from .axes_and_units import METRES_PER_UNIT, TURNS, Finding, faces_backward, find_unit, find_up, turned_up
 from .bvh import MAX_POSITIONS, read_bvh
+from .npz import read_npz
 from .recognition import JointMap, Recognition, read_joint_map, recognize
 
 logger = logging.getLogger(__name__)
@@ -74,12 +75,14 @@ class _Source:
     recognition: Recognition
     names: tuple[str, ...]
     root_offset: np.ndarray | None = None  # (3,)
+    unit: str | None = None  # where it is known
+    up: str | None = None  # likewise
 
 
 def read_motion(
     path: str | PathLike,
     skeleton: Skeleton = HUMANML3D,
-    fps: float = 20.0,
+    fps: float | None = 20.0,
     joint_map: JointMap | str | PathLike | None = None,
     unit: float | str | None = None,
     up: str | None = None,
@@ -89,9 +92,10 @@ def read_motion(
     """Read the joints of a motion; what was found out or guessed is logged in one line.
 
     Args:
-        path: `.bvh`, `.npy` with joints (frames, joints, 3), or `.npz` with `joints` and `fps`.
+        path: `.bvh`; `.npy` with joints (frames, joints, 3) or features (frames, features); or `.npz` with `joints`
+            and `fps`.
         skeleton: whose joints are wanted. Arrays must have them in this order; those of a BVH file are found by name.
-        fps: frames per second wanted.
+        fps: frames per second wanted; None keeps those of the file.
         joint_map: for BVH files with unusual names: of joints of the skeleton, the joint in the file, or a list of
             joints whose mean is taken; or the path of a JSON file with that. See `recognize`.
         unit: what the file is measured in: a key of `METRES_PER_UNIT` or the length of one unit in metres. Found from
@@ -99,7 +103,7 @@ def read_motion(
         up: the axis that points up in the file: one of `"y"`, `"z"`, `"x"`, `"-y"`, `"-z"`, `"-x"`. Found from the
             motion by default.
         source_fps: frames per second of the file, where it does not say (`.npy`) or says something wrong. A file that
-            does not say is taken to have `fps`.
+            does not say is taken to have `fps`, or where that is None those of the skeleton.
         smpl_order: the array holds the joints of SMPL (24), SMPL-H (52) or SMPL-X, whose first 22 are HumanML3D's.
 
     Returns:
@@ -115,7 +119,7 @@ def read_motion(
 def import_motion(
     path: str | PathLike,
     skeleton: Skeleton = HUMANML3D,
-    fps: float = 20.0,
+    fps: float | None = 20.0,
     joint_map: JointMap | str | PathLike | None = None,
     unit: float | str | None = None,
     up: str | None = None,
@@ -154,7 +158,7 @@ def _read_bvh(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_o
 
 
 def _read_npy(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_order: bool) -> _Source:
-    return _source_of_array(path, read_npy(path), None, skeleton, joint_map, smpl_order)
+    return _source_of_array(path, load_array(path), None, skeleton, joint_map, smpl_order)
 
 
 def _read_npz(path: Path, skeleton: Skeleton, joint_map: JointMap | None, smpl_order: bool) -> _Source:
@@ -184,26 +188,36 @@ def _source_of_array(
             f"{path} has {array.shape[1]} joints per frame, as {body} has, but {skeleton.name} needs {count}: where "
             f"they are in the order of {body}, pass smpl_order=True (--smpl) to take the first {count}."
         )
-    if array.ndim != 3 or array.shape[1:] != (count, 3):
-        raise ValueError(f"{path} has the shape {array.shape}, but {skeleton.name} needs (frames, {count}, 3).")
+    is_features = array.ndim == 2 and array.shape[1] == skeleton.feature_size
+    if not is_features and (array.ndim != 3 or array.shape[1:] != (count, 3)):
+        raise ValueError(
+            f"{path} has the shape {array.shape}, but {skeleton.name} needs joints (frames, {count}, 3) or features "
+            f"(frames, {skeleton.feature_size})."
+        )
     if not len(array):
         raise ValueError(f"{path} has no frames.")
+    if len(array) * count > MAX_POSITIONS:
+        raise ValueError(f"{path} has {len(array):,} frames, more than can be read; cut it into parts.")
     joints = array.astype(np.float32)
     if not np.isfinite(joints).all():
-        raise ValueError(f"{path} holds NaN or infinite joints.")
+        raise ValueError(f"{path} holds NaN or infinite {'features' if is_features else 'joints'}.")
     recognition = Recognition(skeleton.name, {name: (index,) for index, name in enumerate(skeleton.joint_names)})
+    if is_features:
+        joints = features_to_joints(joints, count) * np.float32(skeleton.metres_per_unit)
+        return _Source(joints, fps or skeleton.fps, recognition, skeleton.joint_names, unit="metres", up="y")
     return _Source(joints, fps, recognition, skeleton.joint_names)
 
 
 def _convert(
     source: _Source,
     skeleton: Skeleton,
-    fps: float,
+    fps: float | None,
     unit: float | str | None,
     up: str | None,
     source_fps: float | None,
 ) -> ImportedMotion:
     joints, guesses = source.joints, list(source.recognition.guesses)
+    unit, up = unit or source.unit, up or source.up
     looked_at = joints[:: math.ceil(len(joints) / _FRAMES_LOOKED_AT)].astype(np.float64)
     found_unit = Finding(unit) if isinstance(unit, str) else find_unit(looked_at, skeleton) if unit is None else None
     metres = unit if found_unit is None else METRES_PER_UNIT[found_unit.value]
@@ -213,7 +227,8 @@ def _convert(
         joints = joints + source.root_offset.astype(np.float32)
     if faces_backward(turned_up(looked_at, axis.value), skeleton):
         guesses.append("the toes point backward: left and right may be exchanged")
-    rate = source_fps or source.fps or fps
+    rate = source_fps or source.fps or fps or skeleton.fps
+    fps = fps or rate
     if _begins_apart(joints * metres, rate):
         joints = joints[1:]
         guesses.append("its first frame, a pose apart from the motion, is left out")
@@ -257,7 +272,7 @@ def _begins_apart(joints: np.ndarray, rate: float) -> bool:
     return len(steps) >= 2 and steps[0] > max(0.1, _FASTEST / rate, 5 * steps[1:].max())
 
 
-def check_arguments(fps: float, unit: float | str | None, up: str | None, source_fps: float | None):
+def check_arguments(fps: float | None, unit: float | str | None, up: str | None, source_fps: float | None):
     """Raise a ValueError that names the argument of `read_motion` which is out of range."""
     for name, rate in (("fps", fps), ("source_fps", source_fps)):
         if rate is not None and not 0.1 <= rate <= 10000:

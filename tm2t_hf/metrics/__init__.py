@@ -26,10 +26,11 @@ from .embeddings import (
     multimodality,
     retrieval,
 )
-from .joints import acceleration_error, foot_sliding, ground_penetration, joint_error, joint_scores
+from .joints import acceleration, acceleration_error, foot_sliding, ground_penetration, joint_error, joint_scores
 
 __all__ = [
     "GROUP_SIZE",
+    "acceleration",
     "acceleration_error",
     "bert_score",
     "caption_scores",

@@ -55,9 +55,14 @@ def acceleration_error(prediction: Array, reference: Array, fps: float) -> float
     """Mean difference of the joints' accelerations, m/s² for joints in meters; 0 for clips below three frames."""
     prediction, reference = as_array(prediction), as_array(reference)
     check_pairs(prediction, reference, "prediction", "reference")
-    if len(prediction) < 3:
+    return acceleration(prediction - reference, fps)
+
+
+def acceleration(joints: Array, fps: float) -> float:
+    """Mean acceleration of joints (frames, joints, 3), m/s² for meters; 0 for clips below three frames."""
+    if len(joints) < 3:
         return 0.0
-    return float(np.linalg.norm(np.diff(prediction - reference, n=2, axis=0), axis=-1).mean() * fps**2)
+    return float(np.linalg.norm(np.diff(as_array(joints), n=2, axis=0), axis=-1).mean() * fps**2)
 
 
 def foot_sliding(joints: Array, skeleton, height: float = CONTACT_HEIGHT) -> float:

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Reads arrays of joints from `.npy` and `.npz` files; nothing is unpickled, no header is trusted."""
+"""Reads joints from `.npz` files; nothing is unpickled, no header is trusted."""
 
 import math
 import zipfile
@@ -16,21 +16,6 @@ JOINT_KEYS = ("joints", "joints3d", "positions", "Jtr")
 FPS_KEYS = ("fps", "mocap_framerate", "mocap_frame_rate", "framerate")
 _SMPL_KEYS = {"poses", "pose_body", "root_orient", "trans", "betas"}
 _UNREADABLE = (ValueError, TypeError, OSError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error, RuntimeError)
-
-
-def read_npy(path: Path) -> np.ndarray:
-    """The array of a `.npy` file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a whole `.npy` file of numbers.
-    """
-    _check_file(path)
-    try:
-        with open(path, "rb") as file:
-            return _read_array(file, path.stat().st_size)
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} is not a whole .npy file of numbers: {_in_one_line(error)}.") from None
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, float | None]:

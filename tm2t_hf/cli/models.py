@@ -1,0 +1,248 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The commands that use the models: generate, caption, tokens, actions, quickstart."""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from transformers import AutoFeatureExtractor, AutoModel, Pipeline, set_seed
+from transformers.utils import cached_file
+
+from ..cleanup import clean_motion
+from ..files import read_text
+from ..formats import MOTION_SUFFIXES, PageMotion
+from ..loading import load_processor, load_whole
+from ..motion import resample
+from ..pipelines import shipped_checkpoint
+from ..quickstart import quickstart
+from ..skeletons import Skeleton
+from ..tokenization_motion import MotionTokenizer
+from .common import (
+    add_reading,
+    check_outputs,
+    complain,
+    count,
+    each_of,
+    input_of_model,
+    load_pipeline,
+    quality,
+    rate,
+    save_motions,
+)
+
+ACTIONS_FILE = "actions.json"
+BATCH_SIZE = 32  # motions that are generated at once
+
+
+def add_commands(add) -> None:
+    """Add the commands; `add(name, run, help)` returns the parser of one."""
+    command = add("generate", generate, "make motions from sentences")
+    command.add_argument("text", nargs="*", help="what the figure should do; - reads standard input, one per line")
+    command.add_argument("--prompts", metavar="FILE", help="text file with more sentences, one per line")
+    _add_output(command, "several motions are numbered, or share one .html page")
+    command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
+    command.add_argument("--num_samples", type=count, default=1, help="motions per sentence")
+    command.add_argument("--seed", type=int, default=0, help="another seed gives another motion")
+    command.add_argument("--chain", action="store_true", help="make one continuous motion of all sentences")
+    command.add_argument("--prefix", metavar="FILE", help="motion to go on from; it becomes the beginning")
+    command.add_argument("--clean", action="store_true", help="smooth the motion and keep feet from sliding")
+    command.add_argument("--fps", type=rate, help="frames per second of the output; the model's if left out")
+    command.add_argument("--min_seconds", type=float, help="shortest motion, or part of a chain")
+    command.add_argument("--max_seconds", type=float, help="longest motion, or part of a chain")
+    command.add_argument("--top_k", type=count, help="draw from the k likeliest tokens")
+    command.add_argument("--temperature", type=float, help="below 1: more typical motions; above 1: more varied ones")
+    command.add_argument("--greedy", action="store_true", help="take the likeliest token at each step, draw nothing")
+    add_reading(command)
+
+    command = add("caption", caption, "describe motions in a sentence")
+    command.add_argument("motion", nargs="+", help=".bvh, .npz or .npy file of joints, or .npy file of features")
+    command.add_argument("--model", help="folder or Hub id of a motion-to-text model; the shipped one if left out")
+    command.add_argument("--num_beams", type=count, default=2, help="width of the beam search")
+    command.add_argument("--num_captions", type=count, default=1, help="captions per motion, at most num_beams")
+    add_reading(command, "--fps")
+
+    command = add("tokens", tokens, "show motions as motion tokens, or motion tokens as a motion")
+    command.add_argument("motion", nargs="*", help=".bvh, .npz or .npy file of joints, or .npy file of features")
+    command.add_argument(
+        "--decode", metavar="TOKENS", help='such as "<bom> <motion_17> <eom>"; - reads standard input'
+    )
+    _add_output(command, "for --decode only")
+    command.add_argument("--model", help="folder or Hub id of a model with a motion VQ; the shipped VQ if left out")
+    add_reading(command, "--fps")
+
+    command = add("actions", actions, "list what a model can do, with a sentence for each")
+    command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
+
+    command = add("quickstart", run_quickstart, "make, draw and describe a handful of motions")
+    command.add_argument("--output_dir", default="quickstart", help="where to write the motions")
+    command.add_argument("--seed", type=int, default=0, help="another seed gives other motions")
+
+
+def generate(arguments: Namespace) -> int:
+    """Write motions for sentences; 2 when the model ended one at once."""
+    outputs = check_outputs(arguments.output)
+    texts = _texts(arguments)
+    animate = load_pipeline("text-to-motion", arguments.model or str(shipped_checkpoint("tm2t-t2m")))
+    set_seed(arguments.seed)
+    failed = []
+
+    def finished() -> Iterator[tuple[int, PageMotion]]:
+        for number, (text, motion) in enumerate(_motions(animate, texts, arguments), 1):
+            if len(motion["joints"]):
+                yield number, _finished(motion, text, animate.processor.feature_extractor.skeleton, arguments)
+            else:
+                failed.append(text)
+                complain("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
+
+    save_motions(finished(), arguments.num_samples * (1 if arguments.chain else len(texts)), outputs)
+    return 2 if failed else 0
+
+
+def _finished(motion: dict, text: str, skeleton: Skeleton, arguments: Namespace) -> PageMotion:
+    """What the pipeline returned, cleaned and at the frame rate asked for; its parts and scores go to stderr."""
+    joints, fps = motion["joints"], motion["fps"]
+    for part in motion.get("parts", ()):
+        span = f"{part['start'] / fps:.1f} to {part['end'] / fps:.1f} s"
+        print(f"{span}: {part['text'] or arguments.prefix}", file=sys.stderr)
+    if arguments.clean:
+        before = quality(joints, skeleton, fps)
+        joints = clean_motion(joints, skeleton, fps)
+        after = quality(joints, skeleton, fps)
+        print(", ".join(f"{name}: {before[name]} -> {after[name]}" for name in before), file=sys.stderr)
+    if arguments.fps:
+        joints, fps = resample(torch.from_numpy(joints), fps, arguments.fps).numpy(), arguments.fps
+    return PageMotion(joints, fps, text, skeleton=skeleton)
+
+
+def _texts(arguments: Namespace) -> list[str]:
+    """The sentences on the command line, of standard input and of the file, in this order."""
+    texts = []
+    for text in arguments.text:
+        texts += sys.stdin.read().splitlines() if text == "-" else [text]
+    if arguments.prompts:
+        texts += read_text(arguments.prompts).splitlines()
+    texts = [text for text in texts if text.strip()] or arguments.text[:1]  # an empty sentence is refused by name
+    if not texts or texts == ["-"]:
+        raise ValueError('There is no sentence; give one, such as "a person walks", or --prompts FILE.')
+    return texts
+
+
+def _motions(animate: Pipeline, texts: list[str], arguments: Namespace) -> Iterator[tuple[str, dict]]:
+    """Each title and its motion."""
+    names = ("min_seconds", "max_seconds", "top_k", "temperature")
+    options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    options["do_sample"] = not arguments.greedy
+    if arguments.chain or arguments.prefix:
+        if arguments.prefix:
+            extractor = animate.processor.feature_extractor
+            options["prefix"] = input_of_model(arguments.prefix, arguments, extractor.skeleton, extractor.fps)
+        captions = texts if len(texts) > 1 else texts[0]
+        for _ in range(arguments.num_samples):
+            yield ", then ".join(texts), animate(captions, chain=arguments.chain, **options)
+        return
+    texts = [text for text in texts for _ in range(arguments.num_samples)]
+    for start in range(0, len(texts), BATCH_SIZE):
+        batch = texts[start : start + BATCH_SIZE]
+        yield from zip(batch, animate(batch, batch_size=len(batch), **options), strict=True)
+
+
+def caption(arguments: Namespace) -> int:
+    """Print captions, one per line, after the file's name if there are several; 2 when a file could not be read."""
+    describe = load_pipeline("motion-to-text", arguments.model or str(shipped_checkpoint("tm2t-m2t")))
+    extractor = describe.processor.feature_extractor
+    options = {"num_beams": arguments.num_beams, "num_return_sequences": arguments.num_captions}
+
+    def captions_of(path: str) -> list[dict[str, str]]:
+        return describe(input_of_model(path, arguments, extractor.skeleton, extractor.fps), **options)
+
+    described = 0
+    for _, path, captions in each_of(arguments.motion, captions_of):
+        described += 1
+        for sentence in captions:
+            print(f"{path}: {sentence['generated_text']}" if len(arguments.motion) > 1 else sentence["generated_text"])
+    return 0 if described == len(arguments.motion) else 2
+
+
+def tokens(arguments: Namespace) -> int:
+    """Print the motion tokens of files, one per line, or write the motion of tokens; 2 for a file that is none."""
+    if bool(arguments.motion) == (arguments.decode is not None):
+        raise ValueError("Give motion files to show as tokens, or --decode with tokens to make a motion of.")
+    outputs = check_outputs(arguments.output)
+    name = arguments.model or str(shipped_checkpoint("tm2t-vq"))
+    model = load_whole(AutoModel, name)
+    vq = getattr(model, "vq", model)
+    if not hasattr(vq, "quantizer"):
+        raise ValueError(f"--model {name} is of type {model.config.model_type}, which has no motion VQ.")
+    extractor = load_processor(AutoFeatureExtractor, name)
+    tokenizer = load_processor(MotionTokenizer, name)
+    if arguments.decode is not None:
+        codes = tokenizer.text_to_codes(sys.stdin.read() if arguments.decode == "-" else arguments.decode)
+        if not codes:
+            raise ValueError("--decode has no motion token, such as <motion_17>.")
+        with torch.no_grad():
+            (joints,) = extractor.post_process(vq.decode(torch.tensor([codes])))
+        save_motions([(1, PageMotion(joints, extractor.fps, skeleton=extractor.skeleton))], 1, outputs)
+        return 0
+
+    def text_of(path: str) -> str:
+        motion = input_of_model(path, arguments, extractor.skeleton, extractor.fps)
+        inputs = extractor(motion, return_tensors="pt")
+        with torch.no_grad():
+            return tokenizer.codes_to_text(vq.encode(**inputs).codes[0].tolist())
+
+    shown = 0
+    for _, path, text in each_of(arguments.motion, text_of):
+        shown += 1
+        print(f"{path}: {text}" if len(arguments.motion) > 1 else text)
+    return 0 if shown == len(arguments.motion) else 2
+
+
+def actions(arguments: Namespace) -> int:
+    """Print a table of the actions in the file `actions.json` next to a model's weights.
+
+    The file holds a list of `{"action": str, "prompt": str, "clips": int}`: what the model can do, a sentence that
+    makes it do that, and the number of clips with it that the model was trained on.
+    """
+    name = arguments.model or str(shipped_checkpoint("tm2t-t2m"))
+    rows = _read_actions(name)
+    width = max(len(row["prompt"]) for row in rows)
+    for row in rows:
+        print(f"{row['action']:20} {row['prompt']:{width}} {row['clips']:5} training clip{'s' * (row['clips'] != 1)}")
+    print("An action with a handful of training clips often comes out as another one.", file=sys.stderr)
+    return 0
+
+
+def _read_actions(name: str) -> list[dict]:
+    folder = Path(name)
+    try:
+        path = folder / ACTIONS_FILE if folder.is_dir() else Path(cached_file(name, ACTIONS_FILE))
+    except OSError as error:
+        raise ValueError(f"--model {name} is neither a folder nor a model on the Hub with {ACTIONS_FILE}.") from error
+    if folder.is_dir() and not path.is_file():
+        raise ValueError(f"--model {name} has no {ACTIONS_FILE}, so what it can do is not known; see its README.md.")
+    try:
+        rows = json.loads(read_text(path))
+        if not rows:
+            raise ValueError
+        return [
+            {"action": str(row["action"]), "prompt": str(row["prompt"]), "clips": int(row["clips"])} for row in rows
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is not a list of objects with action, prompt and clips.") from error
+
+
+def run_quickstart(arguments: Namespace) -> int:
+    """Make, draw and describe a handful of motions."""
+    quickstart(arguments.output_dir, seed=arguments.seed)
+    return 0
+
+
+def _add_output(command: ArgumentParser, note: str) -> None:
+    formats = ", ".join(MOTION_SUFFIXES)
+    command.add_argument(
+        "--output", nargs="+", default=["motion.gif"], metavar="FILE", help=f"files to write: {formats}; {note}"
+    )
