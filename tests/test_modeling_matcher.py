@@ -257,13 +257,17 @@ def test_saved_and_loaded_with_its_processor(tmp_path, feature_extractor, text_t
     assert not torch.allclose(again(**batch).distances[0], again(**batch).distances[1])
 
 
-def test_missing_weights_are_initialised(tmp_path):
+def test_missing_weights_are_refused_or_initialized(tmp_path):
     model = tiny_model()
     model.save_pretrained(tmp_path)
     state = load_file(tmp_path / "model.safetensors")
     lacking = ["text_encoder.initial_state", "motion_encoder.gru.weight_hh_l0", "text_encoder.norm.weight"]
     save_file({name: w for name, w in state.items() if name not in lacking}, tmp_path / "model.safetensors")
-    again = dict(MotionTextMatcher.from_pretrained(tmp_path).named_parameters())
+    with pytest.raises(ValueError, match="lacks weights of its model .motion_encoder.gru.weight_hh_l0, text_encoder"):
+        MotionTextMatcher.from_pretrained(tmp_path)
+    loaded, report = MotionTextMatcher.from_pretrained(tmp_path, output_loading_info=True)
+    assert set(report["missing_keys"]) == set(lacking)
+    again = dict(loaded.named_parameters())
     for name, parameter in model.named_parameters():
         assert name in lacking or torch.equal(parameter, again[name])
     assert (again["text_encoder.norm.weight"] == 1).all()
