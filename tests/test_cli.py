@@ -232,7 +232,13 @@ def test_compare_measures_and_shows(walk, shipped, capsys):
     rows = dict(re.findall(r"^(.+?)  +(.+)$", capsys.readouterr().out, re.MULTILINE))
     assert rows["length (s)"].split() == [f"{len(walk) / 20:.2f}", f"{(len(walk) - 5) / 20:.2f}"]
     assert rows["joint error (mm)"] == "500.0" and rows["joint error, root-relative (mm)"] == "0.0"
-    assert len(rows["foot sliding (m/s)"].split()) == len(rows["acceleration (m/s²)"].split()) == 2
+    assert len(set(rows["acceleration (m/s²)"].split())) == 2
+    np.save(
+        "c.npy", walk + np.linspace(0, len(walk) / 20, len(walk), dtype=np.float32)[:, None, None] * [0.5, 0, 0] + 1
+    )
+    assert main(["compare", "a.npy", "c.npy"]) == 0  # a floor anywhere
+    sliding = re.search(r"^foot sliding \(m/s\) +(\S+) +(\S+)$", capsys.readouterr().out, re.MULTILINE)
+    assert 0 <= float(sliding[1]) < 0.3 < float(sliding[2]) < 1
     page = (shipped / "page.html").read_text(encoding="utf-8")
     assert "a.npy" in page and "b.npy" in page
 
@@ -338,6 +344,7 @@ def test_quickstart(shipped, capsys, monkeypatch):
         (["convert", "short.npy", "walk.glb", "--skeleton", "kit"], "short.npy has the shape (3, 263), but kit needs"),
         (["convert", "walk.bvh", "walk.glb", "--skeleton", "mine"], "skeleton 'mine' is neither a name"),
         (["convert", "walk.bvh", "walk.glb", "--joint_map", "none.json"], "none.json"),
+        (["caption", "short.npy", "--joint_map", "map.json"], "a joint map is for BVH files"),
         (["render", "walk.bvh", "--output", "walk.bvh"], "--output walk.bvh must end in .gif or .mp4 or .html"),
         (["compare", "walk.bvh", "walk.bvh", "--output", "a.gif"], "--output a.gif must end in .html"),
         (["actions"], "has no actions.json"),
@@ -345,6 +352,7 @@ def test_quickstart(shipped, capsys, monkeypatch):
 )
 def test_what_the_user_can_fix_is_one_sentence(command, message, shipped, checkpoints, walk, capsys):
     np.save("short.npy", np.zeros((3, 263)))
+    (shipped / "map.json").write_text('{"head": "Head"}')
     (shipped / "full").mkdir()
     (shipped / "full" / "file").write_text("")
     shutil.copytree(checkpoints / "tm2t-m2t", "tm2t-m2t-copy")

@@ -388,7 +388,7 @@ def test_clean_and_resampled_nothing(animate):
             "A chain is one motion: leave num_return_sequences out",
         ),
         ("a person", {"prefix": np.zeros((24, 263)), "num_return_sequences": 2}, "A chain is one motion"),
-        (CAPTIONS, {"prefix": np.zeros((24, 263))}, "prefix is for one motion; pass one caption, or chain=True"),
+        (CAPTIONS, {"prefix": np.zeros((24, 263))}, "prefix is for one motion; pass one caption, or chain several"),
         (
             "a person",
             {"prefix": np.random.default_rng(0).normal(size=(2, 24, 263))},

@@ -294,7 +294,7 @@ def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
     if chain and is_one:
         raise ValueError("chain joins several captions, but text is a single one; pass a list, or leave chain out.")
     if not chain and len(captions) > 1:
-        raise ValueError("prefix is for one motion; pass one caption, or chain=True to do all of them in turn.")
+        raise ValueError("prefix is for one motion; pass one caption, or chain several.")
     return tuple(captions)
 
 

@@ -83,11 +83,10 @@ def skeleton_of(arguments: Namespace) -> Skeleton:
 
 def read_file(path: str, arguments: Namespace, skeleton: Skeleton, fps: float | None) -> ImportedMotion:
     """A motion file, read as the arguments of `add_reading` say."""
-    suffix = Path(path).suffix.lower()
-    joint_map = arguments.joint_map if suffix == ".bvh" else None  # other files may stand among those it is for
-    source_fps = arguments.source_fps or (skeleton.fps if suffix == ".npy" else None)
+    # an array does not say its rate; it is not the one that is wanted, but most likely the skeleton's
+    source_fps = arguments.source_fps or (skeleton.fps if Path(path).suffix.lower() == ".npy" else None)
     return import_motion(
-        path, skeleton, fps, joint_map, arguments.unit, arguments.up, source_fps, smpl_order=arguments.smpl
+        path, skeleton, fps, arguments.joint_map, arguments.unit, arguments.up, source_fps, smpl_order=arguments.smpl
     )
 
 

@@ -6,7 +6,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from ..formats import MOTION_SUFFIXES, PageMotion, save_page
+from ..formats.gif import floor_height
 from ..metrics import joint_error
 from .common import (
     add_reading,
@@ -88,7 +91,7 @@ def compare(arguments: Namespace) -> int:
     outputs = check_outputs([arguments.output], [".html"]) if arguments.output else []
     skeleton = skeleton_of(arguments)
     paths = (arguments.first, arguments.second)
-    first, second = (read_file(path, arguments, skeleton, skeleton.fps).joints for path in paths)
+    first, second = (on_floor(read_file(path, arguments, skeleton, skeleton.fps).joints) for path in paths)
     lengths = [{"length (s)": f"{len(joints) / skeleton.fps:.2f}"} for joints in (first, second)]
     scores = [quality(joints, skeleton, skeleton.fps) for joints in (first, second)]
     columns = [length | score for length, score in zip(lengths, scores, strict=True)]
@@ -110,3 +113,8 @@ def compare(arguments: Namespace) -> int:
         ]
         save_page(shown, output, "Two motions")
     return 0
+
+
+def on_floor(joints: np.ndarray) -> np.ndarray:
+    """The motion with its floor at y = 0, where feet are looked for that stand; recordings have it anywhere."""
+    return joints - np.float32([0, floor_height(joints), 0])
