@@ -468,3 +468,14 @@ def test_the_implementation_of_attention_can_be_chosen(folders, motions, attenti
     assert describe(motions[0]) == pipeline("motion-to-text", model=folder, device="cpu")(motions[0])
     animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **options)
     assert len(animate(CAPTIONS[0], **LENGTHS)["motion"]) >= 20
+
+
+def test_codes_on_request(animate):
+    torch.manual_seed(0)
+    motion = animate("a person walks", return_codes=True, do_sample=True, min_seconds=1, max_seconds=1)
+    assert motion["codes"].shape == (5,) and motion["codes"].dtype == np.int64
+    decoded = animate.model.vq.decode(torch.from_numpy(motion["codes"])[None])[0]
+    expected = animate.processor.feature_extractor.denormalize(decoded.detach())
+    np.testing.assert_allclose(motion["motion"], expected, atol=1e-4)
+    chain = animate(["a person walks", "he waves"], chain=True, return_codes=True, do_sample=True, max_seconds=1)
+    assert len(chain["codes"]) * 4 == len(chain["joints"])

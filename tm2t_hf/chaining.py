@@ -25,10 +25,12 @@ class MotionChain(NamedTuple):
 
     Attributes:
         motion: (frames, features), normalized.
+        codes: (tokens,) of all parts, the prefix included.
         ends: one past the last frame of the prefix, if there is one, and of each prompt's part.
     """
 
     motion: Tensor
+    codes: Tensor
     ends: list[int]
 
 
@@ -69,9 +71,10 @@ def generate_chain(
         if len(codes) == 0:
             raise ValueError("The model ended a part of the chain at once; pass min_seconds.")
         parts.append(codes)
-    (motion,) = model.decode_motion(torch.cat(parts)[None])
+    codes = torch.cat(parts)
+    (motion,) = model.decode_motion(codes[None])
     lengths = torch.tensor([len(codes) for codes in parts]) * model.config.vq_config.unit_length
-    return MotionChain(motion, lengths.cumsum(0).tolist())
+    return MotionChain(motion, codes, lengths.cumsum(0).tolist())
 
 
 __all__ = ["MotionChain", "generate_chain"]

@@ -18,6 +18,7 @@ from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
 from .motion import joints_to_features, resample
 from .tokenization_text import check_captions
+from .vocabulary import ids_to_codes
 
 logger = logging.get_logger(__name__)
 
@@ -97,6 +98,7 @@ class TextToMotionPipeline(_MotionPipeline):
                 pipeline returned. It is encoded by the model's motion VQ and becomes the beginning of the result.
             clean: smooth the joints and keep the feet that touch the floor from sliding (`cleanup.clean_motion`). The
                 features under `"motion"` stay as the model made them.
+            return_codes: also return `"codes"`, the (tokens,) int64 codes that `"motion"` was decoded from.
             output_fps: frames per second of the result, if other than the model's: joints are resampled, and features
                 computed from them, one frame less.
             batch_size: how many captions are generated at once; 1 by default.
@@ -127,7 +129,7 @@ class TextToMotionPipeline(_MotionPipeline):
             caption = check_captions(caption)
         return super().__call__(caption, **kwargs)
 
-    def _sanitize_parameters(self, chain=None, prefix=None, clean=None, output_fps=None, **kwargs):
+    def _sanitize_parameters(self, chain=None, prefix=None, clean=None, output_fps=None, return_codes=None, **kwargs):
         _, forward, _ = super()._sanitize_parameters(**kwargs)
         if "fps" in forward:
             raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
@@ -135,7 +137,8 @@ class TextToMotionPipeline(_MotionPipeline):
             raise ValueError(f"output_fps={output_fps!r} must be a number from 1 to 1000, the frames per second.")
         if (chain or prefix is not None) and forward.get("num_return_sequences") not in (None, 1):
             raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
-        preprocess, postprocess = {"chain": chain, "prefix": prefix}, {"clean": clean, "output_fps": output_fps}
+        preprocess = {"chain": chain, "prefix": prefix}
+        postprocess = {"clean": clean, "output_fps": output_fps, "return_codes": return_codes}
         given = [
             {name: value for name, value in side.items() if value is not None} for side in (preprocess, postprocess)
         ]
@@ -165,10 +168,13 @@ class TextToMotionPipeline(_MotionPipeline):
         if "prompts" in model_inputs:
             return self._forward_chain(model_inputs, generate_kwargs)
         captions = model_inputs["input_ids"]
-        motions = self.model.decode_motion(self._generate(model_inputs, generate_kwargs))
+        ids = self._generate(model_inputs, generate_kwargs)
+        motions = self.model.decode_motion(ids)
+        codes = pad_sequence(ids_to_codes(ids, self.model.config), batch_first=True)
         lengths = torch.tensor([len(motion) for motion in motions])
         values = pad_sequence([motion.float() for motion in motions], batch_first=True)
         return {  # a first axis for the captions: transformers cuts batches along it
+            "codes": codes.unflatten(0, (len(captions), -1)),  # (batch, samples, tokens)
             "motion_values": values.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
             "lengths": lengths.unflatten(0, (len(captions), -1)),  # (batch, samples)
             "input_ids": captions,
@@ -181,13 +187,15 @@ class TextToMotionPipeline(_MotionPipeline):
             texts.insert(0, None)
         options = self._prepare_generate_kwargs(generate_kwargs)
         chain = generate_chain(self.model, model_inputs["prompts"], prefix, **options)
-        return {"chain": chain.motion.float(), "ends": chain.ends, "texts": texts}
+        return {"chain": chain.motion.float(), "codes": chain.codes, "ends": chain.ends, "texts": texts}
 
-    def postprocess(self, model_outputs, clean=False, output_fps=None):
+    def postprocess(self, model_outputs, return_codes=False, **options):
         """What the model wrote for one caption or chain -> motions."""
         extractor = self.processor.feature_extractor
         if "chain" in model_outputs:
-            motion = self._finished(model_outputs["chain"], clean, output_fps)
+            motion = self._finished(
+                model_outputs["chain"], model_outputs["codes"] if return_codes else None, **options
+            )
             scale, frames = motion["fps"] / extractor.fps, len(motion["joints"])
             ends = [min(round(end * scale), frames) for end in model_outputs["ends"]]
             starts = [0, *ends[:-1]]
@@ -195,15 +203,23 @@ class TextToMotionPipeline(_MotionPipeline):
             parts = zip(model_outputs["texts"], starts, ends, strict=True)
             return motion | {"parts": [{"text": text, "start": start, "end": end} for text, start, end in parts]}
         samples = []
-        for values, length in zip(model_outputs["motion_values"][0], model_outputs["lengths"][0], strict=True):
+        samples_of = (model_outputs[name][0] for name in ("motion_values", "codes", "lengths"))
+        for values, codes, length in zip(*samples_of, strict=True):
             if length == 0:
                 caption = self.processor.decode(model_outputs["input_ids"][0], skip_special_tokens=True)
                 logger.warning(f"The motion for {caption!r} has 0 frames: the model ended at once; pass min_seconds.")
-            samples.append(self._finished(values[:length], clean, output_fps))
+            codes = codes[: length // self.model.config.vq_config.unit_length] if return_codes else None
+            samples.append(self._finished(values[:length], codes, **options))
         return samples[0] if len(samples) == 1 else samples
 
-    def _finished(self, values: torch.Tensor, clean: bool, output_fps: float | None) -> dict:
-        """Normalized features (frames, features) -> features, joints and frame rate, as asked for."""
+    def _finished(
+        self,
+        values: torch.Tensor,
+        codes: torch.Tensor | None,
+        clean: bool = False,
+        output_fps: float | None = None,
+    ) -> dict:
+        """Normalized features (frames, features) -> features, joints and frame rate, as asked for, and the codes."""
         extractor = self.processor.feature_extractor
         features = extractor.denormalize(values)
         joints = extractor.to_joints(features)
@@ -214,7 +230,8 @@ class TextToMotionPipeline(_MotionPipeline):
             joints, fps = resample(joints, fps, output_fps), float(output_fps)
             # features hold velocities per frame, so those at another rate are other features
             features = joints_to_features(joints / extractor.skeleton.metres_per_unit, extractor.skeleton)
-        return {"motion": features.numpy(), "joints": joints.numpy(), "fps": fps}
+        motion = {"motion": features.numpy(), "joints": joints.numpy(), "fps": fps}
+        return motion if codes is None else motion | {"codes": codes.cpu().numpy()}
 
 
 class MotionToTextPipeline(_MotionPipeline):

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 
-from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_page
+from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_npz, save_page
 from ..formats.axes_and_units import METRES_PER_UNIT, TURNS
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
 from ..processing_tm2t import TM2TProcessor
 from ..skeletons import SKELETONS, Skeleton, load_skeleton
+from ..tokenization_motion import MotionTokenizer
 
 SHORT_UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "in": "inches", "ft": "feet"}
 
@@ -121,7 +122,12 @@ def check_outputs(paths: Sequence[str], suffixes: Sequence[str] = MOTION_SUFFIXE
     return outputs
 
 
-def save_motions(motions: Iterable[tuple[int, PageMotion]], count: int, outputs: Sequence[Path]) -> None:
+def save_motions(
+    motions: Iterable[tuple[int, PageMotion]],
+    count: int,
+    outputs: Sequence[Path],
+    motion_tokenizer: MotionTokenizer | None = None,
+) -> None:
     """Write motions and print the name and the length of each file.
 
     Of several, each gets a file of its own (`walk.gif` -> `walk-2.gif`), but all of them share one page.
@@ -130,20 +136,26 @@ def save_motions(motions: Iterable[tuple[int, PageMotion]], count: int, outputs:
         motions: each with its number, from 1 on.
         count: how many there should be; some may have failed.
         outputs: as `check_outputs` returns them.
+        motion_tokenizer: tells the ids of the motions' codes, which `.npz` files hold.
     """
-    pages = [path for path in outputs if count > 1 and path.suffix.lower() == ".html"]
+    pages = [path for path in outputs if path.suffix.lower() == ".html"]
     shown = []
     for number, motion in motions:
         for output in (path for path in outputs if path not in pages):
             path = output.with_stem(f"{output.stem}-{number}") if count > 1 else output
-            save_motion(motion.joints, path, motion.fps, motion.caption, motion.skeleton)
+            if path.suffix.lower() == ".npz" and motion_tokenizer is not None and motion.codes is not None:
+                ids = motion_tokenizer.codes_to_ids(motion.codes)
+                save_npz(motion.joints, path, motion.fps, motion.caption, motion.skeleton, ids)
+            else:
+                save_motion(motion.joints, path, motion.fps, motion.caption, motion.skeleton)
             seconds = f"{path}: {len(motion.joints) / motion.fps:.1f} s"
             print(f"{seconds}: {motion.caption}" if count > 1 else seconds)
         if pages:
             shown.append(motion)
     for path in pages if shown else ():
         save_page(shown, path)
-        print(f"{path}: {len(shown)} motions")
+        seconds = len(shown[0].joints) / shown[0].fps
+        print(f"{path}: {seconds:.1f} s" if count == 1 else f"{path}: {len(shown)} motions")
 
 
 def count(text: str) -> int:

@@ -19,7 +19,6 @@ from ..loading import load_processor, load_whole
 from ..motion import resample
 from ..pipelines import shipped_checkpoint
 from ..quickstart import quickstart
-from ..skeletons import Skeleton
 from ..tokenization_motion import MotionTokenizer
 from .common import (
     add_reading,
@@ -93,18 +92,19 @@ def generate(arguments: Namespace) -> int:
     def finished() -> Iterator[tuple[int, PageMotion]]:
         for number, (text, motion) in enumerate(_motions(animate, texts, arguments), 1):
             if len(motion["joints"]):
-                yield number, _finished(motion, text, animate.processor.feature_extractor.skeleton, arguments)
+                yield number, _finished(motion, text, animate, arguments)
             else:
                 failed.append(text)
                 complain("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
 
-    save_motions(finished(), arguments.num_samples * (1 if arguments.chain else len(texts)), outputs)
+    count = arguments.num_samples * (1 if arguments.chain else len(texts))
+    save_motions(finished(), count, outputs, animate.processor.motion_tokenizer)
     return 2 if failed else 0
 
 
-def _finished(motion: dict, text: str, skeleton: Skeleton, arguments: Namespace) -> PageMotion:
+def _finished(motion: dict, text: str, animate: Pipeline, arguments: Namespace) -> PageMotion:
     """What the pipeline returned, cleaned and at the frame rate asked for; its parts and scores go to stderr."""
-    joints, fps = motion["joints"], motion["fps"]
+    joints, fps, skeleton = motion["joints"], motion["fps"], animate.processor.feature_extractor.skeleton
     for part in motion.get("parts", ()):
         span = f"{part['start'] / fps:.1f} to {part['end'] / fps:.1f} s"
         print(f"{span}: {part['text'] or arguments.prefix}", file=sys.stderr)
@@ -115,7 +115,9 @@ def _finished(motion: dict, text: str, skeleton: Skeleton, arguments: Namespace)
         print(", ".join(f"{name}: {before[name]} -> {after[name]}" for name in before), file=sys.stderr)
     if arguments.fps:
         joints, fps = resample(torch.from_numpy(joints), fps, arguments.fps).numpy(), arguments.fps
-    return PageMotion(joints, fps, text, skeleton=skeleton)
+    unit_length = animate.model.config.vq_config.unit_length * fps / motion["fps"]  # frames per token
+    codes = motion["codes"] if unit_length.is_integer() else None
+    return PageMotion(joints, fps, text, codes=codes, unit_length=int(unit_length), skeleton=skeleton)
 
 
 def _texts(arguments: Namespace) -> list[str]:
@@ -135,7 +137,7 @@ def _motions(animate: Pipeline, texts: list[str], arguments: Namespace) -> Itera
     """Each title and its motion."""
     names = ("min_seconds", "max_seconds", "top_k", "temperature")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    options["do_sample"] = not arguments.greedy
+    options |= {"do_sample": not arguments.greedy, "return_codes": True}
     if arguments.chain or arguments.prefix:
         if arguments.prefix:
             extractor = animate.processor.feature_extractor
