@@ -428,6 +428,16 @@ def test_decode_motion_keeps_every_row():
     assert [tuple(features.shape) for features in model.decode_motion(motion[1:2])] == [(0, 23)]
 
 
+def test_decode_motion_refuses_what_is_no_batch_of_ids():
+    model = tiny_model()
+    with pytest.raises(ValueError, match=r"`ids` must have the shape \(batch, tokens\), got \(4,\); .* pass ids\[None\]"):
+        model.decode_motion(torch.tensor([BOM, 3, 4, EOM]))
+    with pytest.raises(ValueError, match=r"`ids` must have the shape \(batch, tokens\), got \(1, 1, 3\)\."):
+        model.decode_motion(torch.tensor([[[BOM, 3, EOM]]]))
+    with pytest.raises(ValueError, match="`ids` must be a tensor of shape .*, got a list"):
+        model.decode_motion([[BOM, 3, 4, EOM]])
+
+
 # ---- saving and loading ---------------------------------------------------------------------------------------------
 
 
