@@ -440,7 +440,7 @@ def test_a_processor_with_broken_files_is_refused(folders):
 
 def test_shipped_models_of_another_type_are_refused():
     for name in ("tm2t-vq", "tm2t-matcher"):
-        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m .* is of type {name}"):
+        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m, but .* is of type {name}"):
             pipeline("text-to-motion", model=str(pipelines.shipped_checkpoint(name)))
 
 

@@ -83,7 +83,7 @@ class TextToMotionPipeline(_MotionPipeline):
     ```
     """
 
-    model_types = ("tm2t-t2m", "tm2t-t2m-transformer")
+    model_types = ("tm2t-t2m",)
 
     def __call__(self, text_inputs, **kwargs):
         """Generate motions.
