@@ -416,7 +416,7 @@ def test_joints_of_kit_ml_are_in_millimeters():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda body: body / 100, "shows a body .*0.02 m tall.* multiply them by 100"),
+        (lambda body: body / 100, r"shows a body .*0.01\d m tall.* multiply them by 100"),
         (lambda body: body[..., [0, 2, 1]] * [1, -1, 1], "has its feet and its head apart along z, not y"),
         (lambda body: body * [1, -1, -1], "has its head below its feet"),
     ],
