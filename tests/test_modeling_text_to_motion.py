@@ -430,7 +430,9 @@ def test_decode_motion_keeps_every_row():
 
 def test_decode_motion_refuses_what_is_no_batch_of_ids():
     model = tiny_model()
-    with pytest.raises(ValueError, match=r"`ids` must have the shape \(batch, tokens\), got \(4,\); .* pass ids\[None\]"):
+    with pytest.raises(
+        ValueError, match=r"`ids` must have the shape .*, got \(4,\); for one motion, pass ids\[None\]"
+    ):
         model.decode_motion(torch.tensor([BOM, 3, 4, EOM]))
     with pytest.raises(ValueError, match=r"`ids` must have the shape \(batch, tokens\), got \(1, 1, 3\)\."):
         model.decode_motion(torch.tensor([[[BOM, 3, EOM]]]))

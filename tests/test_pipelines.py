@@ -160,7 +160,7 @@ def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
         (
             "text-to-motion",
             "tm2t-m2t",
-            r"needs a checkpoint of type tm2t-t2m .* is of type tm2t-m2t; use it with "
+            r"needs a checkpoint of type tm2t-t2m, but .* is of type tm2t-m2t; use it with "
             r"pipeline\('motion-to-text'\)",
         ),
         ("motion-to-text", "tm2t-t2m", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-t2m"),
@@ -404,6 +404,12 @@ def test_clean_and_resampled_nothing(animate):
 def test_arguments_that_exclude_each_other(animate, text, arguments, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         animate(text, **arguments)
+
+
+def test_frame_rates_that_are_none_are_refused_in_one_sentence(describe, motions):
+    for fps in ("60", [20, 60]):
+        with pytest.raises(ValueError, match="^fps=.* must be a number from 1 to 1000"):
+            describe(motions[0], fps=fps)
 
 
 def test_files_of_any_tool_are_described(describe, tmp_path):

@@ -137,7 +137,7 @@ def test_units_are_the_skeletons_own():
     other = replace(KIT, metres_per_unit=0.0254)
     assert "kit joints are in inches; multiply them by 0.0393701, if" in doubts_about(joints, other)[0]
     other = replace(KIT, metres_per_unit=0.5)
-    assert "kit joints are in units of 0.5 m; multiply them by 0.1, if that" in doubts_about(joints / 1000 * 10, other)[0]
+    assert "kit joints are in units of 0.5 m; multiply them by 0.1, if that" in doubts_about(joints / 100, other)[0]
 
 
 @pytest.mark.parametrize("action", ACTIONS)

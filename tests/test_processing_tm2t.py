@@ -200,6 +200,26 @@ def test_units_and_frame_rates_reach_the_motions(processor):
         processor(motion=body, fps=np.inf)
 
 
+@pytest.mark.parametrize("wrap", [dict, lambda kwargs: {"motion_kwargs": kwargs}])
+def test_frame_rates_and_units_that_are_none_are_refused_in_one_sentence(processor, wrap):
+    for fps in ("60", [20, 60], np.array([20, 60]), 0):
+        with pytest.raises(
+            ValueError, match="^fps=.* must be a number from 1 .*; process motions of different rates sep"
+        ):
+            processor(motion=[NOISE, NOISE], **wrap({"fps": fps}))
+    for unit in (3, None, ["m"]):
+        with pytest.raises(ValueError, match="^unit=.* must be one of 'm', 'cm', 'mm'"):
+            processor(motion=NOISE, **wrap({"unit": unit}))
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, lambda kwargs: {"text_kwargs": kwargs}, lambda kwargs: {"motion_kwargs": kwargs}]
+)
+def test_a_side_of_padding_is_refused(processor, wrap):
+    with pytest.raises(ValueError, match="padding_side='left' is not an argument: these models need padding on the r"):
+        processor(text=["a person", "someone walks"], **wrap({"padding_side": "left"}))
+
+
 def test_arguments_that_do_not_exist_are_refused(processor):
     for name in ("images", "paddding", "stride", "text_pair", "sampling_rate"):
         with pytest.raises(TypeError, match=f"The processor has no argument '{name}'; it has .*fps.*text_kwargs"):

@@ -71,7 +71,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
         self.fps = float(self.skeleton.fps if fps is None else fps)
-        _check_fps(self.fps)
+        check_fps(self.fps)
         self.unit_length = unit_length
         if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
             raise ValueError(
@@ -156,9 +156,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             FileNotFoundError: for a path without a file.
             ImportError: for a `.bvh` or `.npz` file where this class runs without its package.
         """
-        _check_fps(fps)
-        if unit not in METERS_PER_UNIT:
-            raise ValueError(f"unit={unit!r} must be one of {', '.join(map(repr, METERS_PER_UNIT))}.")
+        check_fps(fps)
+        check_unit(unit)
         values = [
             self.normalize(self._features(motion, name, fps if fps is not None else own_fps, unit)).astype(np.float32)
             for name, motion, own_fps in self._named_motions(motions)
@@ -275,7 +274,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 rates = np.broadcast_to(of_columns, len(several)).tolist()
         found = []
         for (name, motion), fps in zip(named, rates, strict=True):
-            _check_fps(fps, f"{name}['fps']")
+            check_fps(fps, f"{name}['fps']")
             motion = unwrap_row(motion, "motion", name)
             found.append((fspath(motion) if isinstance(motion, (str, PathLike)) else name, motion, fps))
         return found
@@ -374,11 +373,30 @@ def _to_skeleton(skeleton: Skeleton | dict[str, Any] | str) -> Skeleton:
     return Skeleton.from_dict(skeleton) if isinstance(skeleton, dict) else skeleton
 
 
-def _check_fps(fps: float | None, argument: str = "fps") -> None:
+def check_unit(unit: str) -> None:
+    """Refuse what is no unit of joints.
+
+    Raises:
+        ValueError: for another unit than those of `METERS_PER_UNIT`.
+    """
+    if not isinstance(unit, str) or unit not in METERS_PER_UNIT:
+        raise ValueError(f"unit={unit!r} must be one of {', '.join(map(repr, METERS_PER_UNIT))}.")
+
+
+def check_fps(fps: float | None, argument: str = "fps") -> None:
+    """Refuse what is no frame rate of motions; None is "the model's own".
+
+    Args:
+        fps: frames per second.
+        argument: its name, for the error.
+
+    Raises:
+        ValueError: for anything but a number from `SLOWEST_FPS` to `FASTEST_FPS`.
+    """
     if fps is not None and not (isinstance(fps, (int, float, np.number)) and SLOWEST_FPS <= fps <= FASTEST_FPS):
         raise ValueError(
             f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
-            "the motions."
+            "the motions; process motions of different rates separately."
         )
 
 
@@ -449,4 +467,4 @@ def _as_numbers(motion, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-__all__ = ["MotionFeatureExtractor"]
+__all__ = ["MotionFeatureExtractor", "check_fps", "check_unit"]

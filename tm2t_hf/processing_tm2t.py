@@ -10,6 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
 
+from .feature_extraction_motion import check_fps, check_unit
 from .tokenization_text import check_captions
 
 
@@ -89,7 +90,8 @@ class CaptionMotionProcessor(ProcessorMixin):
 
         Raises:
             ValueError: if there is nothing to process, for captions that are empty or not strings, for captions and
-                motions of unequal number, and for motions that do not fit.
+                motions of unequal number, for motions that do not fit, for a frame rate or unit that is none, and for
+                a `padding_side`.
             TypeError: for an unknown argument.
             StrictDataclassFieldValidationError: for an argument of the wrong type.
         """
@@ -125,6 +127,8 @@ class CaptionMotionProcessor(ProcessorMixin):
     def _arguments(self, given: dict) -> tuple[dict, dict, str | TensorType | None]:
         """Arguments of a call -> those of the tokenizer, those of the feature extractor, and the kind of tensors."""
         sides = {"text_kwargs": CaptionKwargs.__annotations__, "motion_kwargs": MotionKwargs.__annotations__}
+        for kwargs in (given, *(given.get(side, {}) for side in (*sides, "common_kwargs"))):
+            _check_values(kwargs)
         _check_names(given, {*sides, *sides["text_kwargs"], *sides["motion_kwargs"], "common_kwargs"}, "The processor")
         for side, names in sides.items():
             _check_names(given.get(side, {}), names, side)
@@ -163,6 +167,18 @@ class CaptionMotionProcessor(ProcessorMixin):
         }
         lines = [f"  {name}={part}," for name, part in shown.items()]
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+
+def _check_values(given: dict) -> None:
+    """Refuse values with one sentence where the check of types that follows would answer with several lines."""
+    check_fps(given.get("fps"))
+    if "unit" in given:
+        check_unit(given["unit"])
+    if "padding_side" in given:
+        raise ValueError(
+            f"padding_side={given['padding_side']!r} is not an argument: these models need padding on the right, "
+            "which is what the processor does; leave it out."
+        )
 
 
 def _check_names(given: dict, known, owner: str) -> None:
