@@ -124,7 +124,9 @@ def test_a_motion_of_any_form_gives_captions(describe, motions, tmp_path):
     for motion in (torch.tensor(motions[0]), str(tmp_path / "motion.npy"), tmp_path / "motion.npy"):
         assert describe(motion) == expected
     joints = features_to_joints(motions[0], 22)
-    assert describe(joints, fps=20) == describe(joints)
+    assert describe(joints, fps=20) == describe(joints) == describe({"joints": joints})
+    assert describe({"joints": joints, "fps": 30}) == describe(joints, fps=30)
+    assert describe([{"joints": joints}, {"motion": joints}]) == [describe(joints)] * 2
     assert isinstance(describe(joints, fps=30)[0]["generated_text"], str)
 
 

@@ -23,6 +23,7 @@ logger = logging.get_logger(__name__)
 
 Unit = Literal["m", "cm", "mm"]
 METERS_PER_UNIT = dict(zip(get_args(Unit), (1.0, 0.01, 0.001), strict=True))
+MOTION_COLUMNS = ("motion", "joints")  # of rows; what the pipeline "text-to-motion" returns has both
 TALLEST_METERS = 10.0  # nobody is that tall: such joints are in centimeters or millimeters
 SLOWEST_FPS, FASTEST_FPS = 1.0, 1000.0  # what cameras and motion capture deliver; it also bounds what resampling makes
 
@@ -134,8 +135,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 (frames, joints, 3), y up; each as an array, a tensor or nested lists; or the path of a file: `.npy`
                 with either, or `.bvh` or `.npz` of any tool (`formats.read_motion`). Several are anything that holds
                 motions in an order: a list, a tuple, an array with one more axis, a column of a data set, a generator.
-                Rows with a `"motion"` (and, optionally, its `"fps"`) stand for that motion. Joints give one frame of
-                features less than they have frames.
+                Rows with a `"motion"` or, where that is missing, `"joints"` (and, optionally, its `"fps"`) stand for
+                that motion. Joints give one frame of features less than they have frames.
             fps: frames per second of `motions` if other than the extractor's: they are resampled. Files that say
                 their own (`.bvh`, `.npz`) need it only where they are wrong.
             unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML). Features have no other unit
@@ -180,7 +181,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         Raises:
             ValueError: for a container of no motions.
         """
-        motions = unwrap_row(motions, "motion", "motion")
+        motions = unwrap_row(motions, MOTION_COLUMNS, "motion")
         of_numbers = isinstance(motions, torch.Tensor) or (
             isinstance(motions, np.ndarray) and (motions.ndim == 0 or motions.dtype.kind not in "OUT")
         )
@@ -275,7 +276,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         found = []
         for (name, motion), fps in zip(named, rates, strict=True):
             check_fps(fps, f"{name}['fps']")
-            motion = unwrap_row(motion, "motion", name)
+            motion = unwrap_row(motion, MOTION_COLUMNS, name)
             found.append((fspath(motion) if isinstance(motion, (str, PathLike)) else name, motion, fps))
         return found
 
