@@ -17,7 +17,7 @@ def test_the_first_column_that_is_there_counts():
 
 
 def test_a_row_without_any_of_them_is_named():
-    with pytest.raises(ValueError, match=r"clip\[1\] is a dict that holds 'a', 'b', but no 'motion' or 'joints'; pass"):
+    with pytest.raises(ValueError, match=r"clip\[1\] is a dict that holds 'a', 'b', but no 'motion' or 'joints'"):
         unwrap_row({"a": 1, "b": 2}, ("motion", "joints"), "clip[1]")
     with pytest.raises(ValueError, match="text is a dict that holds nothing, but no 'text'; pass that"):
         unwrap_row({}, "text", "text")
