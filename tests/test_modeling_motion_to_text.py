@@ -707,3 +707,24 @@ def test_too_long_a_motion_is_told_in_seconds(model):
     with pytest.raises(ValueError, match=message):
         model.generate(motion_values=torch.zeros(1, 80, 23))
     assert model.generate(motion_values=torch.zeros(1, 75, 23)).shape[0] == 1  # 3.6 s and an incomplete token
+
+
+@pytest.mark.parametrize("offsets", [[], [0, 9], [1, 1], [-1]])
+def test_read_offsets_that_were_changed_are_checked_where_they_are_read(motion, offsets):
+    model = tiny_model()
+    model.config.read_offsets = offsets
+    values, mask = motion
+    for call in (model.generate, lambda **inputs: model(**inputs, labels=torch.ones(3, 2, dtype=torch.long))):
+        with pytest.raises(ValueError, match="read_offsets must hold distinct frames from 0 to 3"):
+            call(motion_values=values, attention_mask=mask)
+    for offset in set(offsets) - {0, 1}:
+        with pytest.raises(ValueError, match=f"offset must be a frame from 0 to 3, .* got {offset}"):
+            model.encode_motion(values, mask, offset)
+
+
+def test_a_call_without_a_caption_says_what_to_do(model, motion):
+    values, mask = motion
+    encoded = model.get_encoder()(input_ids=motion_ids([[1, 2], [3]]))
+    for inputs in ({"motion_values": values, "attention_mask": mask}, {"encoder_outputs": encoded}):
+        with pytest.raises(ValueError, match="Give `decoder_input_ids` or `labels`; .* call generate()"):
+            model(**inputs)

@@ -508,7 +508,7 @@ def test_bad_codes():
         with pytest.raises(ValueError, match="between 0 and 15; special ids .* are taken out by `ids_to_codes`"):
             model.decode(torch.tensor([[0, bad]]))
     for shape in ((5,), (2, 0), (1, 5, 8)):
-        with pytest.raises(ValueError, match=r"must have the shape \(batch, tokens\) with at least one token"):
+        with pytest.raises(ValueError, match=r"must have the shape \(batch, tokens\)"):
             model.decode(torch.zeros(shape, dtype=torch.long))
 
 
@@ -718,3 +718,18 @@ def test_bad_masks_of_codes():
         model.decode(codes, torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1]]))
     with pytest.raises(ValueError, match=r"attention_mask has the shape \(2, 16\), but codes \(2, 4\)"):
         model.decode(codes, torch.ones(2, 16))
+
+
+def test_what_is_no_batch_is_named():
+    model = make_model()
+    for name, call in (
+        ("codes", model.decode),
+        ("codes", lambda codes: codes_to_ids(codes, None, model.config)),
+        ("ids", lambda ids: ids_to_codes(ids, model.config)),
+    ):
+        with pytest.raises(ValueError, match=rf"`{name}` must have .*got \(2,\); for one motion, pass {name}\[None\]"):
+            call(torch.tensor([1, 2]))
+        with pytest.raises(ValueError, match=f"`{name}` must be a tensor of shape .batch, tokens., got a list"):
+            call([[1, 2]])
+    with pytest.raises(ValueError, match="`motion_values` must be a tensor .* got a list"):
+        model.encode([[[0.0] * 23] * 8])

@@ -124,7 +124,9 @@ def test_a_motion_of_any_form_gives_captions(describe, motions, tmp_path):
     for motion in (torch.tensor(motions[0]), str(tmp_path / "motion.npy"), tmp_path / "motion.npy"):
         assert describe(motion) == expected
     joints = features_to_joints(motions[0], 22)
-    assert describe(joints, fps=20) == describe(joints)
+    assert describe(joints, fps=20) == describe(joints) == describe({"joints": joints})
+    assert describe({"joints": joints, "fps": 30}) == describe(joints, fps=30)
+    assert describe([{"joints": joints}, {"motion": joints}]) == [describe(joints)] * 2
     assert isinstance(describe(joints, fps=30)[0]["generated_text"], str)
 
 
@@ -160,7 +162,7 @@ def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
         (
             "text-to-motion",
             "tm2t-m2t",
-            r"needs a checkpoint of type tm2t-t2m .* is of type tm2t-m2t; use it with "
+            r"needs a checkpoint of type tm2t-t2m, but .* is of type tm2t-m2t; use it with "
             r"pipeline\('motion-to-text'\)",
         ),
         ("motion-to-text", "tm2t-t2m", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-t2m"),
@@ -406,6 +408,12 @@ def test_arguments_that_exclude_each_other(animate, text, arguments, message):
         animate(text, **arguments)
 
 
+def test_frame_rates_that_are_none_are_refused_in_one_sentence(describe, motions):
+    for fps in ("60", [20, 60]):
+        with pytest.raises(ValueError, match="^fps=.* must be a number from 1 to 1000"):
+            describe(motions[0], fps=fps)
+
+
 def test_files_of_any_tool_are_described(describe, tmp_path):
     joints, _ = make_toy_clip("walk", np.random.default_rng(0))
     save_motion(joints, tmp_path / "walk.bvh")
@@ -440,7 +448,7 @@ def test_a_processor_with_broken_files_is_refused(folders):
 
 def test_shipped_models_of_another_type_are_refused():
     for name in ("tm2t-vq", "tm2t-matcher"):
-        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m .* is of type {name}"):
+        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m, but .* is of type {name}"):
             pipeline("text-to-motion", model=str(pipelines.shipped_checkpoint(name)))
 
 

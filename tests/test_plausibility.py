@@ -3,6 +3,7 @@
 """Axes, units, order and kind of the numbers in a motion: what a body cannot be, and what it hardly is."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,4 +132,29 @@ def test_units_are_the_skeletons_own():
         rest[joint] = rest[KIT.parents[joint]] + 250 * np.array(KIT.directions[joint])
     joints = np.repeat(rest[None], 10, axis=0)
     assert not [doubt for doubt in doubts_about(joints, KIT) if "m tall" in doubt]
-    assert "in units of 0.001 m; multiply them by 1000" in doubts_about(joints / 1000, KIT)[0]
+    doubt = doubts_about(joints / 1000, KIT)[0]
+    assert doubt.endswith("kit joints are in millimeters; multiply them by 1000, if these are in meters")
+    other = replace(KIT, metres_per_unit=0.0254)
+    assert "kit joints are in inches; multiply them by 0.0393701, if" in doubts_about(joints, other)[0]
+    other = replace(KIT, metres_per_unit=0.5)
+    assert "kit joints are in units of 0.5 m; multiply them by 0.1, if that" in doubts_about(joints / 100, other)[0]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [("centimeters", 0.01), ("millimeters", 0.001), ("feet", 0.3048), ("inches", 0.0254)],
+)
+def test_the_unit_that_is_advised_is_the_right_one(action, unit, factor):
+    joints = clip(action)
+    (doubt,) = doubts_about(joints / factor, HUMANML3D)
+    assert doubt.endswith(f"humanml3d joints are in meters; multiply them by {factor:g}, if these are in {unit}")
+
+
+def test_a_size_is_said_with_two_digits():
+    joints = clip()
+    size = np.median(np.ptp(joints, axis=1).max(-1))
+    (doubt,) = doubts_about(joints * 123 / size, HUMANML3D)
+    assert "(about 120 m tall)" in doubt
+    (doubt,) = doubts_about(joints * 0.0137 / size, HUMANML3D)
+    assert "(about 0.014 m tall): humanml3d joints are in meters; multiply them by 100, if that is the diff" in doubt

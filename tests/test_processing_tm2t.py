@@ -78,6 +78,34 @@ def test_decodes_text(processor):
     assert processor.batch_decode(ids, skip_special_tokens=True) == ["a person waves"]
 
 
+@pytest.mark.parametrize("codebook_size", [32, 1000])  # fewer and more codes than words
+def test_decodes_motion_ids_as_motion(processor, t2m_model, codebook_size):
+    motion = processor.motion_tokenizer = MotionTokenizer(codebook_size=codebook_size)
+    bom, eom, pad = codebook_size, codebook_size + 1, codebook_size + 2
+    ids = [[bom, 17, 4, eom, pad, pad], [bom, 5, 1, 2, 3, 4]]
+    for several in (ids, torch.tensor(ids), np.array(ids), [torch.tensor(row) for row in ids]):
+        assert processor.batch_decode(several) == motion.batch_decode(ids)
+        assert processor.decode(several[0]) == "<bom> <motion_17> <motion_4> <eom> <pad> <pad>"
+        assert processor.decode(several[0], skip_special_tokens=True) == "<motion_17> <motion_4>"
+    assert processor.decode([pad, bom, 3]) == "<pad> <bom> <motion_3>"
+    if codebook_size > len(processor.tokenizer):
+        assert processor.decode([500, 3]) == "<motion_500> <motion_3>"
+
+
+@pytest.mark.parametrize("codebook_size", [32, 1000])
+def test_text_ids_stay_text(processor, codebook_size):
+    tokenizer = processor.tokenizer
+    processor.motion_tokenizer = MotionTokenizer(codebook_size=codebook_size)
+    ids = tokenizer(["someone waves the left hand", "a person walks"], padding=True)["input_ids"]
+    for several in (ids, torch.tensor(ids), [row[1:] for row in ids], [[*ids[0], len(tokenizer)], ids[1]], [], [[]]):
+        assert processor.batch_decode(several) == tokenizer.batch_decode(several)
+    assert processor.decode(ids[0]) == tokenizer.decode(ids[0])
+    assert processor.decode(ids[0][1]) == tokenizer.decode(ids[0][1])
+    # only one of the captions begins with the word whose id is that of <bom>
+    labels = [[32, 7, 2], [40, 8, 2]]
+    assert processor.batch_decode(labels) == tokenizer.batch_decode(labels)
+
+
 def test_saves_and_loads_all_three(processor, motions, t2m_model, tmp_path):
     t2m_model.config.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
@@ -170,6 +198,26 @@ def test_units_and_frame_rates_reach_the_motions(processor):
         processor(motion=body, unit="inch")
     with pytest.raises(ValueError, match="fps=inf must be a number from 1 to 1000"):
         processor(motion=body, fps=np.inf)
+
+
+@pytest.mark.parametrize("wrap", [dict, lambda kwargs: {"motion_kwargs": kwargs}])
+def test_frame_rates_and_units_that_are_none_are_refused_in_one_sentence(processor, wrap):
+    for fps in ("60", [20, 60], np.array([20, 60]), 0):
+        with pytest.raises(
+            ValueError, match="^fps=.* must be a number from 1 .*; process motions of different rates sep"
+        ):
+            processor(motion=[NOISE, NOISE], **wrap({"fps": fps}))
+    for unit in (3, None, ["m"]):
+        with pytest.raises(ValueError, match="^unit=.* must be one of 'm', 'cm', 'mm'"):
+            processor(motion=NOISE, **wrap({"unit": unit}))
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, lambda kwargs: {"text_kwargs": kwargs}, lambda kwargs: {"motion_kwargs": kwargs}]
+)
+def test_a_side_of_padding_is_refused(processor, wrap):
+    with pytest.raises(ValueError, match="padding_side='left' is not an argument: these models need padding on the r"):
+        processor(text=["a person", "someone walks"], **wrap({"padding_side": "left"}))
 
 
 def test_arguments_that_do_not_exist_are_refused(processor):

@@ -124,6 +124,11 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
                     raise ValueError(
                         f"{name} must be an id of the text vocabulary (0 to {self.vocab_size - 1}), got {index}"
                     )
+        if self.share_encoder_decoder_embeddings:
+            raise ValueError("share_encoder_decoder_embeddings must be False: motion and text share no vocabulary")
+
+    def validate_read_offsets(self):
+        """Part of the validation by `@strict`; the model calls it too, as offsets may be changed at any time."""
         unit_length = 1 if self.vq_config is None else self.vq_config.unit_length
         offsets = self.read_offsets
         if not offsets or len(set(offsets)) < len(offsets) or not 0 <= min(offsets) <= max(offsets) < unit_length:
@@ -131,8 +136,6 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
                 f"read_offsets must hold distinct frames from 0 to {unit_length - 1}, the last of a token"
                 f"{' (0 without a vq_config)' if self.vq_config is None else ''}, got {offsets}"
             )
-        if self.share_encoder_decoder_embeddings:
-            raise ValueError("share_encoder_decoder_embeddings must be False: motion and text share no vocabulary")
 
 
 __all__ = ["MotionToTextConfig"]

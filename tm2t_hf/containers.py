@@ -11,18 +11,26 @@ def is_row(value: Any) -> bool:
     return isinstance(value, Mapping) or hasattr(value, "columns")
 
 
-def unwrap_row(value: Any, column: str, argument: str) -> Any:
+def unwrap_row(value: Any, columns: str | tuple[str, ...], argument: str) -> Any:
     """`value[column]` of a row or data frame; every other value as it is.
 
+    Args:
+        value: anything.
+        columns: the column, or several in the order of preference: the first that is there counts.
+        argument: the name of `value`, for the error.
+
     Raises:
-        ValueError: for a row without that column; names `argument` and the columns that there are.
+        ValueError: for a row without any of these columns; names `argument` and the columns that there are.
     """
     if not is_row(value):
         return value
-    if column not in value:
-        columns = ", ".join(repr(name) for name in value) or "nothing"
-        raise ValueError(f"{argument} is a {type(value).__name__} that holds {columns}, but no {column!r}; pass that.")
-    return value[column]
+    columns = (columns,) if isinstance(columns, str) else columns
+    for column in columns:
+        if column in value:
+            return value[column]
+    held = ", ".join(repr(name) for name in value) or "nothing"
+    missing = " or ".join(map(repr, columns))
+    raise ValueError(f"{argument} is a {type(value).__name__} that holds {held}, but no {missing}; pass that.")
 
 
 def is_stream(value: Any) -> bool:

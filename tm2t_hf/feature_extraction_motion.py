@@ -23,6 +23,7 @@ logger = logging.get_logger(__name__)
 
 Unit = Literal["m", "cm", "mm"]
 METERS_PER_UNIT = dict(zip(get_args(Unit), (1.0, 0.01, 0.001), strict=True))
+MOTION_COLUMNS = ("motion", "joints")  # of rows; what the pipeline "text-to-motion" returns has both
 TALLEST_METERS = 10.0  # nobody is that tall: such joints are in centimeters or millimeters
 SLOWEST_FPS, FASTEST_FPS = 1.0, 1000.0  # what cameras and motion capture deliver; it also bounds what resampling makes
 
@@ -71,7 +72,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
         self.fps = float(self.skeleton.fps if fps is None else fps)
-        _check_fps(self.fps)
+        check_fps(self.fps)
         self.unit_length = unit_length
         if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
             raise ValueError(
@@ -134,8 +135,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 (frames, joints, 3), y up; each as an array, a tensor or nested lists; or the path of a file: `.npy`
                 with either, or `.bvh` or `.npz` of any tool (`formats.read_motion`). Several are anything that holds
                 motions in an order: a list, a tuple, an array with one more axis, a column of a data set, a generator.
-                Rows with a `"motion"` (and, optionally, its `"fps"`) stand for that motion. Joints give one frame of
-                features less than they have frames.
+                Rows with a `"motion"` or, where that is missing, `"joints"` (and, optionally, its `"fps"`) stand for
+                that motion. Joints give one frame of features less than they have frames.
             fps: frames per second of `motions` if other than the extractor's: they are resampled. Files that say
                 their own (`.bvh`, `.npz`) need it only where they are wrong.
             unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML). Features have no other unit
@@ -156,9 +157,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             FileNotFoundError: for a path without a file.
             ImportError: for a `.bvh` or `.npz` file where this class runs without its package.
         """
-        _check_fps(fps)
-        if unit not in METERS_PER_UNIT:
-            raise ValueError(f"unit={unit!r} must be one of {', '.join(map(repr, METERS_PER_UNIT))}.")
+        check_fps(fps)
+        check_unit(unit)
         values = [
             self.normalize(self._features(motion, name, fps if fps is not None else own_fps, unit)).astype(np.float32)
             for name, motion, own_fps in self._named_motions(motions)
@@ -181,7 +181,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         Raises:
             ValueError: for a container of no motions.
         """
-        motions = unwrap_row(motions, "motion", "motion")
+        motions = unwrap_row(motions, MOTION_COLUMNS, "motion")
         of_numbers = isinstance(motions, torch.Tensor) or (
             isinstance(motions, np.ndarray) and (motions.ndim == 0 or motions.dtype.kind not in "OUT")
         )
@@ -275,8 +275,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 rates = np.broadcast_to(of_columns, len(several)).tolist()
         found = []
         for (name, motion), fps in zip(named, rates, strict=True):
-            _check_fps(fps, f"{name}['fps']")
-            motion = unwrap_row(motion, "motion", name)
+            check_fps(fps, f"{name}['fps']")
+            motion = unwrap_row(motion, MOTION_COLUMNS, name)
             found.append((fspath(motion) if isinstance(motion, (str, PathLike)) else name, motion, fps))
         return found
 
@@ -374,11 +374,30 @@ def _to_skeleton(skeleton: Skeleton | dict[str, Any] | str) -> Skeleton:
     return Skeleton.from_dict(skeleton) if isinstance(skeleton, dict) else skeleton
 
 
-def _check_fps(fps: float | None, argument: str = "fps") -> None:
+def check_unit(unit: str) -> None:
+    """Refuse what is no unit of joints.
+
+    Raises:
+        ValueError: for another unit than those of `METERS_PER_UNIT`.
+    """
+    if not isinstance(unit, str) or unit not in METERS_PER_UNIT:
+        raise ValueError(f"unit={unit!r} must be one of {', '.join(map(repr, METERS_PER_UNIT))}.")
+
+
+def check_fps(fps: float | None, argument: str = "fps") -> None:
+    """Refuse what is no frame rate of motions; None is "the model's own".
+
+    Args:
+        fps: frames per second.
+        argument: its name, for the error.
+
+    Raises:
+        ValueError: for anything but a number from `SLOWEST_FPS` to `FASTEST_FPS`.
+    """
     if fps is not None and not (isinstance(fps, (int, float, np.number)) and SLOWEST_FPS <= fps <= FASTEST_FPS):
         raise ValueError(
             f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
-            "the motions."
+            "the motions; process motions of different rates separately."
         )
 
 
@@ -449,4 +468,4 @@ def _as_numbers(motion, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-__all__ = ["MotionFeatureExtractor"]
+__all__ = ["MotionFeatureExtractor", "check_fps", "check_unit"]

@@ -223,8 +223,8 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
             `input_ids` and their attention mask, both (batch, tokens + 2): `<bom> codes <eom>` and padding.
 
         Raises:
-            ValueError: if the model carries no motion VQ, a clip is shorter than one token, or padding stands in front
-                of a clip.
+            ValueError: if the model carries no motion VQ, a clip is shorter than one token, padding stands in front
+                of a clip, or the offset lies outside the first token.
         """
         if self.vq is None:
             raise ValueError(
@@ -232,8 +232,10 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
                 "input_probs instead of motion_values"
             )
         padded_lengths(attention_mask, motion_values.shape[:2], "motion_values")
+        unit_length = self.config.vq_config.unit_length
+        if not 0 <= offset < unit_length:
+            raise ValueError(f"offset must be a frame from 0 to {unit_length - 1}, the last of a token, got {offset}")
         if offset:
-            unit_length = self.config.vq_config.unit_length
             motion_values, attention_mask = _begun_later(motion_values, attention_mask, offset, unit_length)
         with torch.no_grad():
             encoded = self.vq.encode(motion_values, attention_mask)
@@ -280,6 +282,7 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
         if len(source) != 1:
             raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
         if motion_values is not None:
+            self.config.validate_read_offsets()
             readings = [
                 self.encode_motion(motion_values, attention_mask, offset) for offset in self.config.read_offsets
             ]
@@ -348,9 +351,11 @@ class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
             Seq2SeqLMOutput with `logits` (batch, length, vocab_size) and, given labels, `loss`.
 
         Raises:
-            ValueError: if not exactly one form of motion is given, a mask does not fit, or motion or caption have
-                more tokens than the model has positions.
+            ValueError: if not exactly one form of motion is given, there is no caption, a mask does not fit,
+                `config.read_offsets` does not fit, or motion or caption have more tokens than the model has positions.
         """
+        if labels is None and decoder_input_ids is None and decoder_inputs_embeds is None:
+            raise ValueError("Give `decoder_input_ids` or `labels`; to describe a motion, call generate().")
         if encoder_outputs is None:
             source, attention_mask = self._source(input_ids, attention_mask, motion_values, input_probs, inputs_embeds)
             encoder_outputs = self.model.encoder(**source, attention_mask=attention_mask, **kwargs)

@@ -14,7 +14,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_motion_vq import MotionVQConfig
 from .loading import WholeWeightsMixin
-from .vocabulary import codes_to_ids, ids_to_codes
+from .vocabulary import check_rows, codes_to_ids, ids_to_codes
 
 LEAKY_SLOPE = 0.2
 
@@ -333,7 +333,8 @@ class MotionVQModel(MotionVQPreTrainedModel):
         Raises:
             ValueError: for another shape, no token at all, ids outside the codebook, or padding in front of codes.
         """
-        if codes.dim() != 2 or codes.shape[1] == 0:
+        check_rows(codes, "codes")
+        if codes.shape[1] == 0:
             raise ValueError(
                 f"`codes` must have the shape (batch, tokens) with at least one token; got {tuple(codes.shape)}."
             )
@@ -421,6 +422,11 @@ class MotionVQModel(MotionVQPreTrainedModel):
             outputs of all stages of the encoder.
         """
         config = self.config
+        if not isinstance(motion_values, Tensor):
+            raise ValueError(
+                f"`motion_values` must be a tensor (batch, frames, {config.feature_size}), as MotionFeatureExtractor "
+                f'returns it with return_tensors="pt"; got a {type(motion_values).__name__}.'
+            )
         if motion_values.dim() != 3 or motion_values.shape[-1] != config.feature_size:
             raise ValueError(
                 f"`motion_values` must have the shape (batch, frames, {config.feature_size}); "

@@ -290,7 +290,7 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
             a (frames, features) tensor a row, in normalized units; (0, features) for a row without a code.
 
         Raises:
-            ValueError: if the model has no `vq`.
+            ValueError: if the model has no `vq`, and for ids that are no tensor (batch, tokens).
         """
         if self.vq is None:
             raise ValueError("This model has no VQ model to decode with: it was built without `vq_config`.")

@@ -84,7 +84,7 @@ class TextToMotionPipeline(_MotionPipeline):
     ```
     """
 
-    model_types = ("tm2t-t2m", "tm2t-t2m-transformer")
+    model_types = ("tm2t-t2m",)
 
     def __call__(self, text_inputs, **kwargs):
         """Generate motions.
@@ -254,7 +254,8 @@ class MotionToTextPipeline(_MotionPipeline):
         Args:
             motions: a motion, or anything that holds motions in an order. A motion is one of: features
                 (frames, features), not normalized; joints (frames, joints, 3), y up; the path of a `.npy` file with
-                either, or of a `.bvh` or `.npz` file of any tool; what the pipeline "text-to-motion" returns.
+                either, or of a `.bvh` or `.npz` file of any tool; what the pipeline "text-to-motion" returns, or any
+                row with `"motion"` or `"joints"`.
                 Generators, streamed data sets and data sets of torch are read while captions are generated.
             fps: frames per second of the motions if other than the model's: they are resampled.
             unit: unit of joints: `"m"` by default, `"cm"` or `"mm"` (the `new_joints` of KIT-ML).

@@ -21,6 +21,8 @@ from .skeletons import Skeleton
 
 SHORTEST_BONE = 1e-5  # metres; a shorter one has no direction
 SMALLEST_BODY, TALLEST_BODY = 0.5, 3.0  # metres
+USUAL_BODY = 1.5  # metres; the longest side of the box around a body, over many motions
+UNITS = {"meters": 1.0, "centimeters": 0.01, "millimeters": 0.001, "feet": 0.3048, "inches": 0.0254}
 BONE_CHANGE = 0.25  # standard deviation over time divided by the mean, for the typical bone
 SIDE_DIFFERENCE = 0.35  # of the longer one of two bones that mirror each other
 UNUSUAL = "unless the person"  # in doubts that a real motion may raise: a person who lies down or stands on the hands
@@ -120,14 +122,22 @@ def _doubt_about_bones(joints: np.ndarray, skeleton: Skeleton) -> str | None:
 
 def _doubt_about_size(joints: np.ndarray, skeleton: Skeleton) -> str | None:
     """By the longest side of the box around the body, which is its height also where another axis points up."""
-    size = float(np.median(np.ptp(joints, axis=1).max(-1))) * skeleton.metres_per_unit
-    if SMALLEST_BODY <= size <= TALLEST_BODY:
+    size = float(np.median(np.ptp(joints, axis=1).max(-1)))  # in units of the joints
+    expected = skeleton.metres_per_unit
+    in_meters = size * expected
+    if SMALLEST_BODY <= in_meters <= TALLEST_BODY:
         return None
-    factor = 10.0 ** round(math.log10(1.5 / size))
-    size = float(f"{size:.1g}")
+    sizes = {name: size * unit for name, unit in UNITS.items()}
+    likely = [name for name in UNITS if SMALLEST_BODY <= sizes[name] <= TALLEST_BODY]
+    if likely:
+        found = min(likely, key=lambda name: abs(math.log(sizes[name] / USUAL_BODY)))
+        factor, condition = UNITS[found] / expected, f"if these are in {found}"
+    else:
+        factor, condition = 10.0 ** round(math.log10(USUAL_BODY / in_meters)), "if that is the difference"
+    names = {unit: name for name, unit in UNITS.items()}
     return (
-        f"shows a body of the wrong size (about {size:g} m tall): the joints of {skeleton.name} are in units of "
-        f"{skeleton.metres_per_unit:g} m; multiply them by {factor:g}, if that is the difference"
+        f"shows a body of the wrong size (about {float(f'{in_meters:.2g}'):g} m tall): {skeleton.name} joints are in "
+        f"{names.get(expected, f'units of {expected:g} m')}; multiply them by {factor:g}, {condition}"
     )
 
 

@@ -10,6 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
 
+from .feature_extraction_motion import check_fps, check_unit
 from .tokenization_text import check_captions
 
 
@@ -89,7 +90,8 @@ class CaptionMotionProcessor(ProcessorMixin):
 
         Raises:
             ValueError: if there is nothing to process, for captions that are empty or not strings, for captions and
-                motions of unequal number, and for motions that do not fit.
+                motions of unequal number, for motions that do not fit, for a frame rate or unit that is none, and for
+                a `padding_side`.
             TypeError: for an unknown argument.
             StrictDataclassFieldValidationError: for an argument of the wrong type.
         """
@@ -125,6 +127,8 @@ class CaptionMotionProcessor(ProcessorMixin):
     def _arguments(self, given: dict) -> tuple[dict, dict, str | TensorType | None]:
         """Arguments of a call -> those of the tokenizer, those of the feature extractor, and the kind of tensors."""
         sides = {"text_kwargs": CaptionKwargs.__annotations__, "motion_kwargs": MotionKwargs.__annotations__}
+        for kwargs in (given, *(given.get(side, {}) for side in (*sides, "common_kwargs"))):
+            _check_values(kwargs)
         _check_names(given, {*sides, *sides["text_kwargs"], *sides["motion_kwargs"], "common_kwargs"}, "The processor")
         for side, names in sides.items():
             _check_names(given.get(side, {}), names, side)
@@ -165,6 +169,18 @@ class CaptionMotionProcessor(ProcessorMixin):
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
+def _check_values(given: dict) -> None:
+    """Refuse values with one sentence where the check of types that follows would answer with several lines."""
+    check_fps(given.get("fps"))
+    if "unit" in given:
+        check_unit(given["unit"])
+    if "padding_side" in given:
+        raise ValueError(
+            f"padding_side={given['padding_side']!r} is not an argument: these models need padding on the right, "
+            "which is what the processor does; leave it out."
+        )
+
+
 def _check_names(given: dict, known, owner: str) -> None:
     for name in given:
         if name not in known:
@@ -198,6 +214,55 @@ class TM2TProcessor(CaptionMotionProcessor):
                 "keeps it in motion_tokenizer/."
             )
         super().__init__(feature_extractor, tokenizer, motion_tokenizer)
+
+    def decode(self, token_ids, *args, **kwargs) -> str | list[str]:
+        """Text ids -> a caption; motion ids -> their tokens, such as `"<bom> <motion_17> <motion_4> <eom>"`.
+
+        Motion ids, as `TextToMotionModel.generate` returns them, are known by the `<bom>` in front, or by ids that the
+        text vocabulary does not have. Say which they are with `processor.tokenizer.decode` or
+        `processor.motion_tokenizer.decode` where both could be meant: text ids without `<bos>` might begin with the
+        same number as `<bom>`.
+
+        Args:
+            token_ids: one sequence of ids, or several, as in every tokenizer.
+            args: as in every tokenizer.
+            kwargs: as in every tokenizer, such as `skip_special_tokens=True`.
+        """
+        return self._tokenizer_of(token_ids).decode(token_ids, *args, **kwargs)
+
+    def batch_decode(self, sequences, *args, **kwargs) -> list[str]:
+        """As `decode`, for several sequences, which are all text ids or all motion ids."""
+        return self._tokenizer_of(sequences).batch_decode(sequences, *args, **kwargs)
+
+    def _tokenizer_of(self, ids):
+        """The tokenizer whose ids these are: one sequence of them or several."""
+        rows = _to_lists(ids)
+        if not isinstance(rows, list):  # a single id, as tokenizers take it
+            rows = [rows]
+        rows = [row for row in (rows if rows and isinstance(rows[0], list) else [rows]) if row]
+        motion, every_id = self.motion_tokenizer, [index for row in rows for index in row]
+        if not every_id or not 0 <= min(every_id) <= max(every_id) < len(motion):
+            return self.tokenizer
+        if max(every_id) >= len(self.tokenizer):  # the table of a text model may be larger than its tokenizer
+            is_motion = any(row[0] != self.tokenizer.bos_token_id for row in rows)
+        else:
+            is_motion = all(self._reads_as_motion(row) for row in rows)
+        return motion if is_motion else self.tokenizer
+
+    def _reads_as_motion(self, row: list[int]) -> bool:
+        """Whether a sequence is `<bom>`, codes and perhaps `<eom>`, with `<pad>` before or after it."""
+        motion = self.motion_tokenizer
+        first, *codes = [index for index in row if index != motion.pad_token_id] or [motion.pad_token_id]
+        if codes and codes[-1] == motion.eos_token_id:
+            codes.pop()
+        return first == motion.bos_token_id and all(code < motion.codebook_size for code in codes)
+
+
+def _to_lists(ids) -> list:
+    """A sequence of ids or several, as tensors, arrays or any nesting of them -> lists of int."""
+    if hasattr(ids, "tolist"):
+        ids = ids.tolist()
+    return [_to_lists(part) for part in ids] if isinstance(ids, (list, tuple)) else ids
 
 
 __all__ = ["CaptionKwargs", "CaptionMotionProcessor", "MotionKwargs", "TM2TProcessor", "TM2TProcessorKwargs"]

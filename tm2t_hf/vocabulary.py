@@ -59,7 +59,11 @@ def codes_to_ids(codes: Tensor, attention_mask: Tensor | None, config: MotionVoc
 
     Returns:
         ids and attention mask, both `(batch, tokens + 2)` int64.
+
+    Raises:
+        ValueError: as `check_rows`.
     """
+    check_rows(codes, "codes")
     if attention_mask is None:
         attention_mask = torch.ones_like(codes)
     lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
@@ -72,10 +76,35 @@ def codes_to_ids(codes: Tensor, attention_mask: Tensor | None, config: MotionVoc
 
 
 def ids_to_codes(ids: Tensor, config: MotionVocabularyMixin) -> list[Tensor]:
-    """The codes of each row of motion ids (batch, length): special ids left out, ended at the first `<eom>`."""
+    """The codes of each row of motion ids (batch, length): special ids left out, ended at the first `<eom>`.
+
+    Raises:
+        ValueError: as `check_rows`.
+    """
+    check_rows(ids, "ids")
     before_end = (ids == config.eom_id).cumsum(-1) == 0
     keep = before_end & (ids < config.codebook_size) & (ids >= 0)
     return [row[kept] for row, kept in zip(ids, keep, strict=True)]
+
+
+def check_rows(values: Tensor, name: str):
+    """Refuse `values` that are not a tensor of rows.
+
+    Args:
+        values: codes or motion ids, which should be `(batch, tokens)`.
+        name: of the argument, for the error.
+
+    Raises:
+        ValueError: for anything but a tensor, or another number of axes.
+    """
+    if not isinstance(values, Tensor):
+        raise ValueError(
+            f"`{name}` must be a tensor of shape (batch, tokens), got a {type(values).__name__}; "
+            "convert each motion with torch.tensor(...)."
+        )
+    if values.dim() != 2:
+        hint = f"; for one motion, pass {name}[None]" if values.dim() == 1 else ""
+        raise ValueError(f"`{name}` must have the shape (batch, tokens), got {tuple(values.shape)}{hint}.")
 
 
 __all__ = [
@@ -85,6 +114,7 @@ __all__ = [
     "PAD_TOKEN",
     "SPECIAL_TOKENS",
     "MotionVocabularyMixin",
+    "check_rows",
     "codes_to_ids",
     "ids_to_codes",
 ]

@@ -170,7 +170,7 @@ def test_check_sees_joints_of_another_world(folder):
         np.save(path, 100 * np.load(path)[..., [0, 2, 1]])
     problems = check(folder)
     assert any("apart along z, not y" in problem for problem in problems)
-    assert any("of the wrong size: the joints of humanml3d are in units of 1 m" in problem for problem in problems)
+    assert any("of the wrong size: humanml3d joints are in meters" in problem for problem in problems)
     assert any("make them with `tm2t-hf prepare" in problem for problem in problems)
     assert len(problems) == 3
     for path in (folder / "new_joints").glob("*.npy"):
