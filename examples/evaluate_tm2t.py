@@ -56,10 +56,10 @@ from tm2t_hf.metrics import (
 from tm2t_hf.vocabulary import codes_to_ids, ids_to_codes
 
 MODEL_TYPES = {
-    "vq": ("tm2t-vq",),
-    "m2t": ("tm2t-m2t",),
-    "t2m": ("tm2t-t2m", "tm2t-t2m-transformer"),
-    "matcher": ("tm2t-matcher",),
+    "vq": "tm2t-vq",
+    "m2t": "tm2t-m2t",
+    "t2m": "tm2t-t2m",
+    "matcher": "tm2t-matcher",
 }
 PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128}
 OTHERS = 10  # replications that MultiModality compares each one with
@@ -297,8 +297,8 @@ def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
     except (OSError, ValueError) as error:
         raise SystemExit(f"--{role} {name}: {error}") from error
     found = model.config.model_type
-    if found not in MODEL_TYPES[role]:
-        raise SystemExit(f"--{role} {name} is a model of type {found}; {' or '.join(MODEL_TYPES[role])} is needed.")
+    if found != MODEL_TYPES[role]:
+        raise SystemExit(f"--{role} {name} is a model of type {found}; {MODEL_TYPES[role]} is needed.")
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("motion_tokenizer/*")]):
         digest.update(path.name.encode() + path.read_bytes())

@@ -141,7 +141,7 @@ def draw_pictures(folder: Path, report: dict, rows: dict[str, list[dict]], label
     try:
         from matplotlib.figure import Figure  # without pyplot no window system is asked for
     except ImportError:
-        logger.warning("The pictures are left out, because there is no matplotlib: `pip install tm2t_hf[render]`.")
+        logger.warning("The pictures are left out, because there is no matplotlib: `pip install -e .[render]`.")
         return
     pictures = {}
     if report["matcher"] or report["judge"]:

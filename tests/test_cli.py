@@ -73,6 +73,27 @@ def test_generate_repeats_a_seed_and_numbers_samples(shipped):
     assert np.abs(np.load("a-1.npy") - np.load("c-1.npy")).max() > 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            "--temperature 0",
+            "--temperature must be above 0; got 0. For the likeliest token at each step, pass --greedy",
+        ),
+        ("--temperature nan", "--temperature must be above 0; got nan"),
+        ("--greedy --temperature 0.5", "--temperature is for sampling: leave it out, or leave out --greedy"),
+        ("--greedy --top_k 5", "--top_k is for sampling: leave it out, or leave out --greedy"),
+        ("--max_seconds 0", "--max_seconds must be a number of seconds above 0; got 0"),
+        ("--min_seconds 1200", "pass --max_seconds 1200 or more"),
+        ("--min_seconds 3 --max_seconds 2", "longer than the longest motion of 2 s: pass --max_seconds 3 or more"),
+    ],
+)
+def test_generate_names_the_flags_of_a_mistake(shipped, capsys, flags, message):
+    assert main(["generate", "a person waves", *flags.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(shipped.glob("*.gif"))
+
+
 def test_generate_takes_sampling_options_and_a_model(checkpoints):
     command = ["generate", "a person waves", "--output", "a.npy", "--model", str(checkpoints / "tm2t-t2m"), *LENGTHS]
     assert main([*command, "--top_k", "1", "--temperature", "0.5"]) == 0
@@ -87,7 +108,7 @@ def test_generate_says_that_a_motion_is_empty(shipped, checkpoints, capsys):
     config.sequence_bias = [[[AutoModel.from_pretrained("silent").config.eos_token_id], 1e4]]
     config.save_pretrained("silent")
     assert main(["generate", "a person waves", "--model", "silent"]) == 2
-    assert "The model ended a motion at once; pass --min_seconds 1" in capsys.readouterr().err
+    assert "The model generated an empty motion; pass --min_seconds 1" in capsys.readouterr().err
     assert not list(shipped.glob("*.gif"))
 
 

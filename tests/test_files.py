@@ -64,6 +64,12 @@ def test_text(tmp_path):
         read_text(tmp_path / "b.txt")
 
 
+def test_a_folder_is_no_file(tmp_path):
+    for read in (read_text, load_array):
+        with pytest.raises(ValueError, match=f"{tmp_path} is a folder, not a file"):
+            read(tmp_path)
+
+
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     """Bytes flipped, cut off, doubled, put in or taken out."""
     content = bytearray(content)

@@ -23,7 +23,7 @@ def clean_motion(joints: np.ndarray, skeleton: Skeleton = HUMANML3D, fps: float 
 
     Args:
         joints: (frames, joints, 3) in meters, y up, ground at y = 0.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
         fps: frames per second.
 
     Returns:

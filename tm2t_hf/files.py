@@ -69,11 +69,10 @@ def read_text(path: str | PathLike) -> str:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or is not UTF-8. Both name the file.
+        ValueError: it is a folder, cannot be read, or is not UTF-8. Both name the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing.")
+    _check_is_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -93,11 +92,10 @@ def load_array(path: str | PathLike) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a whole `.npy` file of numbers. Both name the file.
+        ValueError: it is a folder, or not a whole `.npy` file of numbers. Both name the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing.")
+    _check_is_file(path)
     try:
         with open(path, "rb") as file:
             is_archive = file.read(2) == b"PK"
@@ -138,6 +136,13 @@ def load_statistics(
         mean, std = (load_array(path).astype(np.float32) for path in paths)
     check_statistics(mean, std, skeleton, names=tuple(map(str, paths)))
     return mean, std
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a file.")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing.")
 
 
 def _in_one_line(error: Exception) -> str:

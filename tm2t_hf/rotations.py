@@ -196,7 +196,8 @@ def quaternion_to_euler(quaternions: Tensor, order: str) -> Tensor:
 
     angles = torch.stack([first, middle, last], dim=-1)  # (frames, ..., 3)
     other = torch.stack([first + math.pi, math.pi - middle, last + math.pi], dim=-1)
-    # the way between two frames is as long from the second triple to the second as from the first to the first
+    # Both triples of a frame are the same rotation. From one frame to the next, other -> other is as far as
+    # angles -> angles, and other -> angles as far as angles -> other: two distances per step say when to change over.
     stay = _wrapped(angles[1:] - angles[:-1]).square().sum(-1)
     change = _wrapped(other[1:] - angles[:-1]).square().sum(-1)
     in_other = (change < stay).cumsum(0) % 2 == 1

@@ -412,15 +412,19 @@ def test_unknown_direction():
 
 def test_caption_lines(tmp_path):
     path = tmp_path / "a.txt"
-    path.write_text("a # b#a/DET#0.0#0.0\n\nsits#sit/VERB#1.5#nan\n")
-    assert read_captions(path) == [CaptionLine("a # b", "a/DET", 0.0, 0.0), CaptionLine("sits", "sit/VERB", 1.5, 0.0)]
+    path.write_text("a # b#a/DET#0.0#0.0\n\nsits#sit/VERB#1.5#nan\na person walks\n")
+    assert read_captions(path) == [
+        CaptionLine("a # b", "a/DET", 0.0, 0.0),
+        CaptionLine("sits", "sit/VERB", 1.5, 0.0),
+        CaptionLine("a person walks", "", 0.0, 0.0),
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "The clip a has no caption: .*a.txt is empty"),
-        ("a person walks\n", "line 1: expected 'caption#lemma/POS ...#start#end', got 'a person walks'"),
+        ("a person walks#\n", "line 1: expected 'caption#lemma/POS ...#start#end', got 'a person walks#'"),
         ("ok#ok/ADJ#0.0#0.0\nx#x/X#now#0.0\n", "line 2: expected"),
         (" #a/DET#0.0#0.0\n", "line 1: the caption '' has no words"),
         ("...#a/DET#0.0#0.0\n", "line 1: the caption '...' has no words"),

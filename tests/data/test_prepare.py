@@ -146,7 +146,7 @@ def test_check_says_everything_at_once(folder):
     problems = check(folder)
     expected = [
         "has no split file test.txt",
-        "1 clips are both in train.txt and val.txt, the first is a.",
+        "1 clip is in both train.txt and val.txt: a.",
         "NaN or infinite features: a.",
         "Shorter than one motion token (4 frames): b.",
         "Features of shape (frames, 251), but humanml3d needs (frames, 263): c.",

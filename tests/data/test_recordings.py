@@ -127,7 +127,7 @@ def test_parts_share_clips_by_their_times(made, recordings):
         ('{"file": "/etc/walk.bvh", "caption": "x"}', r"names the file '/etc/walk.bvh', which does not lie in"),
         ('{"file": "gone.bvh", "caption": "x"}', r"gone.bvh"),
         ('{"file": "walk.fbx", "caption": "x"}', r"walk.fbx must end in .bvh"),
-        ('{"file": ".", "caption": "x"}', r"must end in .bvh"),
+        ('{"file": ".", "caption": "x"}', r"is a folder, not a file"),
     ],
 )
 def test_bad_rows_are_named_and_left_out(made, caplog, row, reason):

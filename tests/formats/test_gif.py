@@ -160,7 +160,7 @@ def test_without_pillow_the_extra_is_named(monkeypatch, tmp_path):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_pillow)
-    with pytest.raises(ImportError, match=r"pip install tm2t_hf\[render\]"):
+    with pytest.raises(ImportError, match=r"pip install -e \.\[render\]"):
         save_gif(stand(), tmp_path / "motion.gif")
 
 

@@ -365,3 +365,8 @@ def test_more_frames_than_can_be_read_are_refused_before_they_are(tmp_path):
         file.truncate(file.tell() + 4 * np.prod(shape))  # a sparse file
     with pytest.raises(ValueError, match="a.npy has 2,097,152 frames, more than can be read; cut it into parts"):
         read_motion(tmp_path / "a.npy")
+
+
+def test_a_folder_is_no_motion_file(tmp_path):
+    with pytest.raises(ValueError, match="is a folder, not a file"):
+        read_motion(tmp_path)

@@ -131,7 +131,7 @@ def test_bad_files(parse, config, message):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(ValueError, match="nowhere.json cannot be read as a configuration: .*No such file"):
+    with pytest.raises(FileNotFoundError, match="nowhere.json is missing.$"):
         parse_arguments(Arguments, "vq", ["nowhere.json"])
 
 

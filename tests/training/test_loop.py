@@ -215,6 +215,19 @@ def test_two_halves_are_a_whole(tmp_path):
     assert_equal(resumed.model.state_dict(), straight.model.state_dict())
 
 
+@pytest.mark.parametrize(
+    ("epoch", "batches", "message"),
+    [(2, 6, "Resuming after epoch 2."), (1, 5, "Resuming after epoch 1, batch 2 of epoch 2.")],
+)
+def test_the_log_says_where_a_run_resumes(tmp_path, caplog, epoch, batches, message):
+    options = {"checkpointing_steps": 1}
+    with pytest.raises(Interrupted):
+        Run(tmp_path, interrupt=(epoch, batches), **options).fit()
+    with caplog.at_level("INFO"):
+        Run(tmp_path, resume_from_checkpoint="latest", **options).fit()
+    assert message in caplog.messages
+
+
 def test_the_best_is_remembered_over_a_resume(tmp_path):
     Run(tmp_path, validation=[3.0, 1.0], epochs=2, lr_schedule="constant").fit()
     run = Run(tmp_path, validation=[2.0, 4.0], resume_from_checkpoint="latest", lr_schedule="constant").fit()

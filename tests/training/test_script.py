@@ -71,6 +71,17 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
             start(LoopArguments(data_dir="", output_dir=str(folder)))
 
 
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "last/state/loop.json"])
+def test_a_finished_model_is_not_replaced_unasked(tmp_path, file):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(ValueError, match=r"already holds a model .*--resume_from_checkpoint.*--overwrite_output_dir"):
+        start(LoopArguments(data_dir="", output_dir=str(tmp_path)))
+    for asked in ({"overwrite_output_dir": True}, {"resume_from_checkpoint": "latest"}):
+        accelerator = start(LoopArguments(data_dir="", output_dir=str(tmp_path), **asked))
+        accelerator.output_lock.release()
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [

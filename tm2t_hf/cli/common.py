@@ -54,11 +54,11 @@ def each_of(paths: Sequence[str], use: Callable[[str], Any]) -> Iterator[tuple[i
 
 
 def add_skeleton(command: ArgumentParser) -> None:
-    """The argument that says what the joints are."""
+    """The argument for the skeleton of the joints."""
     command.add_argument(
         "--skeleton",
         default="humanml3d",
-        help=f"what the joints are: {', '.join(SKELETONS)}, or a JSON file of your own Skeleton",
+        help=f"skeleton of the joints: {', '.join(SKELETONS)}, or a JSON file of your own",
     )
 
 

@@ -3,6 +3,7 @@
 """The commands that use the models: generate, caption, tokens, actions, quickstart."""
 
 import json
+import math
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def add_commands(add) -> None:
     command.add_argument("--max_seconds", type=float, help="longest motion, or part of a chain")
     command.add_argument("--top_k", type=count, help="draw from the k likeliest tokens")
     command.add_argument("--temperature", type=float, help="below 1: more typical motions; above 1: more varied ones")
-    command.add_argument("--greedy", action="store_true", help="take the likeliest token at each step, draw nothing")
+    command.add_argument("--greedy", action="store_true", help="take the likeliest token at each step, do not sample")
     add_reading(command)
 
     command = add("caption", caption, "describe motions in a sentence")
@@ -84,8 +85,10 @@ def add_commands(add) -> None:
 def generate(arguments: Namespace) -> int:
     """Write motions for sentences; 2 when the model ended one at once."""
     outputs = check_outputs(arguments.output)
+    _check_sampling(arguments)
     texts = _texts(arguments)
     animate = load_pipeline("text-to-motion", arguments.model or str(shipped_checkpoint("tm2t-t2m")))
+    _check_length(animate, arguments)
     set_seed(arguments.seed)
     failed = []
 
@@ -95,11 +98,43 @@ def generate(arguments: Namespace) -> int:
                 yield number, _finished(motion, text, animate, arguments)
             else:
                 failed.append(text)
-                complain("The model ended a motion at once; pass --min_seconds 1 or another --seed.")
+                complain("The model generated an empty motion; pass --min_seconds 1 or another --seed.")
 
     count = arguments.num_samples * (1 if arguments.chain else len(texts))
     save_motions(finished(), count, outputs, animate.processor.motion_tokenizer)
     return 2 if failed else 0
+
+
+def _check_sampling(arguments: Namespace) -> None:
+    """Raise a ValueError naming the flags where those of sampling contradict each other or are out of range."""
+    if arguments.greedy:
+        for name in ("temperature", "top_k"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"--{name} is for sampling: leave it out, or leave out --greedy.")
+    if arguments.temperature is not None and not 0 < arguments.temperature < math.inf:
+        raise ValueError(
+            f"--temperature must be above 0; got {arguments.temperature:g}. For the likeliest token at each step, "
+            "pass --greedy."
+        )
+    for name in ("min_seconds", "max_seconds"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"--{name} must be a number of seconds above 0; got {value:g}.")
+
+
+def _check_length(animate: Pipeline, arguments: Namespace) -> None:
+    """Raise a ValueError naming the flag where the shortest motion asked for is longer than the longest."""
+    shortest, longest = arguments.min_seconds, arguments.max_seconds
+    if shortest is None:
+        return
+    if longest is None:
+        tokens = animate.model.generation_config.max_new_tokens
+        longest = math.inf if tokens is None else tokens * animate.model.config.vq_config.seconds_per_token
+    if longest < shortest:
+        raise ValueError(
+            f"--min_seconds {shortest:g} is longer than the longest motion of {longest:g} s: pass --max_seconds "
+            f"{shortest:g} or more."
+        )
 
 
 def _finished(motion: dict, text: str, animate: Pipeline, arguments: Namespace) -> PageMotion:

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Captions of clips: the text files of the HumanML3D layout, and left and right exchanged."""
+"""Captions of clips: the text files of the HumanML3D layout, and left and right swapped."""
 
 import math
 import re
@@ -25,12 +25,12 @@ class CaptionLine(NamedTuple):
 
 
 def read_captions(path: str | Path) -> list[CaptionLine]:
-    """Read the caption lines of one clip.
+    """Read the caption lines of one clip: `caption#tokens#start#end`, or a plain caption of the whole clip.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not UTF-8, a line is not `caption#tokens#start#end`, a caption has no words, a tag is
-            infinite, or there is no line at all. Both name the file.
+        ValueError: the file is not UTF-8, a line with `#` is not `caption#tokens#start#end`, a caption has no words, a
+            tag is infinite, or there is no line at all. Both name the file.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,6 +39,8 @@ def read_captions(path: str | Path) -> list[CaptionLine]:
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
+        if "#" not in line:
+            line = f"{line}##0.0#0.0"
         parts = [part.strip() for part in line.rsplit("#", 3)]
         try:
             caption, tokens, start, end = parts[0], parts[1], float(parts[2]), float(parts[3])

@@ -65,8 +65,7 @@ def check(data_dir: str | Path, skeleton: Skeleton = HUMANML3D, unit_length: int
             _check_texts(folder / "texts" / f"{clip}.txt", clip, seconds, found)
     for problem, names in found.items():
         if UNUSUAL not in problem or len(names) > USUAL_SHARE * len(clips):
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            problems.append(f"{problem}: {', '.join(names[:3])}{more}.")
+            problems.append(f"{problem}: {_listed(names)}.")
     if features:
         try:
             load_statistics(folder, skeleton)
@@ -115,10 +114,14 @@ def _check_splits(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
     for position, first in enumerate(named):
         for second in named[position + 1 :]:
             if shared := sorted(set(splits[first]) & set(splits[second])):
-                problems.append(
-                    f"{len(shared)} clips are both in {first}.txt and {second}.txt, the first is {shared[0]}."
-                )
+                count = "1 clip is" if len(shared) == 1 else f"{len(shared)} clips are"
+                problems.append(f"{count} in both {first}.txt and {second}.txt: {_listed(shared)}.")
     return problems, splits
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _load(path: Path, clip: str, kind: str, found: dict[str, list[str]]) -> np.ndarray | None:

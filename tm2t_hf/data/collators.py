@@ -86,8 +86,8 @@ class TranslationCollator:
         direction: "m2t" (motion to text) or "t2m" (text to motion).
         random: draw one caption and one code sequence per row, and one time in three leave out the first or the last
             code, as the original does. Otherwise the first caption and the whole first sequence are taken.
-        shortest_crop: with `random`, every second sequence is cropped to a random stretch of at least this share of
-            it, so that an action or a style is known by any part of it; 1 crops nothing.
+        shortest_crop: with `random`, half of the sequences are cropped to a random stretch of at least this share of
+            their length, so that an action or a style is known by any part of it; 1 crops nothing.
         max_text_length: captions are cut to this many ids.
         seed, epoch: what the draws depend on, besides the row's id. Set `epoch` before each epoch.
     """

@@ -69,7 +69,7 @@ def load_motion_dataset(
             in HumanML3D) are not mirrored again.
         speeds: every row at each of these speeds, with the id followed by `*<speed>` where it is not 1. For training
             splits only: slightly slower and faster performances are other token sequences of the same movement.
-        repeats: how often to repeat clips whose ids match a pattern: `{"dance_*": 4}`. The further rows have ids
+        repeats: how many times to repeat clips whose ids match a pattern: `{"dance_*": 4}`. The further rows have ids
             followed by `#2`, `#3`, ..., so their crops and captions are drawn apart. For training splits only: rare
             kinds of motion would otherwise be learned last.
 

@@ -42,7 +42,7 @@ def prepare(
         data_dir: folder in the HumanML3D layout with `new_joints`, `texts` and split files.
         output_dir: where the prepared folder is made, complete with texts, split files and joints; by default
             `data_dir` itself.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
         retarget_to: id of a clip whose bone lengths every clip gets (the original takes one clip of HumanML3D); needs
             an `output_dir`, because the joints there are the retargeted ones.
         train_split: the split whose clips make the statistics.

@@ -331,7 +331,7 @@ def _cut(motion: np.ndarray, clip: _Clip, skeleton: Skeleton) -> tuple[str, np.n
     Args:
         motion: `(frames, joints, 3)` in metres, the whole recording.
         clip: the part wanted.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
     """
     name = str(PurePosixPath(clip.file).with_suffix("")).strip()
     seconds = (len(motion) - 1) / skeleton.fps

@@ -52,7 +52,7 @@ def save_motion(
         path: file to write.
         fps: frames per second.
         title: caption of the motion, for formats that hold one.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
 
     Raises:
         ValueError: for another suffix, and as the writer of the format does.

@@ -20,7 +20,8 @@ _METRIC = ("metres", "centimetres", "millimetres")
 _ADULT = 1.45  # metres from the ankle to the base of the skull, of a person of 1.7 m
 _PLAUSIBLE = (0.8, 2.2)
 
-_USUAL = {"y": 0.4, "z": 0.2}  # how much less upright a body may be along these to be taken as standing on them
+# Added to how upright a body is along these axes, which are the usual ones: another axis must be clearly better.
+_USUAL = {"y": 0.4, "z": 0.2}
 
 # How x, y and z of a y-up motion are made of those of the file, by the axis that points up there: the (column, sign)
 # of each. All of them are rotations.

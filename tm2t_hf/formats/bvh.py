@@ -396,7 +396,7 @@ def save_bvh(
         path: file to write.
         fps: frames per second.
         title: ignored; BVH has no place for it.
-        skeleton: what the joints are; they get their standard names (`STANDARD_NAMES`).
+        skeleton: skeleton of the joints; they get their standard names (`STANDARD_NAMES`).
         units_per_metre: 100 writes centimetres, as most tools expect; Blender's importer then needs the scale 0.01.
 
     Raises:

@@ -48,7 +48,7 @@ def save_gif(
         fps: frames a second. GIF times are hundredths of a second, kept exact over the whole motion; above 50 fps
             frames are left out, because viewers do not show more.
         title: text above the figure, wrapped; usually the caption.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
         size: width and height in pixels.
 
     Raises:
@@ -501,5 +501,5 @@ def _pillow():
         import PIL.ImageDraw
         import PIL.ImageFont
     except ImportError as error:
-        raise ImportError("Drawing needs Pillow; install it with `pip install tm2t_hf[render]`.") from error
+        raise ImportError("Drawing needs Pillow; in the clone of tm2t_hf, run `pip install -e .[render]`.") from error
     return PIL

@@ -50,7 +50,7 @@ def save_glb(
         path: file to write.
         fps: frames per second.
         title: name of the animation; usually the caption.
-        skeleton: what the joints are; they get their standard names, as in a BVH file.
+        skeleton: skeleton of the joints; they get their standard names, as in a BVH file.
 
     Raises:
         ValueError: for joints of another shape, no frames, NaN or infinite values, bones without length, a frame rate

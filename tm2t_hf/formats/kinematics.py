@@ -44,7 +44,7 @@ class BoneAnimation:
     """A motion of rigid bones; `forward_kinematics` gives its joint positions.
 
     Args:
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
         offsets: `(joints, 3)` metres from each joint's parent to it in the rest pose, a T-pose that faces +z; root: 0.
         root: `(frames, 3)` positions of the root in metres.
         rotations: `(frames, joints, 4)` unit quaternions (w, x, y, z) from the parent's axes to the joint's, without
@@ -80,7 +80,7 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
 
     Args:
         joints: `(frames, joints, 3)` metres, y up.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
 
     Raises:
         ValueError: for joints of another shape, no frames, NaN or infinite values, or a bone without length.

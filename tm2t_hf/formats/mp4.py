@@ -35,7 +35,7 @@ def save_mp4(
         path: file to write.
         fps: frames per second.
         title: text above the figure, wrapped; usually the caption.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
         size: width and height in pixels, an even number.
 
     Raises:

@@ -37,7 +37,7 @@ class PageMotion:
         note: a second, smaller line, such as a description that a model made.
         codes: codebook indices of the motion's tokens, shown under the timeline.
         unit_length: frames per token.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
 
     Raises:
         ValueError: for joints of another shape, NaN or infinite values, no frames, an `fps` that is not above 0, or

@@ -131,6 +131,8 @@ def import_motion(
     check_arguments(fps, unit, up, source_fps)
     if isinstance(joint_map, (str, PathLike)):
         joint_map = read_joint_map(joint_map)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a file.")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"{path} must end in {', '.join(READERS)}.")

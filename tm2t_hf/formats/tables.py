@@ -31,7 +31,7 @@ def save_npz(
         path: file to write.
         fps: frames per second.
         title: caption of the motion, stored as `text`; an empty string without one.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
         ids: motion ids of the motion, as `generate` returns them.
 
     Raises:
@@ -64,7 +64,7 @@ def save_csv(
         path: file to write.
         fps: frames per second.
         title: ignored; a table has no place for it.
-        skeleton: what the joints are.
+        skeleton: skeleton of the joints.
 
     Raises:
         ValueError: for joints of another shape, no frames, NaN or infinite values, or a frame rate not above 0.

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from math import isfinite
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from transformers import HfArgumentParser
 
+from ..files import read_text
 from ..skeletons import load_skeleton
 
 SECTIONS = ("vq", "m2t", "t2m", "matcher")
@@ -25,10 +25,13 @@ class LoopArguments:
     """Arguments of every training script; a script adds its own."""
 
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
-    output_dir: str = field(metadata={"help": "Gets the best model; `last/` in it, the last one and its state."})
+    output_dir: str = field(metadata={"help": "Where the best model is saved; the latest checkpoint goes to `last/`."})
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Replace the model that `output_dir` already holds."}
+    )
     skeleton: str = field(
         default="humanml3d",
-        metadata={"help": "What the joints are: humanml3d (22 joints), kit (21), or the path of a Skeleton as JSON."},
+        metadata={"help": "Skeleton of the joints: humanml3d (22 joints), kit (21), or the path of one as JSON."},
     )
     mirror: bool = field(default=False, metadata={"help": "Also train on every clip mirrored left to right."})
     speeds: list[float] = field(
@@ -36,7 +39,7 @@ class LoopArguments:
     )
     repeats: dict = field(
         default_factory=dict,
-        metadata={"help": 'How often to repeat clips whose names match, as JSON: {"bn1_*": 4}.'},
+        metadata={"help": 'How many times to repeat clips whose names match, as JSON: {"bn1_*": 4}.'},
     )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
@@ -121,6 +124,7 @@ def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | N
         args: the command line after the script's name; that of this process by default.
 
     Raises:
+        FileNotFoundError: there is no such JSON file.
         ValueError: an unknown flag, key or section, a value of the wrong type, or a missing required one.
         SystemExit: after `--help`.
     """
@@ -176,11 +180,7 @@ class _Parser(HfArgumentParser):
 
 def _values_of(path: str, arguments_class: type, section: str) -> dict:
     """The values that a JSON file gives to one script, by field, checked against the fields' types."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a configuration: {error}.") from None
-    content = _parse_json(text, path)
+    content = _parse_json(read_text(path), path)
     known = {each.name: each for each in fields(arguments_class)}
     for each in list(known.values()):
         known |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}

@@ -34,7 +34,14 @@ logger = logging.getLogger(__name__)
 TRAIN_CONFIG, LOOP, TRAINING = "train_config.json", "loop.json", "training.pt"
 # Arguments that a resumed run may change: those that do not touch the training, and those that do in a way that is
 # reported and not refused.
-FREE = {"output_dir", "resume_from_checkpoint", "license", "validate_every", "checkpointing_steps"}
+FREE = {
+    "output_dir",
+    "overwrite_output_dir",
+    "resume_from_checkpoint",
+    "license",
+    "validate_every",
+    "checkpointing_steps",
+}
 REPORTED = {"epochs", "mixed_precision", "data_dir", "vq", "m2t", "init_from", "batch_size", "num_processes"}
 
 
@@ -212,6 +219,19 @@ def _remove(folder: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
+
+
+def refuse_to_replace(arguments: LoopArguments) -> None:
+    """Raise a ValueError if the output folder holds a model that the arguments neither resume nor overwrite."""
+    if arguments.resume_from_checkpoint or arguments.overwrite_output_dir:
+        return
+    output_dir = Path(arguments.output_dir)
+    for name in ("config.json", "model.safetensors", TRAIN_CONFIG, "last"):
+        if (output_dir / name).exists():
+            raise ValueError(
+                f"--output_dir {output_dir} already holds a model ({name}): give another folder, "
+                "--resume_from_checkpoint latest to continue its training, or --overwrite_output_dir to replace it."
+            )
 
 
 def find_checkpoint(arguments: LoopArguments) -> Path:

@@ -207,7 +207,8 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     states = restore_random_states(folder, accelerator)
     if folder.resolve() != (Path(arguments.output_dir) / "last").resolve():
         progress.best = None  # the best model so far lies elsewhere
-    logger.info("Resuming after epoch %d, batch %d of the next one.", progress.epoch, progress.step)
+    within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
+    logger.info("Resuming after epoch %d%s.", progress.epoch, within)
     return progress, states
 
 

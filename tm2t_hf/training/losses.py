@@ -36,7 +36,7 @@ class Loss:
 
 
 class Means:
-    """Means of named losses over many batches and all processes, each weighed by what it averages over."""
+    """Means of named losses over many batches and all processes, each weighted by what it averages over."""
 
     def __init__(self, sums: dict[str, list[float]] | None = None):
         self.sums = (

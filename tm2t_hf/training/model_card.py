@@ -166,7 +166,7 @@ def model_card(
         tags=["tm2t", "human-motion", "text-to-motion", "motion-to-text", config["model_type"]],
     )
     used = [each for each in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline") if each in text.usage]
-    imports = f"import tm2t_hf  # pip install tm2t_hf\nfrom transformers import {', '.join(used)}\n\n"
+    imports = f"import tm2t_hf  # `pip install -e .` in its clone\nfrom transformers import {', '.join(used)}\n\n"
     return ModelCard.from_template(
         data,
         template_path=str(TEMPLATE),

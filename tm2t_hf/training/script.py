@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
 from .arguments import LoopArguments
-from .checkpoints import TrainingError, recover
+from .checkpoints import TrainingError, recover, refuse_to_replace
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ def start(arguments: LoopArguments) -> Accelerator:
     """Lock and check the output folder, seed everything and set up logging.
 
     Raises:
-        ValueError: the output folder cannot be written to, or another run is using it.
+        ValueError: the output folder cannot be written to, another run is using it, or it holds a model that the
+            arguments neither resume nor overwrite.
     """
     accelerator = Accelerator(
         mixed_precision=arguments.mixed_precision,
@@ -39,11 +40,22 @@ def start(arguments: LoopArguments) -> Accelerator:
     for chatty in ("httpx", "filelock"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     disable_progress_bar()
-    output_dir = Path(arguments.output_dir)
-    accelerator.output_lock = on_main_process(accelerator, lambda: lock_folder(output_dir))
-    on_main_process(accelerator, lambda: recover(output_dir))
+    accelerator.output_lock = on_main_process(accelerator, lambda: claim_output_folder(arguments))
     set_seed(arguments.seed)
     return accelerator
+
+
+def claim_output_folder(arguments: LoopArguments) -> FileLock:
+    """Lock the output folder, finish a checkpoint that was being moved into place, and refuse to replace a model."""
+    output_dir = Path(arguments.output_dir)
+    lock = lock_folder(output_dir)
+    try:
+        recover(output_dir)
+        refuse_to_replace(arguments)
+    except (ValueError, OSError):
+        lock.release()
+        raise
+    return lock
 
 
 def lock_folder(folder: Path) -> FileLock:
