@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The feature extractor: every form of a motion, normalisation and back, resampling, bad input."""
+"""The feature extractor: every form of a motion, normalization and back, resampling, bad input."""
 
 import json
 import pickle
@@ -97,7 +97,7 @@ def test_post_process_gives_the_joints_back(extractor, features):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), frames=st.integers(4, 12))
-def test_denormalize_undoes_normalisation(extractor, seed, frames):
+def test_denormalize_undoes_normalization(extractor, seed, frames):
     motion = np.random.default_rng(seed).normal(size=(frames, 263)).astype(np.float32)
     values = extractor(motion, return_tensors="pt")["motion_values"][0]
     np.testing.assert_allclose(extractor.denormalize(values).numpy(), motion, atol=1e-5)

@@ -54,9 +54,9 @@ WRONG = {
     "axes exchanged": (lambda w: w[..., [0, 2, 1]], "apart along z, not y"),
     "x of the wrong sign": (lambda w: w * [-1, 1, 1], "has toes that point backwards"),
     "left and right exchanged": (lambda w: w[:, HUMANML3D.mirrored_joints], "has toes that point backwards"),
-    "centimetres": (lambda w: w * 100, r"m tall\): .* multiply them by 0.01"),
+    "centimeters": (lambda w: w * 100, r"m tall\): .* multiply them by 0.01"),
     "divided by 100": (lambda w: w / 100, r"m tall\): .* multiply them by 100"),
-    "millimetres": (lambda w: w * 1000, r"m tall\): .* multiply them by 0.001"),
+    "millimeters": (lambda w: w * 1000, r"m tall\): .* multiply them by 0.001"),
     "another order": (
         lambda w: w[:, np.random.default_rng(0).permutation(22)],
         "another order than that of humanml3d",

@@ -49,12 +49,12 @@ def test_case_spaces_and_the_last_full_stop_make_no_difference(tokenizer):
 
 @settings(max_examples=50, deadline=None)
 @given(text=st.text(max_size=40))
-def test_any_text_survives_but_for_its_normalisation(tokenizer, text):
+def test_any_text_survives_but_for_its_normalization(tokenizer, text):
     if any(token in text for token in tokenizer.all_special_tokens):
         return
-    normalised = tokenizer.backend_tokenizer.normalizer.normalize_str(text)
+    normalized = tokenizer.backend_tokenizer.normalizer.normalize_str(text)
     ids = tokenizer(text)["input_ids"]
-    assert tokenizer.decode(ids, skip_special_tokens=True) == normalised
+    assert tokenizer.decode(ids, skip_special_tokens=True) == normalized
     assert tokenizer.unk_token_id not in ids
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from .motion import feature_groups, features_to_joints
 from .skeletons import Skeleton
 
-SHORTEST_BONE = 1e-5  # metres; a shorter one has no direction
-SMALLEST_BODY, TALLEST_BODY = 0.5, 3.0  # metres
-USUAL_BODY = 1.5  # metres; the longest side of the box around a body, over many motions
+SHORTEST_BONE = 1e-5  # meters; a shorter one has no direction
+SMALLEST_BODY, TALLEST_BODY = 0.5, 3.0  # meters
+USUAL_BODY = 1.5  # meters; the longest side of the box around a body, over many motions
 UNITS = {"meters": 1.0, "centimeters": 0.01, "millimeters": 0.001, "feet": 0.3048, "inches": 0.0254}
 BONE_CHANGE = 0.25  # standard deviation over time divided by the mean, for the typical bone
 SIDE_DIFFERENCE = 0.35  # of the longer one of two bones that mirror each other
@@ -94,7 +94,7 @@ def _joints_of(features, skeleton: Skeleton) -> np.ndarray:
 
 
 def _bone_lengths(joints, skeleton: Skeleton) -> np.ndarray:
-    """(frames, joints, 3) -> (frames, joints - 1) in metres: the bone that ends at each joint but the root."""
+    """(frames, joints, 3) -> (frames, joints - 1) in meters: the bone that ends at each joint but the root."""
     joints = np.asarray(joints, dtype=np.float64) * skeleton.metres_per_unit
     return np.linalg.norm(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], axis=-1)
 

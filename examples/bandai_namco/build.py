@@ -6,7 +6,7 @@
     python examples/bandai_namco/build.py --raw_dir Bandai-Namco-Research-Motiondataset --output_dir bandai_namco
     tm2t-hf prepare bandai_namco
 
-Makes `new_joints` (22 joints, metres, y up, 20 fps), `texts` and the split files; `tm2t-hf prepare` adds features and
+Makes `new_joints` (22 joints, meters, y up, 20 fps), `texts` and the split files; `tm2t-hf prepare` adds features and
 statistics. Motions longer than 196 frames are cut into equal parts `_s0`, `_s1`, …; those below 24 frames are left
 out. Every clip has three captions, made of a subject, an action and an ending that says the style: `captions.json`
 has them by label, with the lemma and part of speech of every word. Which ones a clip got, and its split, was drawn at

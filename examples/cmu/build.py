@@ -7,7 +7,7 @@
 
 `--data_dir` holds the BVH files, or `bvh.tar.xz` with them, and `clips.jsonl`: one clip per line with `file`,
 `captions`, `start` and `end` in seconds, `humanml3d_id`, `split`, and `mirrored_text` where the captions are those of
-the mirrored motion. Clips without captions are left out. Writes `new_joints` (22 joints, metres, y up, 20 fps),
+the mirrored motion. Clips without captions are left out. Writes `new_joints` (22 joints, meters, y up, 20 fps),
 `texts` and the split files; a clip that cannot be read is named and left out.
 
 "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF

@@ -326,7 +326,7 @@ def test_codes_are_computed_once_per_data_and_vq(folder, vq, extractor, monkeypa
 # ---------------------------------------------------------------------------------------------------------- collators
 
 
-def test_vq_batches_are_normalised_windows(folder, extractor):
+def test_vq_batches_are_normalized_windows(folder, extractor):
     dataset = load_motion_dataset(folder, "train")
     rows = [dataset[index] for index in range(3)]
     collator = VQCollator(extractor, window=64, seed=5)

@@ -211,7 +211,7 @@ def test_arrays_of_smpl_and_units(made, recordings, tmp_path):
     with pytest.raises(ValueError, match=r"No clip could be made: .*line 1: .*smpl.npz has 24 joints"):
         made([{"file": "smpl.npz", "caption": "x"}], folder=folder)
     assert not (tmp_path / "out").exists()
-    result = made([{"file": "smpl.npz", "caption": "x"}], folder=folder, smpl_order=True, unit="centimetres", up="z")
+    result = made([{"file": "smpl.npz", "caption": "x"}], folder=folder, smpl_order=True, unit="centimeters", up="z")
     np.testing.assert_allclose(joints_of(result, "smpl"), joints, atol=1e-5)
 
 

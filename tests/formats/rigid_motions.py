@@ -99,7 +99,7 @@ def random_motion(rng: np.random.Generator, skeleton: Skeleton, frames: int, deg
 
 
 def largest_error(joints: np.ndarray, other: np.ndarray) -> float:
-    """The largest distance in metres between the same joints."""
+    """The largest distance in meters between the same joints."""
     return np.linalg.norm(joints - other, axis=-1).max()
 
 

@@ -82,7 +82,7 @@ class Bvh:
 
 
 def written(tmp_path, joints, skeleton=HUMANML3D, **arguments):
-    """The file, and its joints in metres in the order of the skeleton."""
+    """The file, and its joints in meters in the order of the skeleton."""
     path = tmp_path / "motion.bvh"
     save_bvh(joints, path, skeleton=skeleton, **arguments)
     assert [file.name for file in tmp_path.iterdir()] == ["motion.bvh"]
@@ -113,7 +113,7 @@ def test_the_file_says_what_tools_look_for(tmp_path):
     assert text.count("CHANNELS 3 Zrotation Xrotation Yrotation") == 21 and text.count("End Site") == 5
     assert bvh.frame_time == pytest.approx(1 / 30, abs=1e-8) and len(bvh.values) == 3
     assert {"Hips", "Spine", "LeftUpLeg", "RightForeArm", "LeftToeBase", "LeftShoulder", "LeftArm"} < set(bvh.names)
-    np.testing.assert_allclose(bvh.values[:, :3], [[0, 95, 0], [0, 95, 10], [0, 95, 20]], atol=1e-4)  # centimetres
+    np.testing.assert_allclose(bvh.values[:, :3], [[0, 95, 0], [0, 95, 10], [0, 95, 20]], atol=1e-4)  # centimeters
     np.testing.assert_allclose(bvh.angles(), 0, atol=1e-4)
     assert np.linalg.norm(bvh.tips, axis=1).min() > 1  # Blender drops bones without length
 

@@ -41,9 +41,9 @@ def stand(frames=3, travel=0.0):
     return pose + np.linspace(0, travel, frames)[:, None, None] * [0, 0, 1]
 
 
-def where(image, colour):
-    """Rows and columns of the pixels of a colour."""
-    distance = np.abs(np.asarray(image, dtype=int) - colour).sum(axis=-1)
+def where(image, color):
+    """Rows and columns of the pixels of a color."""
+    distance = np.abs(np.asarray(image, dtype=int) - color).sum(axis=-1)
     return np.argwhere(distance < 30)
 
 
@@ -67,7 +67,7 @@ def test_the_trunk_is_filled_between_shoulders_and_hips():
 @pytest.mark.parametrize("travel", [0.0, 2.5, 12.0])
 def test_the_figure_is_whole_and_well_sized_in_every_frame(travel):
     for image in draw_motion(stand(5, travel), size=240):
-        figure = np.concatenate([where(image, colour) for colour in (LEFT, RIGHT, gif.MIDDLE)])
+        figure = np.concatenate([where(image, color) for color in (LEFT, RIGHT, gif.MIDDLE)])
         assert figure.min() > 4 and figure.max() < 235
         assert np.ptp(figure[:, 0]) > 240 * 0.35
 

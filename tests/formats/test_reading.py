@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Motions of real files and of every unit, axis and array become the same joints: metres, y up, the rate wanted."""
+"""Motions of real files and of every unit, axis and array become the same joints: meters, y up, the rate wanted."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ TO_FILE = {up: np.array([np.eye(3)[column] * sign for column, sign in turn]).T f
 
 
 def walk(frames: int = 30, skeleton=HUMANML3D) -> np.ndarray:
-    """A stick figure that strides forward: (frames, joints, 3) in metres."""
+    """A stick figure that strides forward: (frames, joints, 3) in meters."""
     lengths = np.full(skeleton.num_joints, 0.25 if skeleton is KIT else 0.2)
     lengths[list(skeleton.leg_joints)] = 0.4
     for left, right in skeleton.mirror_pairs:
@@ -97,7 +97,7 @@ def test_cmu_files_stand_on_the_floor_upright(data_dir, tmp_path):
     for path in files:
         motion = import_motion(path)
         joints = motion.joints
-        assert (motion.naming, motion.unit, motion.up) == ("Character Creator", "centimetres", "y"), path
+        assert (motion.naming, motion.unit, motion.up) == ("Character Creator", "centimeters", "y"), path
         assert np.isfinite(joints).all() and motion.source_fps == 60
         offsets = bone_offsets(joints, HUMANML3D)[:, 1]
         tall = offsets[[3, 6, 9, 12, 15]].sum() - offsets[[4, 7]].sum()
@@ -119,7 +119,7 @@ def test_any_unit_and_axes_give_the_same_joints(tmp_path_factory, unit, up, size
 
 
 @pytest.mark.parametrize("up", TURNS)
-@pytest.mark.parametrize("unit", ["metres", "inches"])
+@pytest.mark.parametrize("unit", ["meters", "inches"])
 def test_real_files_with_other_units_and_axes_give_the_same_joints(data_dir, tmp_path, unit, up):
     """The joints of a real file, written in another unit and along other axes."""
     path = data_dir / "bandai_namco" / "bvh" / "dataset-1_bow_masculinity_001.bvh"
@@ -183,7 +183,7 @@ def test_one_line_is_logged(tmp_path, caplog):
         read_motion(save(tmp_path / "walk.bvh", bvh_text(walk() / 0.01)))
     (record,) = caplog.records
     assert record.levelname == "INFO"
-    assert record.message == f"{tmp_path / 'walk.bvh'}: humanml3d joints, centimetres, y up, 20 fps."
+    assert record.message == f"{tmp_path / 'walk.bvh'}: humanml3d joints, centimeters, y up, 20 fps."
 
 
 def test_left_and_right_exchanged_are_noticed(tmp_path):
@@ -206,10 +206,10 @@ def test_npy_and_npz(tmp_path):
     np.testing.assert_allclose(read_motion(tmp_path / "amass.npz"), joints, atol=1e-6)
 
 
-def test_kit_joints_in_millimetres_become_metres(tmp_path):
+def test_kit_joints_in_millimeters_become_metres(tmp_path):
     joints = walk(skeleton=KIT)
     motion = import_motion(save(tmp_path / "walk.npy", joints * 1000), KIT, fps=12.5)
-    assert motion.unit == "millimetres"
+    assert motion.unit == "millimeters"
     np.testing.assert_allclose(motion.joints, joints, atol=1e-5)
 
 

@@ -11,7 +11,7 @@ from tm2t_hf.formats.joint_names import CENTRAL_PARTS, NAMINGS, SIDE_PARTS
 from tm2t_hf.formats.recognition import read_joint_map, recognize
 from tm2t_hf.motion import HUMANML3D, KIT
 
-# A standing body: (x to the left, y up, z forward) in metres, the right side by symmetry.
+# A standing body: (x to the left, y up, z forward) in meters, the right side by symmetry.
 PLACES = {
     "pelvis": (0, 0.95, 0), "neck": (0, 1.45, 0), "head": (0, 1.6, 0.03), "left_hip": (0.1, 0.87, 0),
     "left_knee": (0.1, 0.48, 0), "left_ankle": (0.1, 0.08, 0), "left_toe": (0.1, 0.02, 0.13),

@@ -21,7 +21,7 @@ from ..processing_tm2t import TM2TProcessor
 from ..skeletons import SKELETONS, Skeleton, load_skeleton
 from ..tokenization_motion import MotionTokenizer
 
-SHORT_UNITS = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "in": "inches", "ft": "feet"}
+SHORT_UNITS = {"m": "meters", "cm": "centimeters", "mm": "millimeters", "in": "inches", "ft": "feet"}
 
 
 def load_pipeline(task: str, name: str) -> Pipeline:

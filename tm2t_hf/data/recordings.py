@@ -329,7 +329,7 @@ def _cut(motion: np.ndarray, clip: _Clip, skeleton: Skeleton) -> tuple[str, np.n
     """Id and joints of a clip, in the skeleton's unit.
 
     Args:
-        motion: `(frames, joints, 3)` in metres, the whole recording.
+        motion: `(frames, joints, 3)` in meters, the whole recording.
         clip: the part wanted.
         skeleton: skeleton of the joints.
     """

@@ -9,15 +9,15 @@ import numpy as np
 from ..motion import Skeleton
 
 METRES_PER_UNIT = {
-    "metres": 1.0,
-    "centimetres": 0.01,
-    "millimetres": 0.001,
+    "meters": 1.0,
+    "centimeters": 0.01,
+    "millimeters": 0.001,
     "inches": 0.0254,
     "feet": 0.3048,
     "0.45 inches": 0.0254 / 0.45,  # what the files of the CMU database are measured in
 }
-_METRIC = ("metres", "centimetres", "millimetres")
-_ADULT = 1.45  # metres from the ankle to the base of the skull, of a person of 1.7 m
+_METRIC = ("meters", "centimeters", "millimeters")
+_ADULT = 1.45  # meters from the ankle to the base of the skull, of a person of 1.7 m
 _PLAUSIBLE = (0.8, 2.2)
 
 # Added to how upright a body is along these axes, which are the usual ones: another axis must be clearly better.
@@ -46,18 +46,18 @@ class Finding:
 def find_unit(joints: np.ndarray, skeleton: Skeleton) -> Finding:
     """The key of `METRES_PER_UNIT` in which a body of `(frames, joints, 3)` has the size of a person.
 
-    Metres, centimetres and millimetres are preferred: they lie so far apart that children are told from giants.
+    Meters, centimeters and millimeters are preferred: they lie so far apart that children are told from giants.
 
     Raises:
         ValueError: a clause: the size is that of a person in none of the units.
     """
     size = _size(joints, skeleton)
     shortest, tallest = _PLAUSIBLE
-    fitting = [unit for unit, metres in METRES_PER_UNIT.items() if shortest <= size * metres <= tallest]
+    fitting = [unit for unit, meters in METRES_PER_UNIT.items() if shortest <= size * meters <= tallest]
     if not fitting:
         raise ValueError(
             f"its body measures {size:.4g} from the ankles to the head, a person's size in none of "
-            f"{', '.join(METRES_PER_UNIT)}; give the length of its unit in metres (unit=)"
+            f"{', '.join(METRES_PER_UNIT)}; give the length of its unit in meters (unit=)"
         )
     metric = [unit for unit in fitting if unit in _METRIC]
     unit = min(metric or fitting, key=lambda unit: abs(np.log(size * METRES_PER_UNIT[unit] / _ADULT)))

@@ -392,12 +392,12 @@ def save_bvh(
     rotations in which they move least; a BVH file states the order joint by joint.
 
     Args:
-        joints: `(frames, joints, 3)` in metres, y up.
+        joints: `(frames, joints, 3)` in meters, y up.
         path: file to write.
         fps: frames per second.
         title: ignored; BVH has no place for it.
         skeleton: skeleton of the joints; they get their standard names (`STANDARD_NAMES`).
-        units_per_metre: 100 writes centimetres, as most tools expect; Blender's importer then needs the scale 0.01.
+        units_per_metre: 100 writes centimeters, as most tools expect; Blender's importer then needs the scale 0.01.
 
     Raises:
         ValueError: for joints of another shape, no frames, NaN or infinite values, bones without length, or a frame

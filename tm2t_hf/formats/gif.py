@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Joints -> a GIF of a figure on a floor, drawn with Pillow alone (no ffmpeg, no display).
 
-Left limbs are blue, right limbs orange, spine and head dark. The floor has a line each half metre, the figure a shadow
+Left limbs are blue, right limbs orange, spine and head dark. The floor has a line each half meter, the figure a shadow
 and the path of its root. The camera stands still, or moves along with a figure that travels far, without ever turning.
 """
 
@@ -25,9 +25,9 @@ UNCHANGED = 127  # in a GIF's palette: the color that lets the frame before show
 SUPERSAMPLING = 2  # drawn at this multiple of the size and reduced, which smooths every edge
 TALLEST_FPS = 50  # viewers slow GIFs of shorter frame times down
 FLOOR_METRES = 5.0  # the floor ends this far from what the camera looks at
-NEAREST = 0.4  # metres before the camera where the floor's lines end
+NEAREST = 0.4  # meters before the camera where the floor's lines end
 FOLLOW_METRES = 3.0  # a path that reaches further is followed by the camera
-LIMB_RADIUS, TIP_RADIUS, HEAD_RADIUS = 0.055, 0.032, 0.105  # metres
+LIMB_RADIUS, TIP_RADIUS, HEAD_RADIUS = 0.055, 0.032, 0.105  # meters
 CAP_CORNERS = 9  # of the half circle that ends a limb
 WORDS_HEIGHT = 0.965  # of the picture: the row of the legend and the time
 
@@ -43,7 +43,7 @@ def save_gif(
     """Write an endless GIF of a motion.
 
     Args:
-        joints: (frames, joints, 3) in metres, y up.
+        joints: (frames, joints, 3) in meters, y up.
         path: file to write.
         fps: frames a second. GIF times are hundredths of a second, kept exact over the whole motion; above 50 fps
             frames are left out, because viewers do not show more.
@@ -67,7 +67,7 @@ def save_gif(
 
 
 def _with_one_palette(frames: list) -> list:
-    """RGB images -> images of one palette, learnt from a few of them side by side, so that no color flickers."""
+    """RGB images -> images of one palette, learned from a few of them side by side, so that no color flickers."""
     pillow = _pillow()
     width, height = frames[0].size
     samples = [*frames[:: max(1, len(frames) // 4)], frames[-1]]  # the last has the whole path, whose color is its own
@@ -199,7 +199,7 @@ class _Camera:
         return cls(right, up, toward, targets, distance, focal, np.array([size / 2, (top + bottom) / 2]))
 
     def project(self, points: np.ndarray, frame: int | slice) -> tuple[np.ndarray, np.ndarray]:
-        """(..., 3) metres -> (..., 2) pixels and (...) pixels per metre there; behind the camera that is 0.
+        """(..., 3) meters -> (..., 2) pixels and (...) pixels per meter there; behind the camera that is 0.
 
         With a slice of frames, (frames, points, 3) -> (frames, points, 2) and (frames, points).
         """
@@ -211,7 +211,7 @@ class _Camera:
         return self.center + np.stack([x * scale, -y * scale], axis=-1), scale
 
     def floor_distance(self, pixels: np.ndarray) -> np.ndarray:
-        """(..., 2) pixels -> (...) metres on the floor from the target to what is seen there; above the horizon inf.
+        """(..., 2) pixels -> (...) meters on the floor from the target to what is seen there; above the horizon inf.
 
         The camera moves only along the floor, so that this is the same in every frame.
         """
@@ -325,7 +325,7 @@ def _line(draw, pixels: np.ndarray, width: int, color) -> None:
 
 
 def bones_of(skeleton: Skeleton) -> list[tuple[int, int, float, float, tuple[int, int, int]]]:
-    """(parent, joint, radius at each in metres, color): limbs taper towards the tips of their chains."""
+    """(parent, joint, radius at each in meters, color): limbs taper towards the tips of their chains."""
     bones = []
     for chain in skeleton.chains:
         radii = np.linspace(LIMB_RADIUS, TIP_RADIUS, len(chain))
@@ -481,7 +481,7 @@ def _smooth(path: np.ndarray, width: int) -> np.ndarray:
 
 
 def floor_height(joints: np.ndarray) -> float:
-    """Height in metres of the floor under joints (frames, joints, 3): where the feet mostly are."""
+    """Height in meters of the floor under joints (frames, joints, 3): where the feet mostly are."""
     return float(np.percentile(joints[..., 1].min(axis=1), 5))
 
 

@@ -20,7 +20,7 @@ from .gif import HEAD_RADIUS, LEFT, LIMB_RADIUS, MIDDLE, RIGHT, TIP_RADIUS
 from .kinematics import animate_bones, checked_joints, children_of, rest_positions
 
 COLORS = {"left": LEFT, "right": RIGHT, "": MIDDLE}  # by the start of a joint's name
-TRUNK_RADIUS, NECK_RADIUS = 0.1, 0.05  # metres
+TRUNK_RADIUS, NECK_RADIUS = 0.1, 0.05  # meters
 SIDES, RINGS = 16, 5  # of a capsule: edges around it, and from one pole to the widest ring of a half sphere
 
 FLOAT, UNSIGNED_BYTE, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5121, 5123, 5125  # component types
@@ -41,12 +41,12 @@ def save_glb(
     title: str | None = None,
     skeleton: Skeleton = HUMANML3D,
 ) -> None:
-    """Write a motion as a GLB file, in metres, y up.
+    """Write a motion as a GLB file, in meters, y up.
 
     Bones are rigid: the joints of the file are those of `kinematics.animate_bones`.
 
     Args:
-        joints: `(frames, joints, 3)` in metres, y up.
+        joints: `(frames, joints, 3)` in meters, y up.
         path: file to write.
         fps: frames per second.
         title: name of the animation; usually the caption.

@@ -32,7 +32,7 @@ from ..rotations import (
 )
 from ..skeletons import HUMANML3D, Skeleton
 
-SHORTEST_BONE = 1e-5  # metres; a shorter bone has no direction
+SHORTEST_BONE = 1e-5  # meters; a shorter bone has no direction
 LARGEST_TWIST = np.radians(20)  # between two frames, beyond what the bone's direction asks for
 CATCH_UP = 0.1  # share of its length by which a bone corrects for what the bones before it could not reach
 SHRUNK, SHRUNK_FRAMES = 0.7, 3  # share of its length below which a bone's direction is unsure; frames that help
@@ -45,8 +45,8 @@ class BoneAnimation:
 
     Args:
         skeleton: skeleton of the joints.
-        offsets: `(joints, 3)` metres from each joint's parent to it in the rest pose, a T-pose that faces +z; root: 0.
-        root: `(frames, 3)` positions of the root in metres.
+        offsets: `(joints, 3)` meters from each joint's parent to it in the rest pose, a T-pose that faces +z; root: 0.
+        root: `(frames, 3)` positions of the root in meters.
         rotations: `(frames, joints, 4)` unit quaternions (w, x, y, z) from the parent's axes to the joint's, without
             a change of sign between frames. In the rest pose all are the identity. Joints without children keep it.
     """
@@ -79,7 +79,7 @@ def animate_bones(joints: np.ndarray, skeleton: Skeleton = HUMANML3D) -> BoneAni
     for what the ones before it could not reach, so that differences do not add up along a limb.
 
     Args:
-        joints: `(frames, joints, 3)` metres, y up.
+        joints: `(frames, joints, 3)` meters, y up.
         skeleton: skeleton of the joints.
 
     Raises:
@@ -133,7 +133,7 @@ def forward_kinematics(animation: BoneAnimation) -> Tensor:
 
 
 def rest_positions(animation: BoneAnimation) -> Tensor:
-    """`(joints, 3)` metres: the T-pose, standing on the floor above the origin."""
+    """`(joints, 3)` meters: the T-pose, standing on the floor above the origin."""
     places = torch.zeros_like(animation.offsets)
     for joint in children_of(animation.skeleton):
         if joint:
@@ -158,7 +158,7 @@ def _bone_lengths(joints: Tensor, skeleton: Skeleton) -> Tensor:
     if short := [skeleton.joint_names[index + 1] for index in (lengths < SHORTEST_BONE).nonzero()[:, 0]]:
         raise ValueError(
             f"The bones that end at {', '.join(short)} have no length in most frames, so they have no direction; "
-            "are all joints in metres and in the order of the skeleton?"
+            "are all joints in meters and in the order of the skeleton?"
         )
     return torch.nn.functional.pad(lengths, (1, 0))
 

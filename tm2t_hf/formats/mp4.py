@@ -31,7 +31,7 @@ def save_mp4(
     """Write a video of a motion.
 
     Args:
-        joints: `(frames, joints, 3)` in metres, y up.
+        joints: `(frames, joints, 3)` in meters, y up.
         path: file to write.
         fps: frames per second.
         title: text above the figure, wrapped; usually the caption.

@@ -22,7 +22,7 @@ from ..skeletons import HUMANML3D, Skeleton
 from . import gif
 
 WEB = Path(__file__).resolve().parent / "web"
-SMALLEST_UNIT = 0.0005  # metres that one step of an embedded coordinate stands for
+SMALLEST_UNIT = 0.0005  # meters that one step of an embedded coordinate stands for
 COLORS = (gif.LEFT, gif.RIGHT, gif.MIDDLE)
 
 
@@ -31,7 +31,7 @@ class PageMotion:
     """A motion and what the page says about it.
 
     Args:
-        joints: (frames, joints, 3) in metres, y up.
+        joints: (frames, joints, 3) in meters, y up.
         fps: frames per second.
         caption: the text under the figure.
         note: a second, smaller line, such as a description that a model made.

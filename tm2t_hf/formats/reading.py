@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Reads a motion from a file of any tool: the joints of a skeleton in metres, y up, at the frame rate wanted."""
+"""Reads a motion from a file of any tool: the joints of a skeleton in meters, y up, at the frame rate wanted."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 SMPL_JOINTS = {24: "SMPL", 52: "SMPL-H", 55: "SMPL-X", 127: "SMPL-X", 144: "SMPL-X"}
 _ROUNDED = 2e-4  # a frame time of 0.0333333 s or 0.016667 s means 30 and 60 frames per second
 _FRAMES_LOOKED_AT = 1000
-_FASTEST = 15.0  # metres per second that no joint of an ordinary motion reaches
+_FASTEST = 15.0  # meters per second that no joint of an ordinary motion reaches
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ImportedMotion:
     """A motion and how it was read.
 
     Args:
-        joints: `(frames, joints, 3)` float32 in metres, y up.
+        joints: `(frames, joints, 3)` float32 in meters, y up.
         fps: frames per second of `joints`.
         source_fps: frames per second of the file.
         naming: whose names the joints of the file have.
@@ -98,7 +98,7 @@ def read_motion(
         fps: frames per second wanted; None keeps those of the file.
         joint_map: for BVH files with unusual names: of joints of the skeleton, the joint in the file, or a list of
             joints whose mean is taken; or the path of a JSON file with that. See `recognize`.
-        unit: what the file is measured in: a key of `METRES_PER_UNIT` or the length of one unit in metres. Found from
+        unit: what the file is measured in: a key of `METRES_PER_UNIT` or the length of one unit in meters. Found from
             the size of the body by default.
         up: the axis that points up in the file: one of `"y"`, `"z"`, `"x"`, `"-y"`, `"-z"`, `"-x"`. Found from the
             motion by default.
@@ -107,7 +107,7 @@ def read_motion(
         smpl_order: the array holds the joints of SMPL (24), SMPL-H (52) or SMPL-X, whose first 22 are HumanML3D's.
 
     Returns:
-        `(frames, joints, 3)` float32 in metres, y up.
+        `(frames, joints, 3)` float32 in meters, y up.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -206,7 +206,7 @@ def _source_of_array(
     recognition = Recognition(skeleton.name, {name: (index,) for index, name in enumerate(skeleton.joint_names)})
     if is_features:
         joints = features_to_joints(joints, count) * np.float32(skeleton.metres_per_unit)
-        return _Source(joints, fps or skeleton.fps, recognition, skeleton.joint_names, unit="metres", up="y")
+        return _Source(joints, fps or skeleton.fps, recognition, skeleton.joint_names, unit="meters", up="y")
     return _Source(joints, fps, recognition, skeleton.joint_names)
 
 
@@ -222,7 +222,7 @@ def _convert(
     unit, up = unit or source.unit, up or source.up
     looked_at = joints[:: math.ceil(len(joints) / _FRAMES_LOOKED_AT)].astype(np.float64)
     found_unit = Finding(unit) if isinstance(unit, str) else find_unit(looked_at, skeleton) if unit is None else None
-    metres = unit if found_unit is None else METRES_PER_UNIT[found_unit.value]
+    meters = unit if found_unit is None else METRES_PER_UNIT[found_unit.value]
     axis = Finding(up) if up else find_up(looked_at, skeleton)
     guesses += [found.doubt for found in (found_unit, axis) if found and found.doubt]
     if source.root_offset is not None and _floats(looked_at, source.root_offset, axis.value):
@@ -231,12 +231,12 @@ def _convert(
         guesses.append("the toes point backward: left and right may be exchanged")
     rate = source_fps or source.fps or fps or skeleton.fps
     fps = fps or rate
-    if _begins_apart(joints * metres, rate):
+    if _begins_apart(joints * meters, rate):
         joints = joints[1:]
         guesses.append("its first frame, a pose apart from the motion, is left out")
     if (len(joints) - 1) / rate * fps * skeleton.num_joints > MAX_POSITIONS:
         raise ValueError(f"{len(joints) / rate:.4g} s at {fps:g} fps are more than can be read; cut it into parts")
-    joints = resample(turned_up(joints, axis.value) * np.float32(metres), rate, fps)
+    joints = resample(turned_up(joints, axis.value) * np.float32(meters), rate, fps)
     sources = {
         joint: tuple(source.names[index] for index in indices) for joint, indices in source.recognition.sources.items()
     }
@@ -267,7 +267,7 @@ def _begins_apart(joints: np.ndarray, rate: float) -> bool:
     """Whether the first frame is a pose for calibration (a T-pose) from which the body jumps into the motion.
 
     Args:
-        joints: `(frames, joints, 3)` in metres.
+        joints: `(frames, joints, 3)` in meters.
         rate: frames per second.
     """
     steps = np.linalg.norm(np.diff(joints[:12], axis=0), axis=-1).max(axis=1)  # (frames - 1,)
@@ -280,9 +280,9 @@ def check_arguments(fps: float | None, unit: float | str | None, up: str | None,
         if rate is not None and not 0.1 <= rate <= 10000:
             raise ValueError(f"{name} is {rate}, but has to be between 0.1 and 10000 frames per second.")
     if isinstance(unit, str) and unit not in METRES_PER_UNIT:
-        raise ValueError(f"unit is {unit!r}, but has to be a number of metres or one of {', '.join(METRES_PER_UNIT)}.")
+        raise ValueError(f"unit is {unit!r}, but has to be a number of meters or one of {', '.join(METRES_PER_UNIT)}.")
     if unit is not None and not isinstance(unit, str) and not 0 < unit < math.inf:
-        raise ValueError(f"unit is {unit}, but has to be a positive number of metres.")
+        raise ValueError(f"unit is {unit}, but has to be a positive number of meters.")
     if up is not None and up not in TURNS:
         raise ValueError(f"up is {up!r}, but has to be one of {', '.join(TURNS)}.")
 

@@ -23,11 +23,11 @@ def save_npz(
 ) -> None:
     """Write a compressed `.npz`, which `numpy.load(path)` opens without unpickling anything.
 
-    It holds `joints` (frames, joints, 3) float32 in metres, `fps` float64, `text`, the names `joint_names` (joints,)
+    It holds `joints` (frames, joints, 3) float32 in meters, `fps` float64, `text`, the names `joint_names` (joints,)
     and, where given, `ids` int64.
 
     Args:
-        joints: `(frames, joints, 3)` in metres, y up.
+        joints: `(frames, joints, 3)` in meters, y up.
         path: file to write.
         fps: frames per second.
         title: caption of the motion, stored as `text`; an empty string without one.
@@ -57,10 +57,10 @@ def save_csv(
     title: str | None = None,
     skeleton: Skeleton = HUMANML3D,
 ) -> None:
-    """Write a table with one row per frame: `time` in seconds, then `pelvis_x`, `pelvis_y`, `pelvis_z`, ... in metres.
+    """Write a table with one row per frame: `time` in seconds, then `pelvis_x`, `pelvis_y`, `pelvis_z`, ... in meters.
 
     Args:
-        joints: `(frames, joints, 3)` in metres, y up.
+        joints: `(frames, joints, 3)` in meters, y up.
         path: file to write.
         fps: frames per second.
         title: ignored; a table has no place for it.
