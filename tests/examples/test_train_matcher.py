@@ -84,7 +84,7 @@ def test_a_resumed_training_ends_as_one_at_once(train, tmp_path):
     flags = ("--lr_schedule", "constant", "--mirror", "true")
     at_once = train("--epochs", 3, *flags)
     weights = AutoModel.from_pretrained(folder / "last").state_dict()
-    assert train("--epochs", 2, *flags) == at_once[:2]
+    assert train("--epochs", 2, "--overwrite_output_dir", "true", *flags) == at_once[:2]
     assert train("--epochs", 3, "--resume", "true", *flags) == at_once[2:]
     for name, value in AutoModel.from_pretrained(folder / "last").state_dict().items():
         torch.testing.assert_close(value, weights[name])
