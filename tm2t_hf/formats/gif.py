@@ -74,8 +74,8 @@ def _with_one_palette(frames: list) -> list:
     sheet = pillow.Image.new("RGB", (width * len(samples), height))
     for index, frame in enumerate(samples):
         sheet.paste(frame, (index * width, 0))
-    half = sheet.resize((sheet.width // 2, height // 2), pillow.Image.Resampling.NEAREST)  # holds the same colors
-    palette = half.quantize(UNCHANGED, dither=0)
+    third = sheet.resize((sheet.width // 3, height // 3), pillow.Image.Resampling.NEAREST)  # holds the same colors
+    palette = third.quantize(UNCHANGED, dither=0)
     return [frame.quantize(palette=palette, dither=0) for frame in frames]
 
 
@@ -215,13 +215,18 @@ class _Camera:
 
         The camera moves only along the floor, so that this is the same in every frame.
         """
-        x, y = np.moveaxis((pixels - self.center) / self.focal, -1, 0)[..., None]
-        rays = x * self.right - y * self.up - self.toward
-        height = self.targets[0, 1] + self.distance * self.toward[1]
-        down = -rays[..., 1]
-        length = height / np.where(down > 1e-9, down, np.nan)
-        seen = self.distance * self.toward + length[..., None] * rays
-        return np.nan_to_num(np.hypot(seen[..., 0], seen[..., 2]), nan=np.inf)
+        # coordinate by coordinate in single precision: a picture has many pixels
+        x, y = np.moveaxis(((pixels - self.center) / self.focal).astype(np.float32), -1, 0)
+        rays = [
+            x * np.float32(r) - y * np.float32(u) - np.float32(t)
+            for r, u, t in zip(self.right, self.up, self.toward, strict=True)
+        ]
+        height = np.float32(self.targets[0, 1] + self.distance * self.toward[1])
+        with np.errstate(divide="ignore"):
+            length = np.where(rays[1] < -1e-9, height / -rays[1], np.inf)
+        near = length < 1e6
+        seen = (self.distance * self.toward[axis] + np.where(near, length, 0) * rays[axis] for axis in (0, 2))
+        return np.where(near, np.hypot(*seen), np.inf)
 
 
 def viewing_azimuth(joints: np.ndarray, skeleton: Skeleton) -> float:
