@@ -33,8 +33,7 @@ def clean_motion(joints: np.ndarray, skeleton: Skeleton = HUMANML3D, fps: float 
         ValueError: if the joints are not a motion of the skeleton.
     """
     joints = np.asarray(joints, dtype=np.float64)
-    if problem := skeleton.problem_with(joints):
-        raise ValueError(f"`joints` {problem}.")
+    skeleton.check(joints)
     lengths = bone_lengths(joints, skeleton)
     contacts = foot_contacts(joints, skeleton, fps)
     joints = with_bone_lengths(smoothed(joints, fps), lengths, skeleton)

@@ -74,7 +74,7 @@ def joints_to_features(joints: Tensor, skeleton: Skeleton) -> Tensor:
     Raises:
         ValueError: for another shape, or values that are not finite.
     """
-    _check_joints(joints, skeleton)
+    skeleton.check(joints)
     if len(joints) < 2:
         raise ValueError("joints_to_features needs at least 2 frames: velocities are taken between frames.")
     dtype, joints = joints.dtype, _stand_at_origin(joints.double(), skeleton)
@@ -157,7 +157,7 @@ def retarget(joints: Tensor, skeleton: Skeleton, offsets) -> Tensor:
     Returns:
         `(frames, joints, 3)`.
     """
-    _check_joints(joints, skeleton)
+    skeleton.check(joints)
     dtype, joints = joints.dtype, joints.double()
     offsets = torch.as_tensor(offsets, dtype=joints.dtype, device=joints.device)
     if offsets.shape != joints.shape[1:]:
@@ -175,7 +175,7 @@ def retarget(joints: Tensor, skeleton: Skeleton, offsets) -> Tensor:
 @_keeps_kind
 def bone_offsets(joints: Tensor, skeleton: Skeleton) -> Tensor:
     """`(joints, 3)` bone vectors in the rest pose, of the lengths in the first frame of `(frames, joints, 3)`."""
-    _check_joints(joints, skeleton)
+    skeleton.check(joints)
     directions = joints.new_tensor(skeleton.directions)
     return directions * _bone_lengths(joints[0], skeleton).unsqueeze(-1)
 
@@ -308,11 +308,6 @@ def check_statistics(mean, std, skeleton: Skeleton, names: tuple[str, str] = ("m
             raise ValueError(f"{name} holds NaN or infinite values; make it again with `tm2t-hf prepare`.")
     if not (np.asarray(std) > 0).all():
         raise ValueError(f"{names[1]} holds a deviation of 0 or less; make it again with `tm2t-hf prepare`.")
-
-
-def _check_joints(joints: Tensor, skeleton: Skeleton):
-    if problem := skeleton.problem_with(joints):
-        raise ValueError(f"`joints` {problem}.")
 
 
 def _stand_at_origin(joints: Tensor, skeleton: Skeleton) -> Tensor:

@@ -123,6 +123,11 @@ class Skeleton:
             return f"holds NaN or infinite values, first in frame {frame}; repair or cut those frames"
         return None
 
+    def check(self, joints: np.ndarray | torch.Tensor) -> None:
+        """Raise a ValueError that says what `problem_with` finds, if it finds anything."""
+        if problem := self.problem_with(joints):
+            raise ValueError(f"`joints` {problem}.")
+
     def to_dict(self) -> dict:
         """Plain lists and numbers, ready for JSON."""
         return {key: _to_lists(value) for key, value in asdict(self).items()}

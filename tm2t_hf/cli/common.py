@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 
+from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
 from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_npz, save_page
 from ..formats.axes_and_units import METRES_PER_UNIT, TURNS
 from ..loading import load_processor, load_whole
@@ -169,7 +170,7 @@ def count(text: str) -> int:
 def rate(text: str) -> float:
     """Frames per second."""
     number = float(text)
-    if not 1 <= number <= 1000:  # a motion at 0.001 frames per second becomes hours of it
+    if not SLOWEST_FPS <= number <= FASTEST_FPS:  # a motion at 0.001 frames per second becomes hours of it
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000 frames per second")
     return number
 

@@ -493,8 +493,7 @@ def floor_height(joints: np.ndarray) -> float:
 def checked_joints(joints, skeleton: Skeleton) -> np.ndarray:
     """Joints (frames, joints, 3) as float64; a ValueError for another shape, no frames, NaN or infinite values."""
     joints = np.asarray(joints, dtype=np.float64)
-    if problem := skeleton.problem_with(joints):
-        raise ValueError(f"`joints` {problem}.")
+    skeleton.check(joints)
     return joints
 
 

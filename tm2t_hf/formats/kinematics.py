@@ -64,8 +64,7 @@ def checked_joints(joints: np.ndarray, fps: float, skeleton: Skeleton = HUMANML3
         ValueError: for joints of another shape, no frames, NaN or infinite values, or a frame rate not above 0.
     """
     joints = np.asarray(joints, dtype=np.float64)
-    if problem := skeleton.problem_with(joints):
-        raise ValueError(f"`joints` {problem}.")
+    skeleton.check(joints)
     if not 0 < fps < np.inf:
         raise ValueError(f"fps={fps} must be above 0.")
     return joints
