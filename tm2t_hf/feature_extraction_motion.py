@@ -14,7 +14,7 @@ from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType, logging
 
 from .containers import is_row, items_of, unwrap_row
-from .files import load_array, load_statistics
+from .files import load_array, load_offsets, load_statistics
 from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
 from .plausibility import doubts_about, doubts_about_features, problems_of, problems_of_features
 from .skeletons import HUMANML3D, SKELETONS, Skeleton
@@ -101,7 +101,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     def from_data_dir(
         cls, data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D, feat_bias: float = 5.0, **kwargs
     ) -> "MotionFeatureExtractor":
-        """Take mean and std from `Mean.npy` and `Std.npy` of a folder in the HumanML3D layout.
+        """Take mean, std and offsets from a folder in the HumanML3D layout.
+
+        `Mean.npy` and `Std.npy` must be there; `Offsets.npy` is in folders whose motions were retargeted to one body.
 
         Args:
             data_dir: the folder, as `tm2t-hf prepare` leaves it.
@@ -115,6 +117,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             ValueError: if they do not fit the skeleton.
         """
         mean, std = load_statistics(data_dir, skeleton)
+        kwargs.setdefault("offsets", load_offsets(data_dir, skeleton))
         return cls(skeleton, mean, bias_std(std, skeleton, feat_bias), **kwargs)
 
     def __call__(

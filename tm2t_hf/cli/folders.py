@@ -19,7 +19,11 @@ def add_commands(add) -> None:
         help="folder in the HumanML3D layout with new_joints, texts and split files; with --from_bvh, the one to make",
     )
     command.add_argument("--output_dir", help="where to write; the folder itself if left out")
-    command.add_argument("--retarget_to", metavar="CLIP", help="give every clip the bone lengths of this one")
+    command.add_argument(
+        "--retarget_to",
+        metavar="BODY",
+        help="give every clip the bone lengths of this body: a clip, or humanml3d, the one that all of HumanML3D has",
+    )
     command.add_argument("--overwrite", action="store_true", help="make every file again")
     add_skeleton(command)
     group = command.add_argument_group("from recordings")
