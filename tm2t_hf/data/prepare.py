@@ -211,9 +211,9 @@ def _digest(paths: list[Path]) -> str:
 
 
 def _copy_texts(source: Path, target: Path, overwrite: bool):
-    """Copy the captions and the plain files of the folder (split files, license), but not its statistics."""
+    """Copy `texts`, folders of further captions (`texts_people`) and the plain files, but not the statistics."""
     plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name != RECORD]
-    for path in [*plain, *(source / "texts").rglob("*.txt")]:
+    for path in [*plain, *source.glob("texts*/**/*.txt")]:
         copy = target / path.relative_to(source)
         if overwrite or not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
