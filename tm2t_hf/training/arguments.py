@@ -50,7 +50,9 @@ class LoopArguments:
         default=0.2, metadata={"help": "Share by which their legs, arms, shoulders and spine are longer or shorter."}
     )
     jitter: float = field(default=0.0, metadata={"help": "Meters by which joints of these copies are off, at most."})
-    still_frames: int = field(default=0, metadata={"help": "Frames that these copies stand still at their ends, at most."})
+    still_frames: int = field(
+        default=0, metadata={"help": "Frames that these copies stand still at their ends, at most."}
+    )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
