@@ -42,7 +42,7 @@ import tm2t_hf
 from tm2t_hf import MotionFeatureExtractor, Skeleton, WordTokenizer, features_to_joints
 from tm2t_hf.data import load_motion_dataset
 from tm2t_hf.files import written_beside
-from tm2t_hf.loading import load_processor, load_whole, model_folder
+from tm2t_hf.loading import check_fits, load_processor, load_whole, model_folder
 from tm2t_hf.metrics import (
     GROUP_SIZE,
     bert_score,
@@ -294,11 +294,12 @@ def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
         folder = model_folder(name)
         model = load_whole(AutoModel, folder).to(device).eval()
         processor = load_processor(MotionFeatureExtractor if role == "vq" else AutoProcessor, folder)
+        found = model.config.model_type
+        if found != MODEL_TYPES[role]:
+            raise SystemExit(f"--{role} {name} is a model of type {found}; {MODEL_TYPES[role]} is needed.")
+        check_fits(model, processor)
     except (OSError, ValueError) as error:
         raise SystemExit(f"--{role} {name}: {error}") from error
-    found = model.config.model_type
-    if found != MODEL_TYPES[role]:
-        raise SystemExit(f"--{role} {name} is a model of type {found}; {MODEL_TYPES[role]} is needed.")
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("motion_tokenizer/*")]):
         digest.update(path.name.encode() + path.read_bytes())

@@ -35,7 +35,7 @@ from tm2t_hf import (
 )
 from tm2t_hf.alignment import teacher_forced_samples
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.loading import load_processor, load_whole
+from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -117,6 +117,7 @@ def main():
     vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     check_same_skeleton(vq, skeleton, arguments.vq)
     feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
+    check_fits(vq, feature_extractor)
     m2t = reference = None
     if arguments.m2t:
         m2t = load_whole(MotionToTextModel, arguments.m2t).to(accelerator.device).eval().requires_grad_(False)

@@ -17,7 +17,7 @@ import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
 from tm2t_hf.data import VQCollator, load_motion_dataset
-from tm2t_hf.loading import load_whole
+from tm2t_hf.loading import check_fits, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -83,6 +83,7 @@ def main():
     feature_extractor = MotionFeatureExtractor.from_data_dir(
         arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )
+    check_fits(model, feature_extractor)
 
     train_loader = training_loader(
         accelerator,

@@ -52,7 +52,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         skeleton: the `Skeleton`.
 
     Raises:
-        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton or frame rate.
+        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton, frame rate or
+            `unit_length`.
     """
 
     model_input_names = ["motion_values", "attention_mask"]
@@ -71,8 +72,11 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         check_statistics(mean, std, self.skeleton)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
-        self.fps = float(self.skeleton.fps if fps is None else fps)
-        check_fps(self.fps)
+        fps = self.skeleton.fps if fps is None else fps
+        check_fps(fps)
+        self.fps = float(fps)
+        if not isinstance(unit_length, int) or isinstance(unit_length, bool) or unit_length < 1:
+            raise ValueError(f"unit_length={unit_length!r} must be a number of frames: 4, or what the motion VQ has.")
         self.unit_length = unit_length
         if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
             raise ValueError(
@@ -397,10 +401,13 @@ def check_fps(fps: float | None, argument: str = "fps") -> None:
     Raises:
         ValueError: for anything but a number from `SLOWEST_FPS` to `FASTEST_FPS`.
     """
-    if fps is not None and not (isinstance(fps, (int, float, np.number)) and SLOWEST_FPS <= fps <= FASTEST_FPS):
+    if fps is None:
+        return
+    is_number = isinstance(fps, (int, float, np.number)) and not isinstance(fps, bool)  # True is not 1 fps
+    if not (is_number and SLOWEST_FPS <= fps <= FASTEST_FPS):
         raise ValueError(
-            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
-            "the motions; process motions of different rates separately."
+            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second, the "
+            "same for all motions."
         )
 
 

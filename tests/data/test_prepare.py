@@ -273,7 +273,7 @@ def test_joints_at_another_rate_are_resampled(folder, tmp_path):
     with pytest.raises(ValueError, match="prepared was prepared with fps 60.*, now it is 20"):
         prepare(folder, target)
     for fps in (0.001, float("inf"), float("nan"), -20):
-        with pytest.raises(ValueError, match="between 1 and 1000"):
+        with pytest.raises(ValueError, match="must be a number from 1 to 1000"):
             prepare(folder, tmp_path / "other", fps=fps)
 
 
