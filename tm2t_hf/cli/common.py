@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 
+from ..body_size import METRES_PER_UNIT
 from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
 from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_npz, save_page
-from ..formats.axes_and_units import METRES_PER_UNIT, TURNS
+from ..formats.axes import TURNS
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
 from ..processing_tm2t import TM2TProcessor
