@@ -85,7 +85,7 @@ class TextToMotionPipeline(_MotionPipeline):
     ```
     """
 
-    model_types = ("tm2t-t2m",)
+    model_types = ("tm2t-t2m", "tm2t-t2m-transformer")
 
     def __call__(self, text_inputs, **kwargs):
         """Generate motions.
