@@ -195,11 +195,9 @@ class Evaluation:
             seen = remember(folder / f"people-{key}-{seed}.npz", partial(self.sample_verdicts, sentences, seed))
             replications.append(seen["verdicts"].tolist())
         scores = summarize([people_scores(verdicts, requests) for verdicts in replications])
-        counts = {
-            "sentences": len(requests),
-            "styled_sentences": sum(request.style is not None for request in requests),
-        }
-        self.report["people"] = {"text to motion": scores | counts}
+        styled = [request for request in requests if request.style]
+        counts = {"sentences": len(requests), "styled_sentences": len(styled)}
+        self.report["people"] = {"text to motion": counts | scores}
         self.report["people_actions"] = action_rows(replications, requests)
         self.report["people_sentences"] = sentence_rows(replications, requests)
 
@@ -344,7 +342,7 @@ def describe_run(args: Arguments, checkpoints: dict[str, Checkpoint], data: Data
 
 
 def run_key(description: dict, args: Arguments, sentences: list[str] = ()) -> str:
-    """Names everything that a replication depends on but its seed; of sentences other than the clips' captions, too."""
+    """Names everything that a replication depends on but its seed; `sentences` replace the clips' captions."""
     key = hashlib.sha256(repr(sentences).encode())
     for name in ("protocol", "data", "checkpoints", "num_beams", "batch_size", "device", "versions"):
         key.update(repr(description[name]).encode())

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Motion to text, shown the same motions on other bodies, measured less well, and between moments of standing still."""
+"""Motion to text, shown the same motions on other bodies, measured less well, and amid moments of standing still."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
