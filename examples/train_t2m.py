@@ -201,6 +201,8 @@ def main():
         text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
         if arguments.text_encoder:
             text_encoder = AutoModelForTextEncoding.from_pretrained(arguments.text_encoder, dtype=torch.float32)
+            if Path(arguments.text_encoder).is_dir():
+                text_encoder.config.name_or_path = ""  # of no use to others
             text = {"text_encoder_config": text_encoder.config, "freeze_text_encoder": arguments.freeze_text_encoder}
             text |= {"frozen_storage_dtype": "float16"}
         model = model_class(config_class(**{"vq_config": vq.config, **text, **arguments.model_config}))
