@@ -42,7 +42,7 @@ from tm2t_hf import (
 )
 from tm2t_hf.alignment import teacher_forced_samples
 from tm2t_hf.data import CaptionFeatures, TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.loading import load_processor, load_whole
+from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.text_features import TEXT_ENCODER
 from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
@@ -155,6 +155,7 @@ def main():
     vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     check_same_skeleton(vq, skeleton, arguments.vq)
     feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
+    check_fits(vq, feature_extractor)
     m2t = reference = None
     if arguments.m2t:
         m2t = load_whole(MotionToTextModel, arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
