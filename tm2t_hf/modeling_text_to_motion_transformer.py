@@ -277,6 +277,24 @@ class TextToMotionTransformer(
             )
         return text
 
+    def _check_prefix(self, kwargs: dict):
+        super()._check_prefix(kwargs)
+        ids, mask = kwargs.get("decoder_input_ids"), kwargs.get("decoder_attention_mask")
+        if ids is None:
+            return
+        if kwargs.get("past_key_values") is not None:
+            # Without a mask, generate() would feed what is in the cache a second time.
+            kwargs["decoder_attention_mask"] = mask = torch.ones_like(ids) if mask is None else mask
+            if not mask[:, -1].all():
+                raise ValueError(
+                    "The motions to continue are padded on their right side, but a cache ends with their last tokens: "
+                    "leave `past_key_values` out."
+                )
+        elif mask is not None:
+            # The next id is read off the last one, so that the padding has to stand in front.
+            order = mask.long().argsort(dim=1, stable=True)
+            kwargs["decoder_input_ids"], kwargs["decoder_attention_mask"] = ids.gather(1, order), mask.gather(1, order)
+
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args, **kwargs) -> dict:
         """What `forward` reads in one step of `generate()`."""
         mask = kwargs.get("decoder_attention_mask")
