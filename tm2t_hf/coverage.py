@@ -263,7 +263,12 @@ def text_facts(to_captions: Tensor, to_others: Tensor, shares: Sequence[float]) 
 
 
 def motion_facts(
-    features: Tensor, reconstruction: Tensor, attention_mask: Tensor, std: Tensor, positions: slice, likelihoods: Tensor
+    features: Tensor,
+    reconstruction: Tensor,
+    attention_mask: Tensor,
+    std: Tensor,
+    positions: slice,
+    likelihoods: Tensor,
 ) -> Tensor:
     """The facts about motions: how well the motion VQ rebuilds them, and how sure the caption is.
 
