@@ -92,6 +92,8 @@ class T2MArguments(LoopArguments):
             raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
         if self.alignment_kl_weight and not self.init_from:
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
+        if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
+            raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
         check_range(self, 1, None, "text_vocab_size", "num_offsets", "max_tokens")
         check_range(self, 0, 1, "teacher_forcing_start", "teacher_forcing_end", "token_corruption")
         check_range(self, 0, None, "teacher_forcing_epochs", "alignment_start_epoch", "sample_top_k")
@@ -159,7 +161,7 @@ def main():
         return TranslationCollator(tokenizer, processor.motion_tokenizer, "t2m", random=random, seed=arguments.seed)
 
     train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
-    val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
+    val_loader = validation_loader(accelerator, arguments, val_set, collator(random=False))
     reduction = model.config.loss_reduction
 
     def corrupted(ids):
@@ -176,8 +178,15 @@ def main():
             read = corrupted(read)
         return model(**batch, decoder_input_ids=read, teacher_forcing=teacher_forcing)
 
+    def text_labels(batch):
+        """What follows `<bos>` is what the motion-to-text model has to say."""
+        return batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
+
+    def counts(batch):
+        return {"motion_loss": (batch["labels"] != -100).sum(), "alignment_loss": (text_labels(batch) != -100).sum()}
+
     def motion_loss(output, batch):
-        return Loss(output.loss, (batch["labels"] != -100).sum(), reduction=reduction)
+        return Loss(output.loss, counts(batch)["motion_loss"], reduction=reduction)
 
     def gumbel_noise(moment, sizes):
         """Gumbel noise of each row (tokens, K + 3), the same whichever process the row is in."""
@@ -201,18 +210,16 @@ def main():
                 noise = gumbel_noise(moment, [arguments.max_tokens] * len(moment.rows))
                 options["noise"] = torch.stack(list(noise), dim=1)  # (max_tokens, batch, K + 3)
             options |= {"max_tokens": arguments.max_tokens, "end_rule": arguments.alignment_end_rule}
-        # what follows <bos> is what the motion-to-text model has to say
-        labels = batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
         output = inverse_alignment_loss(
             bare,
             m2t,
-            labels,
+            text_labels(batch),
             **text,
             append_eom=arguments.alignment_append_eom,
             reference=reference if arguments.alignment_kl_weight else None,
             **options,
         )
-        words = (labels != -100).sum()
+        words = counts(batch)["alignment_loss"]
         losses = {"alignment_loss": Loss(output.loss, words, arguments.alignment_weight, reduction)}
         if output.kl is not None:
             tokens = (output.samples.lengths + 1).clamp(max=output.samples.logits.shape[1]).sum()
@@ -249,7 +256,8 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="t2m", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
+    losses = (training_losses, validation_losses)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts)
 
 
 if __name__ == "__main__":
