@@ -327,8 +327,8 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
         ValueError: for a damaged file, or a checkpoint within an epoch of other batches than these.
     """
     path = folder / "state" / LOOP
+    content = _read_json(path)
     try:
-        content = _read_json(path)
         content.setdefault("worse", 0)  # checkpoints from before there was early stopping
         if content.keys() != asdict(Progress()).keys():
             raise ValueError(f"it holds {', '.join(content) or 'nothing'}")

@@ -62,6 +62,7 @@ def fit(
     save: Callable[[torch.nn.Module, Path, dict], None],
     extra: dict[str, Any] | None = None,
     counts: Callable[[dict], dict[str, Any]] | None = None,
+    learning_rates: dict[str, float] | None = None,
 ) -> None:
     """Train `model` and keep the best and the last of it.
 
@@ -83,13 +84,15 @@ def fit(
         extra: what else has a state to resume, by name: anything with `state_dict` and `load_state_dict`.
         counts: `(batch)` gives, by the names of the losses, what they will average over; accumulating gradients needs
             it, to weigh the losses of a part of a batch before those of the other parts are known.
+        learning_rates: peak learning rates of parameters whose names begin with these keys, in place of
+            `arguments.learning_rate`.
 
     Raises:
         TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
     make_cheaper(arguments, model)
-    optimizer = make_optimizer(arguments, model)
+    optimizer = make_optimizer(arguments, model, learning_rates or {})
     scheduler = get_scheduler(
         arguments.lr_schedule,
         optimizer,

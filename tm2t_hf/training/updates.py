@@ -14,13 +14,20 @@ from .checkpoints import TrainingError
 from .losses import Loss, Means, counts_over_processes, minimized, sums_over_processes
 
 
-def make_optimizer(arguments: LoopArguments, model: torch.nn.Module) -> torch.optim.AdamW:
+def make_optimizer(
+    arguments: LoopArguments, model: torch.nn.Module, learning_rates: dict[str, float]
+) -> torch.optim.AdamW:
     """AdamW over what is not frozen.
+
+    Args:
+        arguments: of the script.
+        model: has the parameters.
+        learning_rates: of parameters whose names begin with these keys, in place of `arguments.learning_rate`.
 
     Raises:
         ValueError: there is no fused AdamW for the device.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = parameter_groups(model, learning_rates)
     options = {"lr": arguments.learning_rate, "weight_decay": arguments.weight_decay}
     if not arguments.fused_optimizer:
         return torch.optim.AdamW(parameters, **options)
@@ -28,6 +35,16 @@ def make_optimizer(arguments: LoopArguments, model: torch.nn.Module) -> torch.op
         return torch.optim.AdamW(parameters, **options, fused=True)
     except RuntimeError as error:
         raise ValueError(f"There is no fused AdamW here ({error}); leave out --fused_optimizer.") from error
+
+
+def parameter_groups(model: torch.nn.Module, learning_rates: dict[str, float]) -> list[dict]:
+    """The trainable parameters as groups of an optimizer: those without a learning rate of their own come first."""
+    groups = [{"params": []}, *({"params": [], "lr": rate} for rate in learning_rates.values())]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            own = [place for place, prefix in enumerate(learning_rates, start=1) if name.startswith(prefix)]
+            groups[own[0] if own else 0]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
 
 
 def make_cheaper(arguments: LoopArguments, model: torch.nn.Module) -> None:
@@ -110,4 +127,4 @@ def part_of_a_batch(accelerator: Accelerator, model: torch.nn.Module) -> Iterato
             module.accumulating = False
 
 
-__all__ = ["make_cheaper", "make_optimizer", "update"]
+__all__ = ["make_cheaper", "make_optimizer", "parameter_groups", "update"]
