@@ -14,13 +14,14 @@ from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
 from ..files import load_array, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
 from ..skeletons import HUMANML3D, SKELETONS, Skeleton
-from .check import check, load_joints
+from .check import check, first_joints, load_joints
 from .folder import clips_in, read_split
 
 logger = logging.getLogger(__name__)
 
 STATISTICS = ("Mean.npy", "Std.npy")
 RECORD = "prepared.json"  # how the features were made, and which statistics are ours
+JOINTS_RECORD = "prepared_joints.json"  # a digest of the joints that the features of each clip belong to
 
 
 def prepare(
@@ -36,8 +37,9 @@ def prepare(
     """Make `new_joint_vecs`, `Mean.npy` and `Std.npy` from `new_joints`, then `check` the folder.
 
     An interrupted run continues where it stopped: finished files are kept. Features and statistics that came with the
-    data are kept as well. Statistics that `prepare` made itself (`prepared.json` says which) are made again when
-    features were added or the train split has changed.
+    data are kept as well, until the joints of their clip change (`prepared_joints.json` knows those of the last run).
+    Statistics that `prepare` made itself (`prepared.json` says which) are made again when features were added or the
+    train split has changed.
 
     Args:
         data_dir: folder in the HumanML3D layout with `new_joints`, `texts` and split files.
@@ -109,6 +111,7 @@ def make_features(
     if elsewhere:
         _copy_texts(source, target, overwrite)
     own_statistics = overwrite or _are_own_statistics(target)
+    _remove_stale_features(source, target, clips, skeleton, smpl_order)
     for clip in tqdm(clips, desc="Motion features", unit="clip"):
         features_path = target / "new_joint_vecs" / f"{clip}.npy"
         if features_path.exists() and not overwrite:
@@ -133,6 +136,34 @@ def _save(path: Path, array):
     save_array(path, array)
 
 
+def _remove_stale_features(source: Path, target: Path, clips: list[str], skeleton: Skeleton, smpl_order: bool):
+    """Remove the features whose joints have changed since the last run, so that they are made again.
+
+    The record is written after that and before any features are made. Wherever a run is killed, features that are
+    there belong to the joints in the record.
+    """
+    before = _read_record(target, JOINTS_RECORD)
+    now = {clip: _digest_of_joints(source / "new_joints" / f"{clip}.npy", skeleton, smpl_order) for clip in clips}
+    changed = [clip for clip in clips if before.get(clip, now[clip]) != now[clip]]
+    stale = [path for path in (target / "new_joint_vecs" / f"{clip}.npy" for clip in changed) if path.exists()]
+    if stale:
+        more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
+        logger.warning("%s%s belong to joints that have changed since, and are made again.", stale[0], more)
+    for path in stale:
+        path.unlink()
+    if now != before:
+        _write_record(target, now, JOINTS_RECORD)
+
+
+def _digest_of_joints(path: Path, skeleton: Skeleton, smpl_order: bool) -> str | None:
+    """A digest of the numbers that features are made of; None for a file that cannot be read."""
+    try:
+        joints = first_joints(load_array(path), skeleton, smpl_order)
+    except ValueError:
+        return None  # said by name when features are made of it, and by `check`
+    return hashlib.sha256(f"{joints.shape}".encode() + joints.tobytes()).hexdigest()[:32]
+
+
 def _record_of(skeleton: Skeleton) -> str:
     """The name of a known skeleton; of any other also a digest, because its file may change and keep the name."""
     if SKELETONS.get(skeleton.name) == skeleton:
@@ -140,17 +171,17 @@ def _record_of(skeleton: Skeleton) -> str:
     return f"{skeleton.name} {hashlib.sha256(repr(skeleton).encode()).hexdigest()[:8]}"
 
 
-def _read_record(folder: Path) -> dict:
+def _read_record(folder: Path, name: str = RECORD) -> dict:
     """What an earlier run noted; nothing if there was none."""
     try:
-        record = json.loads(read_text(folder / RECORD))
+        record = json.loads(read_text(folder / name))
     except (FileNotFoundError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
-def _write_record(folder: Path, record: dict):
-    with written_beside(folder / RECORD) as part:
+def _write_record(folder: Path, record: dict, name: str = RECORD):
+    with written_beside(folder / name) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -197,7 +228,10 @@ def _digest(paths: list[Path]) -> str:
 
 def _copy_texts(source: Path, target: Path, overwrite: bool):
     """Copy the captions and the plain files of the folder (split files, license), but not its statistics."""
-    plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name != RECORD]
+    records = (RECORD, JOINTS_RECORD)
+    plain = [
+        path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name not in records
+    ]
     for path in [*plain, *(source / "texts").rglob("*.txt")]:
         copy = target / path.relative_to(source)
         if overwrite or not copy.exists():
