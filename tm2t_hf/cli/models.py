@@ -18,7 +18,7 @@ from tm2t_hf_cli import NO_SENTENCE, complain
 from ..cleanup import clean_motion
 from ..files import read_text
 from ..formats import PageMotion
-from ..loading import load_processor, load_whole
+from ..loading import check_fits, load_processor, load_whole
 from ..motion import resample
 from ..pipelines import shipped_checkpoint
 from ..quickstart import quickstart
@@ -140,6 +140,7 @@ def tokens(arguments: Namespace) -> int:
     if not hasattr(vq, "quantizer"):
         raise ValueError(f"--model {name} is of type {model.config.model_type}, which has no motion VQ.")
     extractor = load_processor(AutoFeatureExtractor, name)
+    check_fits(model, extractor)
     tokenizer = load_processor(MotionTokenizer, name)
     if arguments.decode is not None:
         codes = tokenizer.text_to_codes(sys.stdin.read() if arguments.decode == "-" else arguments.decode)

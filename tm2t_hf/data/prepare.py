@@ -8,10 +8,12 @@ import logging
 import shutil
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
-from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
-from ..files import load_array, read_text, save_array, written_beside
+from ..bodies import BODIES, known_offsets
+from ..feature_extraction_motion import check_fps
+from ..files import OFFSETS, load_array, load_offsets, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
 from ..skeletons import HUMANML3D, SKELETONS, Skeleton
 from .check import check, first_joints, load_joints
@@ -46,8 +48,9 @@ def prepare(
         output_dir: where the prepared folder is made, complete with texts, split files and joints; by default
             `data_dir` itself.
         skeleton: skeleton of the joints.
-        retarget_to: id of a clip whose bone lengths every clip gets (the original takes one clip of HumanML3D); needs
-            an `output_dir`, because the joints there are the retargeted ones.
+        retarget_to: the body that every clip gets: the id of a clip, or "humanml3d" for the one that all of HumanML3D
+            has; needs an `output_dir`, because the joints there are the retargeted ones. `Offsets.npy` keeps the
+            body's bone vectors, so that the extractors of models trained on the folder retarget to it as well.
         train_split: the split whose clips make the statistics.
         overwrite: make every file again, also those that came with the data.
         fps: frames per second of the joints, if not the skeleton's: they are resampled; needs an `output_dir`.
@@ -82,8 +85,7 @@ def make_features(
     source = Path(data_dir)
     target = Path(output_dir) if output_dir is not None else source
     elsewhere = target.resolve() != source.resolve()
-    if fps is not None and not SLOWEST_FPS <= fps <= FASTEST_FPS:
-        raise ValueError(f"fps is {fps:g}, but the frames per second of joints are between 1 and 1000.")
+    check_fps(fps)
     if fps == skeleton.fps:
         fps = None
     if smpl_order and skeleton.joint_names != HUMANML3D.joint_names:
@@ -100,23 +102,25 @@ def make_features(
         raise FileNotFoundError(
             f"{source / 'new_joints' / missing[0]}.npy is missing, but {train_split}.txt names it."
         )
-    offsets = None
-    if retarget_to is not None:
-        wanted = load_joints(source / "new_joints" / f"{retarget_to}.npy", skeleton, smpl_order)
-        offsets = bone_offsets(wanted, skeleton)
+    offsets = None if retarget_to is None else _offsets_of(retarget_to, source, clips, skeleton, smpl_order)
+    body = load_offsets(source, skeleton) if offsets is None else offsets
 
     target.mkdir(parents=True, exist_ok=True)
     options = {"skeleton": _record_of(skeleton), "fps": fps or skeleton.fps, "retarget_to": retarget_to}
     _check_options(target, options, overwrite)
     if elsewhere:
         _copy_texts(source, target, overwrite)
+    if body is not None and elsewhere:
+        save_array(target / OFFSETS, body)
     own_statistics = overwrite or _are_own_statistics(target)
-    _remove_stale_features(source, target, clips, skeleton, smpl_order)
+    files = {clip: source / "new_joints" / f"{clip}.npy" for clip in clips}
+    digests = {clip: _digest_of_joints(path, skeleton, smpl_order, offsets) for clip, path in files.items()}
+    _remove_stale_features(target, digests)
     for clip in tqdm(clips, desc="Motion features", unit="clip"):
         features_path = target / "new_joint_vecs" / f"{clip}.npy"
         if features_path.exists() and not overwrite:
             continue
-        joints = load_joints(source / "new_joints" / f"{clip}.npy", skeleton, smpl_order)
+        joints = load_joints(files[clip], skeleton, smpl_order)
         if fps is not None:
             joints = resample(joints, fps, skeleton.fps)
         if offsets is not None:
@@ -131,37 +135,50 @@ def make_features(
     return target
 
 
+def _offsets_of(body: str, source: Path, clips: list[str], skeleton: Skeleton, smpl_order: bool):
+    """Bone vectors (joints, 3), in the skeleton's units, of a clip or of a known body."""
+    if body in clips:
+        return bone_offsets(load_joints(source / "new_joints" / f"{body}.npy", skeleton, smpl_order), skeleton)
+    offsets = known_offsets(body, skeleton)
+    if offsets is None:
+        raise FileNotFoundError(
+            f"retarget_to is {body}, but {source / 'new_joints' / body}.npy is missing; give the id of a clip"
+            + (f", or one of {', '.join(BODIES)}." if skeleton == HUMANML3D else ".")
+        )
+    return offsets / skeleton.metres_per_unit
+
+
 def _save(path: Path, array):
     path.parent.mkdir(parents=True, exist_ok=True)  # ids may name sub-folders
     save_array(path, array)
 
 
-def _remove_stale_features(source: Path, target: Path, clips: list[str], skeleton: Skeleton, smpl_order: bool):
+def _remove_stale_features(target: Path, digests: dict[str, str | None]):
     """Remove the features whose joints have changed since the last run, so that they are made again.
 
     The record is written after that and before any features are made. Wherever a run is killed, features that are
     there belong to the joints in the record.
     """
     before = _read_record(target, JOINTS_RECORD)
-    now = {clip: _digest_of_joints(source / "new_joints" / f"{clip}.npy", skeleton, smpl_order) for clip in clips}
-    changed = [clip for clip in clips if before.get(clip, now[clip]) != now[clip]]
+    changed = [clip for clip, digest in digests.items() if before.get(clip, digest) != digest]
     stale = [path for path in (target / "new_joint_vecs" / f"{clip}.npy" for clip in changed) if path.exists()]
     if stale:
         more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
         logger.warning("%s%s belong to joints that have changed since, and are made again.", stale[0], more)
     for path in stale:
         path.unlink()
-    if now != before:
-        _write_record(target, now, JOINTS_RECORD)
+    if digests != before:
+        _write_record(target, digests, JOINTS_RECORD)
 
 
-def _digest_of_joints(path: Path, skeleton: Skeleton, smpl_order: bool) -> str | None:
+def _digest_of_joints(path: Path, skeleton: Skeleton, smpl_order: bool, offsets) -> str | None:
     """A digest of the numbers that features are made of; None for a file that cannot be read."""
     try:
         joints = first_joints(load_array(path), skeleton, smpl_order)
     except ValueError:
         return None  # said by name when features are made of it, and by `check`
-    return hashlib.sha256(f"{joints.shape}".encode() + joints.tobytes()).hexdigest()[:32]
+    body = b"" if offsets is None else np.asarray(offsets, dtype=np.float32).tobytes()
+    return hashlib.sha256(f"{joints.shape}".encode() + joints.tobytes() + body).hexdigest()[:32]
 
 
 def _record_of(skeleton: Skeleton) -> str:
@@ -227,12 +244,10 @@ def _digest(paths: list[Path]) -> str:
 
 
 def _copy_texts(source: Path, target: Path, overwrite: bool):
-    """Copy the captions and the plain files of the folder (split files, license), but not its statistics."""
-    records = (RECORD, JOINTS_RECORD)
-    plain = [
-        path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name not in records
-    ]
-    for path in [*plain, *(source / "texts").rglob("*.txt")]:
+    """Copy `texts`, folders of further captions (`texts_people`) and the plain files, but not the statistics."""
+    own = {RECORD, JOINTS_RECORD}
+    plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name not in own]
+    for path in [*plain, *source.glob("texts*/**/*.txt")]:
         copy = target / path.relative_to(source)
         if overwrite or not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)

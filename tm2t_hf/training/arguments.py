@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from transformers import HfArgumentParser
 
+from ..bodies import MOST_VARIATION
+from ..data.variation import MOST_JITTER, BodyVariation
 from ..files import read_text
 from ..skeletons import load_skeleton
 
@@ -43,6 +45,16 @@ class LoopArguments:
     repeats: dict = field(
         default_factory=dict,
         metadata={"help": 'How many times to repeat clips whose names match, as JSON: {"bn1_*": 4}.'},
+    )
+    body_copies: int = field(
+        default=0, metadata={"help": "Also train on every clip as if this many others had performed it."}
+    )
+    body_variation: float = field(
+        default=0.2, metadata={"help": "Share by which their legs, arms, shoulders and spine are longer or shorter."}
+    )
+    jitter: float = field(default=0.0, metadata={"help": "Meters by which joints of these copies are off, at most."})
+    still_frames: int = field(
+        default=0, metadata={"help": "Frames that these copies stand still at their ends, at most."}
     )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
@@ -85,7 +97,9 @@ class LoopArguments:
         load_skeleton(self.skeleton)
         check_range(self, 1, None, "min_frames", "epochs", "batch_size", "validate_every")
         check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
-        check_range(self, 0, None, "checkpointing_steps")
+        check_range(self, 0, None, "checkpointing_steps", "body_copies", "still_frames")
+        check_range(self, 0, MOST_VARIATION, "body_variation")
+        check_range(self, 0, MOST_JITTER, "jitter")
         check_range(self, 0, 2**32 - 1, "seed")
         if self.max_frames < self.min_frames:
             raise ValueError(f"--max_frames {self.max_frames} is below --min_frames {self.min_frames}.")
@@ -102,7 +116,8 @@ class LoopArguments:
     @property
     def variants(self) -> dict:
         """What `load_motion_dataset` makes of the clips of a training split, and of no other."""
-        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats}
+        bodies = BodyVariation(self.body_copies, self.body_variation, self.jitter, self.still_frames)
+        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
 
 
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
