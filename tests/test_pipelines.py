@@ -397,7 +397,7 @@ def test_clean_and_resampled_nothing(animate):
             {"prefix": np.random.default_rng(0).normal(size=(2, 24, 263))},
             "prefix holds 2 motions; pass the one to go on from",
         ),
-        ("a person", {"prefix": "nowhere.bvh"}, "no file nowhere.bvh"),
+        ("a person", {"prefix": "nowhere.bvh"}, "nowhere.bvh is missing"),
         ("a person", {"output_fps": 0}, "output_fps=0 must be a number from 1 to 1000"),
         ("a person", {"output_fps": "30"}, "output_fps='30' must be a number from 1 to 1000"),
         ("a person", {"fps": 30}, "pass output_fps= for another frame rate"),
