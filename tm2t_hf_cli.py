@@ -208,6 +208,9 @@ def _add_folder_commands(add) -> None:
 
     command = add("folders.check_folder", "report every problem of a data folder", name="check")
     command.add_argument("data_dir", help="folder in the HumanML3D layout")
+    command.add_argument(
+        "--thorough", action="store_true", help="compare the features of all clips with their joints, not those of 50"
+    )
     _add_skeleton(command)
 
     command = add("folders.toy", "make a small data set to try training on")

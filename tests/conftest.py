@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Tiny random models, and the folders with reference data where they are at hand."""
+"""Tiny random models, and the folders with reference data where they are on this machine."""
 
 import os
 import sys
@@ -46,7 +46,9 @@ CAPTIONS = [
 def shared_folder(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():
-        pytest.skip(f"the reference data {name}/ is not at hand (set TM2T_SHARED to the folder that holds it)")
+        pytest.skip(
+            f"the reference data is not on this machine: {folder} (TM2T_SHARED names the folder that holds {name}/)"
+        )
     return folder
 
 

@@ -397,7 +397,7 @@ def test_clean_and_resampled_nothing(animate):
             {"prefix": np.random.default_rng(0).normal(size=(2, 24, 263))},
             "prefix holds 2 motions; pass the one to go on from",
         ),
-        ("a person", {"prefix": "nowhere.bvh"}, "no file nowhere.bvh"),
+        ("a person", {"prefix": "nowhere.bvh"}, "nowhere.bvh is missing"),
         ("a person", {"output_fps": 0}, "output_fps=0 must be a number from 1 to 1000"),
         ("a person", {"output_fps": "30"}, "output_fps='30' must be a number from 1 to 1000"),
         ("a person", {"fps": 30}, "pass output_fps= for another frame rate"),
@@ -437,13 +437,15 @@ def test_guidance_is_refused(animate, describe, motions):
 def test_a_model_without_a_whole_processor_is_refused(folders, file):
     path = folders / "tm2t-t2m" / file
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(ValueError, match=f"tm2t-t2m holds a model whose processor lacks {file}; write it there"):
+    with pytest.raises(
+        ValueError, match=f"tm2t-t2m has no {file}, which its processor needs; get .* or write it there"
+    ):
         pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
 
 
 def test_a_processor_with_broken_files_is_refused(folders):
     (folders / "tm2t-t2m" / "processor_config.json").write_text("{")
-    with pytest.raises(ValueError, match="The processor in .*tm2t-t2m cannot be loaded: .*processor_config.json"):
+    with pytest.raises(ValueError, match="tm2t-t2m/processor_config.json is not JSON"):
         pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
 
 

@@ -17,14 +17,13 @@ from .chaining import generate_chain
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
 from .feature_extraction_motion import check_fps
-from .loading import check_fits
+from .loading import check_fits, load_processor
 from .motion import joints_to_features, resample
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
 
 logger = logging.get_logger(__name__)
 
-PROCESSOR_FILES = ("processor_config.json", "tokenizer.json", "tokenizer_config.json", "motion_tokenizer")
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # the small models that ship with the package
 
 
@@ -326,17 +325,10 @@ def _why_no_processor(name: str) -> str:
             "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
             "(<the model's folder>) too."
         )
-    if Path(name).is_dir():
-        missing = [file for file in PROCESSOR_FILES if not (Path(name) / file).exists()]
-        if missing:
-            return (
-                f"{name} holds a model whose processor lacks {', '.join(missing)}; write it there with "
-                "processor.save_pretrained, or pass processor=."
-            )
     try:
-        AutoProcessor.from_pretrained(name)
-    except Exception as error:  # damaged files raise anything
-        return f"The processor in {name} cannot be loaded: {' '.join(str(error).split())}"
+        load_processor(AutoProcessor, name)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
     return f"A model object comes without its processor; pass processor=AutoProcessor.from_pretrained({name!r}) too."
 
 
