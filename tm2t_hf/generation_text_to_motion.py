@@ -12,6 +12,7 @@ from transformers.generation import GenerationConfig, GenerationMixin, LogitsPro
 from transformers.generation.logits_process import SuppressTokensLogitsProcessor
 from transformers.utils import ModelOutput
 
+from .guidance import check_guidance
 from .layers_text_to_motion import RecurrentCache, checked_text
 
 # `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
@@ -91,12 +92,6 @@ class MotionGenerationMixin(GenerationMixin):
         """
         self._check_text(inputs, kwargs)
         self._check_prefix(kwargs)
-        guidance = kwargs.get("guidance_scale", (generation_config or self.generation_config).guidance_scale)
-        if guidance not in (None, 1):
-            raise ValueError(
-                "`guidance_scale` is not supported: the model was not trained without text, and has nothing to guide "
-                "away from."
-            )
         for name, seconds in (("min", min_seconds), ("max", max_seconds)):
             if seconds is not None:
                 for other in (f"{name}_length", f"{name}_new_tokens"):
@@ -205,6 +200,7 @@ class MotionGenerationMixin(GenerationMixin):
         return tokens
 
     def _get_logits_processor(self, generation_config, *args, **kwargs) -> LogitsProcessorList:
+        check_guidance(generation_config.guidance_scale)
         processors = super()._get_logits_processor(generation_config, *args, **kwargs)
         if getattr(generation_config, "eom_by_argmax", False):
             config = self.config
