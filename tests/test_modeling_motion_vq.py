@@ -697,7 +697,7 @@ def test_compiled_code_refuses_too():
     model = make_model()
     inputs = padded([motions(32), motions(20, seed=2)])
     codes = model.encode(**inputs)
-    encode, decode = (torch.compile(f, backend="aot_eager", fullgraph=True) for f in (model.encode, model.decode))
+    encode, decode = (torch.compile(f, backend="eager", fullgraph=True) for f in (model.encode, model.decode))
     with torch.no_grad():
         assert torch.equal(encode(**inputs).codes, codes.codes)
         with pytest.raises(RuntimeError, match="motion_values must be padded on the right side only"):
