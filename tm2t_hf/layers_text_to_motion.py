@@ -16,12 +16,12 @@ from .configuration_text_to_motion import TextToMotionConfig
 from .recurrent import (
     BidirectionalGRU,
     before,
-    look_up_words,
     mirrored,
     new_word_vectors,
     right_padded_lengths,
     text_lengths,
 )
+from .text_features import TextFeaturesMixin, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
 # a mark on the layer, since transformers passes over modules that hold no parameter of their own.
@@ -84,15 +84,16 @@ class TextAttention(nn.Module):
         return weights @ text.value_states, weights
 
 
-class TextEncoder(nn.Module):
-    """Word embedding, bidirectional GRU, and the projections that the decoder's attention needs."""
+class TextEncoder(TextFeaturesMixin, nn.Module):
+    """Word vectors or pretrained features, a bidirectional GRU, and the projections for the decoder's attention."""
 
     main_input_name = "input_ids"  # generate() asks
 
     def __init__(self, config: TextToMotionConfig):
         super().__init__()
         self.config = config
-        self.embed_tokens = new_word_vectors(config)
+        self.text_encoder = new_text_encoder(config)
+        self.embed_tokens = None if self.text_encoder is not None else new_word_vectors(config)
         self.dropout = nn.Dropout(config.dropout)
         self.input_projection = nn.Linear(config.text_embedding_size, config.text_hidden_size)
         self.initial_state = nn.Parameter(torch.empty(2, 1, config.text_hidden_size))
@@ -108,7 +109,7 @@ class TextEncoder(nn.Module):
         **kwargs,
     ) -> TextEncoderOutput:
         """Encode a batch of captions: ids (batch, words) or word vectors (batch, words, text_embedding_size)."""
-        embeddings = look_up_words(self.embed_tokens, self.config, input_ids, inputs_embeds)
+        embeddings = self.text_features(input_ids, attention_mask, inputs_embeds)
         embeddings = embeddings.to(self.initial_state.dtype)
         if attention_mask is None and input_ids is not None:
             attention_mask = input_ids != self.config.text_pad_id

@@ -84,7 +84,7 @@ class TextToMotionPipeline(_MotionPipeline):
     ```
     """
 
-    model_types = ("tm2t-t2m",)
+    model_types = ("tm2t-t2m", "tm2t-t2m-transformer")
 
     def __call__(self, text_inputs, **kwargs):
         """Generate motions.
@@ -257,7 +257,8 @@ class MotionToTextPipeline(_MotionPipeline):
                 row with `"motion"` or `"joints"`.
                 Generators, streamed data sets and data sets of torch are read while captions are generated.
             fps: frames per second of the motions if other than the model's: they are resampled.
-            unit: unit of joints: `"m"` by default, `"cm"` or `"mm"` (the `new_joints` of KIT-ML).
+            unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML); found from the height of the
+                body if left out.
             batch_size: how many motions are described at once; 1 by default.
             kwargs: arguments of `generate()`, such as `num_beams`, `num_return_sequences`, `do_sample`; also as one
                 dict `generate_kwargs`.

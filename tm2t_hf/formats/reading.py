@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..body_size import METRES_PER_UNIT, Finding, find_unit
 from ..files import load_array
 from ..motion import HUMANML3D, Skeleton, features_to_joints, resample
-from .axes_and_units import METRES_PER_UNIT, TURNS, Finding, faces_backward, find_unit, find_up, turned_up
+from .axes import TURNS, faces_backward, find_up, turned_up
 from .bvh import MAX_POSITIONS, read_bvh
 from .npz import read_npz
 from .recognition import JointMap, Recognition, read_joint_map, recognize
