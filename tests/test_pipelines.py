@@ -249,7 +249,8 @@ def test_every_container_gives_every_motion(animate):
             assert len(outputs) == 3, type(captions)
             for output, other in zip(outputs, expected, strict=True):
                 assert_same(output, other)
-    assert_same(animate({"text": CAPTIONS[0]}, max_seconds=1), expected[0])
+    for caption in ({"text": CAPTIONS[0]}, np.array(CAPTIONS[0]), np.array({"text": CAPTIONS[0]})):
+        assert_same(animate(caption, max_seconds=1), expected[0])
 
 
 def test_every_container_gives_every_caption(describe, motions, tmp_path):
@@ -400,6 +401,7 @@ def test_clean_and_resampled_nothing(animate):
         ("a person", {"prefix": "nowhere.bvh"}, "nowhere.bvh is missing"),
         ("a person", {"output_fps": 0}, "output_fps=0 must be a number from 1 to 1000"),
         ("a person", {"output_fps": "30"}, "output_fps='30' must be a number from 1 to 1000"),
+        ("a person", {"output_fps": True}, "output_fps=True must be a number from 1 to 1000"),
         ("a person", {"fps": 30}, "pass output_fps= for another frame rate"),
         (["a person", ""], {"chain": True}, r"text\[1\] has no words"),
     ],

@@ -17,6 +17,7 @@ from .chaining import generate_chain
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
 from .feature_extraction_motion import check_fps
+from .guidance import check_guidance
 from .loading import check_fits, load_processor
 from .motion import joints_to_features, resample
 from .tokenization_text import check_captions
@@ -56,11 +57,7 @@ class _MotionPipeline(Pipeline):
     def _sanitize_parameters(self, generate_kwargs=None, **kwargs):
         """Arguments of preprocess, forward and postprocess; what `generate()` does not know, it refuses."""
         kwargs |= generate_kwargs or {}
-        if kwargs.get("guidance_scale") not in (None, 1):
-            raise ValueError(
-                f"guidance_scale={kwargs['guidance_scale']} is not possible: these models are not trained to generate "
-                "without their input, so there is nothing to guide away from; leave it out."
-            )
+        check_guidance(kwargs.get("guidance_scale"))
         return {}, kwargs, {}
 
     def _generate(self, model_inputs, generate_kwargs) -> torch.Tensor:

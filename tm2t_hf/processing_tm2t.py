@@ -241,6 +241,8 @@ class TM2TProcessor(CaptionMotionProcessor):
             rows = [rows]
         rows = [row for row in (rows if rows and isinstance(rows[0], list) else [rows]) if row]
         motion, every_id = self.motion_tokenizer, [index for row in rows for index in row]
+        if every_id and all(row[0] == motion.bos_token_id >= len(self.tokenizer) for row in rows):
+            return motion  # which refuses ids that it does not have
         if not every_id or not 0 <= min(every_id) <= max(every_id) < len(motion):
             return self.tokenizer
         if max(every_id) >= len(self.tokenizer):  # the table of a text model may be larger than its tokenizer
