@@ -42,7 +42,17 @@ FREE = {
     "validate_every",
     "checkpointing_steps",
 }
-REPORTED = {"epochs", "mixed_precision", "data_dir", "vq", "m2t", "init_from", "batch_size", "num_processes"}
+REPORTED = {
+    "epochs",
+    "mixed_precision",
+    "data_dir",
+    "vq",
+    "m2t",
+    "init_from",
+    "text_encoder",
+    "batch_size",
+    "num_processes",
+}
 
 
 def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str) -> None:
