@@ -21,7 +21,7 @@ from .recurrent import (
     right_padded_lengths,
     text_lengths,
 )
-from .text_features import TextFeaturesMixin, new_text_encoder
+from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
 # a mark on the layer, since transformers passes over modules that hold no parameter of their own.
@@ -105,6 +105,7 @@ class TextEncoder(TextFeaturesMixin, nn.Module):
         super().__init__()
         self.config = config
         self.text_encoder = new_text_encoder(config)
+        hand_on_rules(self)
         self.embed_tokens = None if self.text_encoder is not None else new_word_vectors(config)
         self.dropout = nn.Dropout(config.dropout)
         self.input_projection = nn.Linear(config.text_embedding_size, config.text_hidden_size)
