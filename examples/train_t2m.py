@@ -212,7 +212,9 @@ def main():
 
     text_features = None
     if has_text_encoder and model.config.freeze_text_encoder:
-        text_features = CaptionFeatures(model.get_text_features, tokenizer, accelerator.device)
+        text_features = CaptionFeatures(model, tokenizer)
+        if arguments.num_workers:
+            text_features([caption for each in (train_set, val_set) for row in each["captions"] for caption in row])
 
     def collator(random):
         return TranslationCollator(

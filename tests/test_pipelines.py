@@ -316,6 +316,16 @@ def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeyp
     assert calls == ["decode_motion", "batch_decode"]
 
 
+def test_a_transformer_takes_the_place_of_the_gru(t2m_transformer, processor, tmp_path):
+    TextToMotionPipeline(model=t2m_transformer, processor=processor).save_pretrained(tmp_path)
+    animate = pipeline("text-to-motion", model=str(tmp_path), device="cpu")
+    motions = animate(list(CAPTIONS[:2]), do_sample=True, num_return_sequences=2, **LENGTHS)
+    assert [len(samples) for samples in motions] == [2, 2]
+    chain = animate(list(CAPTIONS[:2]), chain=True, do_sample=True, **LENGTHS)
+    assert [part["text"] for part in chain["parts"]] == list(CAPTIONS[:2])
+    assert len(chain["joints"]) == chain["parts"][-1]["end"] > chain["parts"][0]["end"]
+
+
 def test_a_chain_is_one_motion_with_parts(animate, t2m_model, processor):
     torch.manual_seed(0)
     motion = animate(CAPTIONS, chain=True, do_sample=True, **LENGTHS)

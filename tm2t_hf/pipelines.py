@@ -71,7 +71,7 @@ class _MotionPipeline(Pipeline):
 
 
 class TextToMotionPipeline(_MotionPipeline):
-    """Motion from a caption, by a `TextToMotionModel` and the motion VQ inside it.
+    """Motion from a caption, by a text-to-motion model and the motion VQ inside it.
 
     ```python
     from transformers import pipeline

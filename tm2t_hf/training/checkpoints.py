@@ -57,6 +57,7 @@ REPORTED = {
     "vq",
     "m2t",
     "init_from",
+    "text_encoder",
     "batch_size",
     "gradient_accumulation_steps",
     "num_processes",
