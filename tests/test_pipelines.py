@@ -60,7 +60,7 @@ def assert_same(one, other):
 
 def test_a_caption_gives_features_joints_and_fps(animate, t2m_model, processor):
     motion = animate(CAPTIONS[0], **LENGTHS)
-    assert set(motion) == {"motion", "joints", "fps"} and motion["fps"] == 20.0
+    assert set(motion) == {"motion", "joints", "fps", "score"} and motion["fps"] == 20.0
     frames = len(motion["motion"])
     assert 20 <= frames <= 40
     assert motion["motion"].shape == (frames, 263) and motion["motion"].dtype == np.float32
@@ -72,7 +72,7 @@ def test_a_caption_gives_features_joints_and_fps(animate, t2m_model, processor):
 
 
 def test_several_captions_and_samples_are_lists(animate):
-    assert [set(motion) for motion in animate(CAPTIONS, max_seconds=1)] == [{"motion", "joints", "fps"}] * 3
+    assert [set(motion) for motion in animate(CAPTIONS, max_seconds=1)] == [{"motion", "joints", "fps", "score"}] * 3
     samples = animate(CAPTIONS[0], do_sample=True, num_return_sequences=3, min_seconds=1, max_seconds=1)
     assert [sample["motion"].shape for sample in samples] == [(20, 263)] * 3
     assert np.abs(samples[0]["motion"] - samples[1]["motion"]).max() > 0
@@ -118,7 +118,7 @@ def test_an_empty_generation_is_returned_and_said(animate, monkeypatch):
 
 def test_a_motion_of_any_form_gives_captions(describe, motions, tmp_path):
     expected = describe(motions[0])
-    assert [set(caption) for caption in expected] == [{"generated_text"}]
+    assert [set(caption) for caption in expected] == [{"generated_text", "score"}]
     assert isinstance(expected[0]["generated_text"], str)
     np.save(tmp_path / "motion.npy", motions[0])
     for motion in (torch.tensor(motions[0]), str(tmp_path / "motion.npy"), tmp_path / "motion.npy"):
@@ -162,7 +162,7 @@ def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
         (
             "text-to-motion",
             "tm2t-m2t",
-            r"needs a checkpoint of type tm2t-t2m, but .* is of type tm2t-m2t; use it with "
+            r"needs a checkpoint of type tm2t-t2m or tm2t-t2m-transformer, but .* is of type tm2t-m2t; use it with "
             r"pipeline\('motion-to-text'\)",
         ),
         ("motion-to-text", "tm2t-t2m", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-t2m"),
@@ -296,7 +296,8 @@ def test_joints_in_millimeters(describe):
     body = make_toy_clip("walk", np.random.default_rng(0))[0]
     assert describe(body * 1000, unit="mm") == describe(body)
     with pytest.raises(ValueError, match="pass unit='cm' or unit='mm'"):
-        describe(body * 1000)
+        describe(body * 1000, unit="m")
+    assert describe(body * 1000) == describe(body)
 
 
 def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeypatch):
@@ -317,7 +318,7 @@ def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeyp
 def test_a_chain_is_one_motion_with_parts(animate, t2m_model, processor):
     torch.manual_seed(0)
     motion = animate(CAPTIONS, chain=True, do_sample=True, **LENGTHS)
-    assert set(motion) == {"motion", "joints", "fps", "parts"}
+    assert set(motion) == {"motion", "joints", "fps", "parts", "score"}
     assert [part["text"] for part in motion["parts"]] == CAPTIONS
     starts, ends = ([part[side] for part in motion["parts"]] for side in ("start", "end"))
     assert starts == [0, *ends[:-1]] and ends[-1] == len(motion["motion"]) == len(motion["joints"])
@@ -335,7 +336,7 @@ def test_a_motion_of_any_form_is_a_prefix(animate, t2m_model, motions, tmp_path)
     np.save(tmp_path / "motion.npy", motions[1])
     expected = animate(CAPTIONS[0], prefix=motions[1], do_sample=False, **LENGTHS)
     prefix, part = expected["parts"]
-    assert prefix == {"text": None, "start": 0, "end": 40} and part["start"] == 40 and part["end"] >= 60
+    assert prefix == {"text": None, "start": 0, "end": 40, "score": None} and part["start"] == 40 and part["end"] >= 60
     given = animate(CAPTIONS[0], do_sample=False, **LENGTHS) | {"motion": motions[1]}
     for other in (str(tmp_path / "motion.npy"), given, torch.tensor(motions[1])):
         np.testing.assert_array_equal(animate(CAPTIONS[0], prefix=other, **LENGTHS)["motion"], expected["motion"])
@@ -448,7 +449,9 @@ def test_a_processor_with_broken_files_is_refused(folders):
 
 def test_shipped_models_of_another_type_are_refused():
     for name in ("tm2t-vq", "tm2t-matcher"):
-        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m, but .* is of type {name}"):
+        with pytest.raises(
+            ValueError, match=f"needs a checkpoint of type tm2t-t2m or tm2t-t2m-transformer, but .* is of type {name}"
+        ):
             pipeline("text-to-motion", model=str(pipelines.shipped_checkpoint(name)))
 
 
