@@ -31,8 +31,8 @@ EMPTY_WORDS = frozenset(
     word
     for line in (
         "a an the this that these those some any one ones he she it they me him her them his hers its their theirs i",
-        "you we my your our us who which what there is are was were be been being am do does did doing has have having",
-        "had and or but if as so than then while with without of in on at to from by for into onto out off over up",
+        "you we my your our us who which what there is are was were be been being am do does did doing has have",
+        "having had and or but if as so than then while with without of in on at to from by for into onto out off over up",
         "down about around very really just quite some something someone somebody anyone person people human man men",
         "woman women guy lady boy girl figure both",
     )
