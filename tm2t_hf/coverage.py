@@ -30,11 +30,11 @@ NEAREST = 5  # captions that the second of a request's facts is a mean over
 EMPTY_WORDS = frozenset(
     word
     for line in (
-        "a an the this that these those some any one ones he she it they me him her them his hers its their theirs i",
-        "you we my your our us who which what there is are was were be been being am do does did doing has have",
-        "having had and or but if as so than then while with without of in on at to from by for into onto out off over up",
-        "down about around very really just quite some something someone somebody anyone person people human man men",
-        "woman women guy lady boy girl figure both",
+        "a an the this that these those some any one ones he she it they me him her them his hers its their",
+        "theirs i you we my your our us who which what there is are was were be been being am do does did doing",
+        "has have having had and or but if as so than then while with without of in on at to from by for into",
+        "onto out off over up down about around very really just quite something someone somebody anyone person",
+        "people human man men woman women guy lady boy girl figure both",
     )
     for word in line.split()
 )

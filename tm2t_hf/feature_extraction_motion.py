@@ -15,7 +15,7 @@ from transformers.utils import PaddingStrategy, TensorType, logging
 
 from .body_size import ADULT, METRES_PER_UNIT, body_height, find_unit
 from .containers import is_row, items_of, unwrap_row
-from .files import load_array, load_statistics
+from .files import load_array, load_offsets, load_statistics
 from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
 from .plausibility import doubts_about, doubts_about_bones, doubts_about_features, problems_of, problems_of_features
 from .skeletons import HUMANML3D, SKELETONS, Skeleton
@@ -54,7 +54,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         skeleton: the `Skeleton`.
 
     Raises:
-        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton or frame rate.
+        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton, frame rate or
+            `unit_length`.
     """
 
     model_input_names = ["motion_values", "attention_mask"]
@@ -73,8 +74,11 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         check_statistics(mean, std, self.skeleton)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
-        self.fps = float(self.skeleton.fps if fps is None else fps)
-        check_fps(self.fps)
+        fps = self.skeleton.fps if fps is None else fps
+        check_fps(fps)
+        self.fps = float(fps)
+        if not isinstance(unit_length, int) or isinstance(unit_length, bool) or unit_length < 1:
+            raise ValueError(f"unit_length={unit_length!r} must be a number of frames: 4, or what the motion VQ has.")
         self.unit_length = unit_length
         if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
             raise ValueError(
@@ -103,7 +107,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     def from_data_dir(
         cls, data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D, feat_bias: float = 5.0, **kwargs
     ) -> "MotionFeatureExtractor":
-        """Take mean and std from `Mean.npy` and `Std.npy` of a folder in the HumanML3D layout.
+        """Take mean, std and offsets from a folder in the HumanML3D layout.
+
+        `Mean.npy` and `Std.npy` must be there; `Offsets.npy` is in folders whose motions were retargeted to one body.
 
         Args:
             data_dir: the folder, as `tm2t-hf prepare` leaves it.
@@ -117,6 +123,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             ValueError: if they do not fit the skeleton.
         """
         mean, std = load_statistics(data_dir, skeleton)
+        kwargs.setdefault("offsets", load_offsets(data_dir, skeleton))
         return cls(skeleton, mean, bias_std(std, skeleton, feat_bias), **kwargs)
 
     def __call__(
@@ -416,10 +423,13 @@ def check_fps(fps: float | None, argument: str = "fps") -> None:
     Raises:
         ValueError: for anything but a number from `SLOWEST_FPS` to `FASTEST_FPS`.
     """
-    if fps is not None and not (isinstance(fps, (int, float, np.number)) and SLOWEST_FPS <= fps <= FASTEST_FPS):
+    if fps is None:
+        return
+    is_number = isinstance(fps, (int, float, np.number)) and not isinstance(fps, bool)  # True is not 1 fps
+    if not (is_number and SLOWEST_FPS <= fps <= FASTEST_FPS):
         raise ValueError(
-            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
-            "the motions; process motions of different rates separately."
+            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second, the "
+            "same for all motions."
         )
 
 

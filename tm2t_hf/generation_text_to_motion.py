@@ -16,7 +16,8 @@ from transformers.utils import ModelOutput
 from .layers_text_to_motion import RecurrentCache
 from .vocabulary import ids_to_codes
 
-NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "next_sequence_length"})
+# `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
+NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "labels", "next_sequence_length"})
 
 
 class EndOfMotionByArgmax(LogitsProcessor):
@@ -69,7 +70,7 @@ def motion_generation_config(config: PreTrainedConfig) -> GenerationConfig:
         eos_token_id=config.eos_token_id,
         pad_token_id=config.pad_token_id,
         suppress_tokens=[config.bos_token_id, config.pad_token_id],
-        max_new_tokens=50,  # the original's limit
+        max_new_tokens=min(50, getattr(config, "max_position_embeddings", 50)),  # 50 is the original's limit
         eom_by_argmax=False,
     )
 
@@ -108,7 +109,7 @@ class MotionGenerationMixin(GenerationMixin):
         Raises:
             ValueError: for seconds of a model without `vq_config`, lengths that are not positive or contradict each
                 other, the same limit given in seconds and in tokens, no text, `guidance_scale`, or a motion to
-                continue that does not begin with `<bom>` or does not go beyond its cache.
+                continue that does not begin with `<bom>`, or is not the motion of its cache and more.
         """
         self._check_text(inputs, kwargs)
         self._check_prefix(kwargs)
@@ -125,7 +126,8 @@ class MotionGenerationMixin(GenerationMixin):
                         raise ValueError(f"Give `{name}_seconds` or `{other}`, not both.")
                 kwargs[f"{name}_new_tokens"] = self._tokens_of_seconds(name, seconds)
         config = generation_config or self.generation_config
-        if kwargs.get("max_length", config.max_length) is not None and (
+        # Not the model's own `max_length`: `Seq2SeqTrainer` fills it in after its first batch.
+        if kwargs.get("max_length", generation_config and config.max_length) is not None and (
             kwargs.get("max_new_tokens", generation_config and config.max_new_tokens) is None
         ):
             kwargs["max_new_tokens"] = None  # else the model's default would win over what the caller asked for
@@ -134,6 +136,13 @@ class MotionGenerationMixin(GenerationMixin):
             raise ValueError(
                 f"`min_seconds`={min_seconds} is {kwargs['min_new_tokens']} motion tokens, but at most {limit} are "
                 f"allowed ({limit * self.config.vq_config.seconds_per_token:g} s): raise `max_seconds`."
+            )
+        positions = getattr(self.config, "max_position_embeddings", None)
+        start = 1 if kwargs.get("decoder_input_ids") is None else kwargs["decoder_input_ids"].shape[1]
+        if positions is not None and limit is not None and start + limit - 1 > positions:  # the last id is not read
+            raise ValueError(
+                f"{limit} motion tokens after {start} are too many for a model with positions for {positions}: lower "
+                "`max_seconds` or `max_new_tokens`."
             )
         return super().generate(inputs, generation_config, **kwargs)
 
@@ -167,12 +176,26 @@ class MotionGenerationMixin(GenerationMixin):
                 f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}."
             )
         if not (ids == bom).any():
-            return  # generate() puts it before them
+            self._check_cached(F.pad(ids, (1, 0), value=bom), cache)  # generate() puts it before them
+            return
+        self._check_cached(ids, cache)
         first = ids.gather(1, read.argmax(1, keepdim=True)).squeeze(1)  # (batch,)
         if not ((first == bom) & read.any(1)).all() or not (ids[:, 0] == bom).any():
             raise ValueError(
                 f"Every motion to continue must begin with <bom> ({bom}) as its first token that the mask does not "
                 "hide, and the longest must have no padding before it."
+            )
+
+    @staticmethod
+    def _check_cached(ids: Tensor, cache: RecurrentCache | None):
+        """Refuse a cache that comes from other motions than ids (batch, tokens) begin with."""
+        seen = getattr(cache, "ids", None)  # which a cache of keys and values does not know
+        if seen is None or len(seen) != len(ids):  # `forward` refuses another batch size
+            return
+        if not torch.equal(ids[:, : cache.seen], seen[:, : ids.shape[1]].to(ids.device)):
+            raise ValueError(
+                "The cache has seen other motions than `decoder_input_ids` begin with: give those that it belongs to, "
+                "or leave `past_key_values` out."
             )
 
     def prepare_inputs_for_generation(

@@ -233,13 +233,15 @@ class RecurrentCache(Cache):
     Args:
         state: (layers, batch, motion_hidden_size); None before the first call.
         seen: how many tokens led to it.
+        ids: (batch, seen) these tokens, so that a motion of another beginning is not taken to continue them; None if
+            they are not known, as those of embeddings.
     """
 
     is_compileable = False
     is_croppable = False
 
-    def __init__(self, state: Tensor | None = None, seen: int = 0):
-        self.state, self.seen, self.layers = state, seen, []
+    def __init__(self, state: Tensor | None = None, seen: int = 0, ids: Tensor | None = None):
+        self.state, self.seen, self.ids, self.layers = state, seen, ids, []
 
     def __repr__(self) -> str:
         return f"RecurrentCache(seen={self.seen}, state={None if self.state is None else tuple(self.state.shape)})"
@@ -248,15 +250,22 @@ class RecurrentCache(Cache):
         return 0 if self.state is None else len(self.state)
 
     def __deepcopy__(self, memo) -> "RecurrentCache":
-        return RecurrentCache(None if self.state is None else self.state.clone(), self.seen)  # with its gradient
+        state = None if self.state is None else self.state.clone()  # with its gradient
+        return RecurrentCache(state, self.seen, self.ids)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """How many tokens led to the state."""
         return self.seen
 
+    def advance(self, state: Tensor, tokens: int, ids: Tensor | None):
+        """Move to the `state` after this many further tokens, whose ids (batch, tokens) are None if not known."""
+        if ids is not None and self.seen:
+            ids = None if self.ids is None else torch.cat([self.ids, ids], dim=1)
+        self.state, self.seen, self.ids = state, self.seen + tokens, ids
+
     def reset(self):
         """Forget everything: the next call starts a motion."""
-        self.state, self.seen = None, 0
+        self.state, self.seen, self.ids = None, 0, None
 
     def reorder_cache(self, beam_idx: Tensor):
         """Let row i be what row `beam_idx[i]` was."""
@@ -270,10 +279,14 @@ class RecurrentCache(Cache):
         """Repeat each row."""
         if self.state is not None:
             self.state = self.state.repeat_interleave(repeats, dim=1)
+        if self.ids is not None:
+            self.ids = self.ids.repeat_interleave(repeats, dim=0)
 
     def _take_rows(self, rows: Tensor):
         if self.state is not None:
             self.state = self.state[:, rows.to(self.state.device)]
+        if self.ids is not None:
+            self.ids = self.ids[rows.to(self.ids.device)]
 
     def crop(self, tokens_to_remove: int):
         """Refuse to forget tokens.

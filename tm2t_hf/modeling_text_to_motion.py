@@ -71,6 +71,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
     """
 
     _is_stateful = True
+    accepts_loss_kwargs = True  # `Trainer` asks whether there is `num_items_in_batch`
     _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}
 
     def __init__(self, config: TextToMotionConfig):
@@ -104,6 +105,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         decoder_inputs_embeds: Tensor | None = None,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Seq2SeqLMOutput:
         """Logits of the motion tokens that follow `decoder_input_ids`.
 
@@ -125,6 +127,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             output_hidden_states: return `encoder_hidden_states` (the word vectors and the states of the words) and
                 `decoder_hidden_states` (the embeddings, then each layer's states).
             output_attentions: return `cross_attentions`, one (batch, 1, tokens, words).
+            num_items_in_batch: with the mean as reduction, divide by this number of labels (`Trainer` gives it when it
+                accumulates gradients) rather than by this batch's.
 
         Returns:
             `loss` (if there are labels), `logits` (batch, tokens, K + 3), `past_key_values`, the encoder's output.
@@ -171,15 +175,18 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             loss = F.cross_entropy(
                 logits.flatten(0, 1).float(),
                 labels.to(logits.device).flatten(),
-                reduction=config.loss_reduction,
+                reduction=config.loss_reduction if num_items_in_batch is None else "sum",
                 # torch spreads it over the right id too, the paper's code over the others
                 label_smoothing=config.label_smoothing * logits.shape[-1] / (logits.shape[-1] - 1),
             )
+            if num_items_in_batch is not None and config.loss_reduction == "mean":
+                loss = loss / num_items_in_batch
         if use_cache is None:
             use_cache = config.use_cache and not self.training
         if use_cache:
             past_key_values = RecurrentCache() if past_key_values is None else past_key_values
-            past_key_values.state, past_key_values.seen = state, seen + embeddings.shape[1]
+            read = decoder_input_ids if teacher_forcing and decoder_inputs_embeds is None else None
+            past_key_values.advance(state, embeddings.shape[1], read)
         return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
@@ -237,17 +244,12 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         return checked_text(encoder_outputs, attention_mask)
 
     def free_run(
-        self,
-        text: TextEncoderOutput,
-        attention_mask: Tensor | None,
-        steps: int,
-        choose: Callable[[int, Tensor], tuple[Tensor, bool]],
+        self, text: TextEncoderOutput, steps: int, choose: Callable[[int, Tensor], tuple[Tensor, bool]]
     ) -> Tensor:
         """Let the decoder run on its own choices; see `unroll`.
 
         Args:
-            text: the encoded text, which knows its `attention_mask`.
-            attention_mask: of the text.
+            text: the encoded text.
             steps: the most ids to choose.
             choose: takes the step and its logits (batch, K + 3); returns the next ids (batch,) and whether to stop.
 

@@ -20,7 +20,8 @@ from .chaining import generate_chain
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
 from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_coverage, motion_facts
-from .feature_extraction_motion import FASTEST_FPS, MOTION_COLUMNS, SLOWEST_FPS
+from .feature_extraction_motion import MOTION_COLUMNS, check_fps
+from .loading import check_fits
 from .motion import feature_groups, joints_to_features, resample
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
@@ -61,6 +62,7 @@ class _MotionPipeline(Pipeline):
             )
         if self.processor is None:
             raise ValueError(_why_no_processor(self.model.name_or_path))
+        check_fits(self.model, self.processor)
         name, revision = self.model.name_or_path, getattr(self.model.config, "_commit_hash", None)
         self.coverage = load_coverage(name, self.kind_of_coverage, revision) if name else None
 
@@ -157,10 +159,7 @@ class TextToMotionPipeline(_MotionPipeline):
         _, forward, _ = super()._sanitize_parameters(**kwargs)
         if "fps" in forward:
             raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
-        if output_fps is not None and not (
-            isinstance(output_fps, (int, float)) and SLOWEST_FPS <= output_fps <= FASTEST_FPS
-        ):
-            raise ValueError(f"output_fps={output_fps!r} must be a number from 1 to 1000, the frames per second.")
+        check_fps(output_fps, "output_fps")
         if height is not None and not (
             isinstance(height, (int, float)) and SHORTEST_FIGURE <= height <= TALLEST_FIGURE
         ):

@@ -4,6 +4,7 @@
 
 import hashlib
 import logging
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,12 +15,12 @@ import numpy as np
 from datasets import Array2D, Dataset, Features, List, Value, config
 from datasets.exceptions import DatasetGenerationError
 
-from ..files import load_array
-from ..motion import features_to_joints, joints_to_features, mirror_joints, resample
+from ..files import load_array, load_offsets
 from ..skeletons import HUMANML3D, Skeleton
 from .cache import rebuilt_if_broken
 from .captions import CaptionLine, mirror_caption, read_captions
 from .folder import read_split
+from .variation import BodyVariation, varied_motion
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ CACHE_VERSION = 3
 
 
 class _Row(NamedTuple):
-    """What one row of the dataset is made of: frames start:end of a feature file, mirrored or at another speed."""
+    """What one row of the dataset is made of: frames start:end of a feature file, mirrored, at another speed, ..."""
 
     id: str
     clip: str
@@ -40,6 +41,7 @@ class _Row(NamedTuple):
     tokens: list[str]
     sources: list[str]
     speed: float = 1.0
+    body: int = 0  # 0 as recorded, 1, 2, ... further bodies
 
 
 def load_motion_dataset(
@@ -51,6 +53,7 @@ def load_motion_dataset(
     mirror: bool = False,
     speeds: Sequence[float] = (1.0,),
     repeats: Mapping[str, int] | None = None,
+    bodies: BodyVariation | None = None,
     further_texts: Sequence[str] = (),
 ) -> Dataset:
     """Load one split of a folder in the HumanML3D layout.
@@ -74,6 +77,8 @@ def load_motion_dataset(
         repeats: how many times to repeat clips whose ids match a pattern: `{"dance_*": 4}`. The further rows have ids
             followed by `#2`, `#3`, ..., so their crops and captions are drawn apart. For training splits only: rare
             kinds of motion would otherwise be learned last.
+        bodies: further copies of every row as if others had performed it, with ids followed by `~1`, `~2`, ... For
+            training splits only.
         further_texts: sub-folders of the data folder with further captions, such as `texts_people`, laid out as
             `texts`. They follow a clip's own captions; a clip need not have any.
 
@@ -116,13 +121,16 @@ def load_motion_dataset(
         for row in rows
     ]
     rows = _repeated(rows, repeats)
+    bodies = bodies or BodyVariation()
+    rows += [row._replace(id=f"{row.id}~{body}", body=body) for body in range(1, bodies.copies + 1) for row in rows]
     logger.info(
         "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
         data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
     )  # fmt: skip
     if not rows:
         raise ValueError(f"No clip of {data_dir / split}.txt is {min_frames} to {max_frames} frames long.")
-    fingerprint.update(repr(rows).encode())
+    offsets = load_offsets(data_dir, skeleton)
+    fingerprint.update(repr((rows, bodies, None if offsets is None else offsets.tolist())).encode())
 
     columns = Features(
         {
@@ -139,7 +147,7 @@ def load_motion_dataset(
         return Dataset.from_generator(
             _generate_rows,
             features=columns,
-            gen_kwargs={"rows": _Opaque(rows), "skeleton": _Opaque(skeleton)},
+            gen_kwargs={"rows": _Opaque(rows), "variants": _Opaque((skeleton, bodies, offsets))},
             fingerprint=name,
             cache_dir=str(cache_dir),
         )
@@ -246,14 +254,17 @@ class _Opaque:
     value: Any
 
 
-def _generate_rows(rows: _Opaque, skeleton: _Opaque):
+def _generate_rows(rows: _Opaque, variants: _Opaque):
+    skeleton, bodies, offsets = variants.value
     for row in rows.value:
         with np.errstate(over="ignore"):  # to infinite values, which are refused
             features = load_array(row.path)[row.start : row.end].astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError(f"{row.path} holds NaN or infinite features.")
-        if row.mirrored or row.speed != 1:
-            features = varied_motion(features, skeleton.value, row.mirrored, row.speed)
+        if row.mirrored or row.speed != 1 or row.body:
+            body = bodies if row.body else None
+            rng = np.random.default_rng(zlib.crc32(row.id.encode()))
+            features = varied_motion(features, skeleton, row.mirrored, row.speed, body, rng, offsets)
         yield {
             "id": row.id,
             "features": features,
@@ -261,14 +272,3 @@ def _generate_rows(rows: _Opaque, skeleton: _Opaque):
             "tokens": row.tokens,
             "sources": row.sources,
         }
-
-
-def varied_motion(features: np.ndarray, skeleton: Skeleton, mirror: bool = False, speed: float = 1.0) -> np.ndarray:
-    """Unnormalized features (frames, feature_size) mirrored left to right, or at another speed (2 is twice as fast).
-
-    Goes through the joints, so that rotations, velocities and contacts are those of the varied motion, which is one
-    frame shorter than it would be.
-    """
-    joints = features_to_joints(features, skeleton.num_joints)
-    joints = mirror_joints(joints, skeleton) if mirror else joints
-    return joints_to_features(resample(joints, speed, 1.0), skeleton).astype(np.float32)
