@@ -24,6 +24,7 @@ from ..coverage import (
 )
 from ..files import read_text
 from ..pipelines import MotionToTextPipeline, TextToMotionPipeline
+from ..skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ def save_motion_coverage(
     Returns:
         How well the score tells them apart; None if there are too few of one kind, and nothing is written.
     """
-    unknown = list(spoiled(known, describe)) if unknown is None else unknown
+    unknown = list(spoiled(known, describe.processor.feature_extractor.skeleton)) if unknown is None else unknown
     if min(len(known), len(unknown)) < FEWEST:
         logger.warning("There are too few motions to find out where what the model learned ends.")
         return None
@@ -205,9 +206,8 @@ def facts_of_motions(describe: MotionToTextPipeline, motions: Sequence[np.ndarra
     return torch.cat([describe.facts_of(motion) for motion in motions])
 
 
-def spoiled(motions: Sequence[np.ndarray], describe: MotionToTextPipeline) -> Iterable[np.ndarray]:
+def spoiled(motions: Sequence[np.ndarray], skeleton: Skeleton) -> Iterable[np.ndarray]:
     """Motions that nobody makes: of each, one that lies down, is too fast, in pieces, or two persons' halves."""
-    skeleton = describe.processor.feature_extractor.skeleton
     random = np.random.default_rng(0)
     for number, joints in enumerate(motions):
         kind = number % 4
@@ -229,7 +229,7 @@ def spoiled(motions: Sequence[np.ndarray], describe: MotionToTextPipeline) -> It
             yield mixed
 
 
-def _is_of_leg(joint: int, skeleton) -> bool:
+def _is_of_leg(joint: int, skeleton: Skeleton) -> bool:
     feet = {*skeleton.left_foot, *skeleton.right_foot}
     return any(joint in chain and feet & set(chain) for chain in skeleton.chains)
 
