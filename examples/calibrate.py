@@ -5,9 +5,9 @@
     python examples/calibrate.py tm2t-t2m --data_dir DATA --further_texts texts_people --known known.txt
     python examples/calibrate.py tm2t-m2t --data_dir DATA --unknown_motions OTHER_DATA
 
-Writes `coverage.safetensors`, which the scores of the pipelines and their warnings come from, and, for a text-to-motion
-model, `actions.json` and the list of actions in its card. The training scripts do the same with the data that they
-have; files of requests and labels of clips make it better.
+Writes `coverage.safetensors`, which the scores of the pipelines and their warnings come from, and, for a
+text-to-motion model, `actions.json` and the list of actions in its card. The training scripts do the same with the
+data that they have; files of requests and labels of clips make it better.
 """
 
 import argparse
