@@ -161,7 +161,7 @@ class TextToMotionPipeline(_MotionPipeline):
             raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
         check_fps(output_fps, "output_fps")
         if height is not None and not (
-            isinstance(height, (int, float)) and SHORTEST_FIGURE <= height <= TALLEST_FIGURE
+            isinstance(height, (int, float)) and height is not True and SHORTEST_FIGURE <= height <= TALLEST_FIGURE
         ):
             raise ValueError(
                 f"height={height!r} must be a number of meters from {SHORTEST_FIGURE} to {TALLEST_FIGURE:g}."
