@@ -48,6 +48,7 @@ from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
     CaptionArguments,
     Loss,
+    calibrate_requests,
     check_range,
     check_same_codes,
     check_same_skeleton,
@@ -338,6 +339,8 @@ def main():
         learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
         counts=counts,
     )
+    if accelerator.is_main_process:
+        calibrate_requests(arguments.output_dir, train_set["captions"])
 
 
 if __name__ == "__main__":

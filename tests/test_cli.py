@@ -491,6 +491,8 @@ def test_the_command_line_knows_what_the_library_can_do():
     assert tuple(TURNS) == tm2t_hf_cli.AXES
     assert METRES_PER_UNIT.items() >= tm2t_hf_cli.METERS_PER_UNIT.items()
     assert (SLOWEST_FPS, FASTEST_FPS) == (tm2t_hf_cli.SLOWEST_FPS, tm2t_hf_cli.FASTEST_FPS)
+    assert pipelines.SHORTEST_FIGURE == tm2t_hf_cli.SHORTEST_FIGURE
+    assert pipelines.TALLEST_FIGURE == tm2t_hf_cli.TALLEST_FIGURE
 
 
 HEAVY = ("numpy", "torch", "transformers", "tm2t_hf")
