@@ -18,8 +18,11 @@ from .codes import tokenize_motions
 from .collators import CaptionFeatures, TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
+from .motion_column import MotionColumn
 from .prepare import prepare
 from .recordings import ImportedRecordings, import_recordings
+from .sharding import write_shards
+from .shards import statistics_folder
 from .variation import BodyVariation, varied_motion
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "CaptionFeatures",
     "CaptionLine",
     "ImportedRecordings",
+    "MotionColumn",
     "TranslationCollator",
     "VQCollator",
     "check",
@@ -42,6 +46,8 @@ __all__ = [
     "read_captions",
     "read_split",
     "row_generator",
+    "statistics_folder",
     "tokenize_motions",
     "varied_motion",
+    "write_shards",
 ]
