@@ -14,6 +14,10 @@ from .captions import CaptionLine, mirror_caption, read_captions
 from .variation import BodyVariation
 
 
+MOTION = ("path", "start", "end", "mirrored", "speed", "body", "values")
+TEXTS = ("captions", "tokens", "sources")
+
+
 class Row(NamedTuple):
     """One row: frames start:end of a feature file, or `values` themselves, mirrored, at another speed, ..."""
 
@@ -32,18 +36,14 @@ class Row(NamedTuple):
 
     def example(self) -> dict:
         """The row as `datasets` stores it."""
-        motion = {
-            name: getattr(self, name) for name in ("path", "start", "end", "mirrored", "speed", "body", "values")
-        }
-        texts = {name: getattr(self, name) for name in ("captions", "tokens", "sources")}
-        return {"id": self.id, "features": motion | {"seed": zlib.crc32(self.id.encode())}, **texts}
+        motion = {name: getattr(self, name) for name in MOTION} | {"seed": zlib.crc32(self.id.encode())}
+        return {"id": self.id, "features": motion, **{name: getattr(self, name) for name in TEXTS}}
 
     @classmethod
     def of_example(cls, clip: str, example: dict) -> "Row":
         """The inverse of `example`."""
-        motion = {name: value for name, value in example["features"].items() if name != "seed"}
-        texts = {name: example[name] for name in ("captions", "tokens", "sources")}
-        return cls(id=example["id"], clip=clip, **motion, **texts)
+        motion = {name: example["features"][name] for name in MOTION}
+        return cls(id=example["id"], clip=clip, **motion, **{name: example[name] for name in TEXTS})
 
 
 @dataclass
@@ -95,10 +95,8 @@ class Variants:
         """Further rows of the clips whose names match come last: as many as the largest matching number says."""
         yield from self._mirrored_and_faster(rows, clips)
         for row in self._mirrored_and_faster(rows, clips) if self.repeats else ():
-            times = max(
-                (times for pattern, times in self.repeats.items() if fnmatchcase(row.clip, pattern)), default=1
-            )
-            for time in range(2, times + 1):
+            times = [times for pattern, times in self.repeats.items() if fnmatchcase(row.clip, pattern)]
+            for time in range(2, max(times, default=1) + 1):
                 yield row._replace(id=f"{row.id}#{time}")
 
 

@@ -70,9 +70,7 @@ def find_shards(data_dir: str | Path, split: str) -> Shards | None:
         ) from error
     names = sorted(file.rfilename for file in info.siblings or () if pattern.fullmatch(file.rfilename))
     if not names:
-        raise FileNotFoundError(
-            f"The data set {data_dir} of the Hub has no shards {split}-*.parquet or {split}-*.tar."
-        )
+        raise FileNotFoundError(f"The data set {data_dir} of the Hub has no {split}-*.parquet and no {split}-*.tar.")
     return Shards([f"hf://datasets/{data_dir}@{info.sha}/{name}" for name in names], info.sha, str(data_dir))
 
 

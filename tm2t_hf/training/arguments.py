@@ -56,6 +56,15 @@ class LoopArguments:
     still_frames: int = field(
         default=0, metadata={"help": "Frames that these copies stand still at their ends, at most."}
     )
+    store_variants: bool = field(
+        default=False,
+        metadata={"help": "Keep these variants of clips on the disk, rather than make them anew in each epoch."},
+    )
+    streaming: bool = field(
+        default=False, metadata={"help": "Stream the training split, which then may be larger than memory."}
+    )
+    steps_per_epoch: int = field(default=0, metadata={"help": "Updates per epoch of a stream."})
+    shuffle_buffer: int = field(default=1000, metadata={"help": "Rows of a stream that are shuffled at a time."})
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
@@ -115,7 +124,8 @@ class LoopArguments:
         check_range(self, 1, None, "validate_every")
         check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
         check_range(self, 0, None, "checkpointing_steps", "checkpoints_total_limit", "early_stopping_patience")
-        check_range(self, 0, None, "num_workers")
+        check_range(self, 0, None, "num_workers", "steps_per_epoch")
+        check_range(self, 1, None, "shuffle_buffer")
         check_range(self, 0, None, "checkpointing_steps", "body_copies", "still_frames")
         check_range(self, 0, MOST_VARIATION, "body_variation")
         check_range(self, 0, MOST_JITTER, "jitter")
