@@ -97,8 +97,9 @@ def main():
             arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
-        val_set = tokenize_motions(val_set, vq, feature_extractor)
+        workers = {"num_workers": arguments.num_workers}
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     captions = [caption for captions in train_set["captions"] for caption in captions]
     processor = TM2TProcessor(

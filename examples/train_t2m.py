@@ -173,8 +173,9 @@ def main():
             **arguments.limits,
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
-        val_set = tokenize_motions(val_set, vq, feature_extractor)
+        workers = {"num_workers": arguments.num_workers}
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     m2t_tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer if arguments.m2t else None
     if arguments.init_from:

@@ -13,7 +13,6 @@ from ..skeletons import Skeleton
 from .captions import CaptionLine, mirror_caption, read_captions
 from .variation import BodyVariation
 
-
 MOTION = ("path", "start", "end", "mirrored", "speed", "body", "values")
 TEXTS = ("captions", "tokens", "sources")
 

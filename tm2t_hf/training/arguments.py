@@ -146,7 +146,8 @@ class LoopArguments:
     def variants(self) -> dict:
         """What `load_motion_dataset` makes of the clips of a training split, and of no other."""
         bodies = BodyVariation(self.body_copies, self.body_variation, self.jitter, self.still_frames)
-        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
+        variants = {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
+        return variants | {"store_variants": self.store_variants, "streaming": self.streaming}
 
 
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:

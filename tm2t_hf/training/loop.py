@@ -91,20 +91,20 @@ def fit(
         TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
+    batches = train_loader.batches
     make_cheaper(arguments, model)
     optimizer = make_optimizer(arguments, model, learning_rates or {})
     scheduler = get_scheduler(
         arguments.lr_schedule,
         optimizer,
         num_warmup_steps=arguments.warmup_steps,
-        num_training_steps=arguments.epochs * len(train_loader),
+        num_training_steps=arguments.epochs * len(batches),
     )
     bare = model
     model, optimizer = accelerator.prepare(model, optimizer)
     scaler = {"scaler": accelerator.scaler} if accelerator.scaler is not None else {}
     states = {"model": bare, "optimizer": optimizer, "scheduler": scheduler} | scaler | (extra or {})
     parts = Parts(accelerator, states)
-    batches = train_loader.batch_sampler
     progress = Progress(num_rows=batches.num_rows, global_batch_size=batches.batch_size)
     states = None
     if arguments.resume_from_checkpoint:
