@@ -86,7 +86,7 @@ def vq():
 
 def test_rows_are_the_clips(folder):
     dataset = load_motion_dataset(folder, "train")
-    assert dataset.column_names == ["id", "features", "captions", "tokens"]
+    assert dataset.column_names == ["id", "features", "captions", "tokens", "sources"]
     assert list(dataset["id"]) == ["a", "b", "c"]
     row = dataset[1]
     assert row["features"].dtype == np.float32
@@ -295,7 +295,7 @@ def test_codes_are_those_of_each_clip_alone(folder, vq, extractor):
     tokenized = tokenize_motions(dataset, vq, extractor, num_offsets=4)
     assert vq.training
     vq.eval()
-    assert tokenized.column_names == ["id", "captions", "tokens", "codes"]
+    assert tokenized.column_names == ["id", "captions", "tokens", "sources", "codes"]
     for row, motion in zip(tokenized, dataset, strict=True):
         assert row["id"] == motion["id"]
         wanted = [encode_alone(vq, extractor, motion["features"][offset:]) for offset in range(4)]
