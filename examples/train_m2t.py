@@ -28,8 +28,10 @@ from tm2t_hf import (
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
+    NUM_SAMPLES,
     LoopArguments,
     Loss,
+    Sample,
     check_range,
     check_same_skeleton,
     fit,
@@ -146,13 +148,21 @@ def main():
     def training_losses(model, batch, moment):
         yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"])})
 
+    def samples(model):
+        rows = [val_set[number] for number in range(min(NUM_SAMPLES, len(val_set)))]
+        batch = {name: tensor.to(accelerator.device) for name, tensor in collator(random=False)(rows).items()}
+        ids = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        captions = processor.batch_decode(ids, skip_special_tokens=True)
+        for number, (row, caption) in enumerate(zip(rows, captions, strict=True), 1):
+            yield Sample(f"clip {number}", f"{caption} (by a person: {row['captions'][0]})")
+
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
         write_model_card(folder, stage="m2t", arguments=arguments, scores=scores)
 
     losses = (training_losses, losses_of)
-    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts, samples=samples)
 
 
 if __name__ == "__main__":

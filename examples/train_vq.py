@@ -19,9 +19,11 @@ from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_
 from tm2t_hf.data import VQCollator, load_motion_dataset, statistics_folder
 from tm2t_hf.loading import check_fits, load_whole
 from tm2t_hf.training import (
+    NUM_SAMPLES,
     LoopArguments,
     Loss,
     MotionVQDiscriminator,
+    Sample,
     check_range,
     check_same_skeleton,
     discriminator_loss,
@@ -160,13 +162,20 @@ def main():
         losses = losses_of(output, batch, validation_weights)
         return losses | foot_loss(batch, output) if arguments.foot_weight else losses
 
+    def samples(model):
+        for number in range(min(NUM_SAMPLES, len(val_set))):
+            row = val_set[number]
+            values = torch.from_numpy(feature_extractor.normalize(row["features"]))[None].to(accelerator.device)
+            (joints,) = feature_extractor.post_process(model.decode(model.encode(values).codes))
+            yield Sample(f"clip {number + 1}", row["captions"][0], joints)
+
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
     losses = (training_losses, validation_losses)
-    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts, samples=samples)
 
 
 if __name__ == "__main__":

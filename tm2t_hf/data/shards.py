@@ -30,6 +30,7 @@ from .captions import parse_captions
 from .motion_column import MotionColumn, columns_with
 from .rows import Row, Variants, rows_of_clip
 
+PART = re.compile(r"@[^/@]*-[^/@]*$")  # of a row's id: which part of the clip it is
 STATISTICS = ("Mean.npy", "Std.npy", "Offsets.npy")
 SCHEMA = pa.schema(
     {
@@ -142,7 +143,8 @@ class ShardReader:
                 texts = [values[name] for name in ("captions", "tokens", "sources")]
                 if not texts[0] or len({len(text) for text in texts}) > 1:
                     raise ValueError(f"{values['id']} has {len(texts[0])} captions, or not as many tokens and sources")
-                row = Row(values["id"], values["id"], None, 0, len(features), *texts)
+                clip = PART.sub("", values["id"])
+                row = Row(values["id"], clip, None, 0, len(features), *texts)
                 yield [row._replace(values=features.tobytes())]
 
     def _tar(self, opened) -> Iterator[list[Row]]:

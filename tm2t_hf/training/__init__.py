@@ -9,15 +9,18 @@ from .loaders import training_loader, validation_loader
 from .loop import Moment, fit, validate
 from .losses import Loss, Means, foot_sliding, gather_rows
 from .model_card import STAGES, write_model_card
+from .reports import NUM_SAMPLES, Sample
 from .script import run, start
 
 __all__ = [
+    "NUM_SAMPLES",
     "STAGES",
     "Loss",
     "LoopArguments",
     "Means",
     "Moment",
     "MotionVQDiscriminator",
+    "Sample",
     "TrainingError",
     "check_range",
     "check_same_codes",

@@ -100,6 +100,9 @@ class LoopArguments:
         default=1,
         metadata={"help": "Checkpoints to keep: `last/` and, as `checkpoint-*/`, those before it; 0 keeps all."},
     )
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = field(
+        default="none", metadata={"help": "Where losses, and samples at each validation, are shown."}
+    )
     license: str = field(
         default="other", metadata={"help": "License of the weights, for the model card.", "aliases": ["--licence"]}
     )

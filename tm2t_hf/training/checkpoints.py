@@ -40,6 +40,7 @@ FREE = {
     "overwrite_output_dir",
     "resume_from_checkpoint",
     "license",
+    "report_to",
     "validate_every",
     "early_stopping_patience",
     "checkpointing_steps",
