@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow
@@ -37,10 +37,13 @@ def cached(path: Path, features: Features, rows: Callable[[], Iterable[dict]]) -
     def build() -> Dataset:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_beside(path) as part, ArrowWriter(path=str(part), features=features) as writer:
-                for row in rows():
-                    writer.write(row)
-                writer.finalize()
+            try:
+                with written_beside(path) as part, ArrowWriter(path=str(part), features=features) as writer:
+                    for row in _apart(rows()):
+                        writer.write(row)
+                    writer.finalize()
+            except _RowsError as error:
+                raise error.__cause__ from None
         dataset = Dataset.from_file(str(path))
         if dataset.features != features:
             raise ValueError(f"it holds {', '.join(dataset.features)}")
@@ -48,6 +51,17 @@ def cached(path: Path, features: Features, rows: Callable[[], Iterable[dict]]) -
         return dataset
 
     return rebuilt_if_broken(build, path)
+
+
+class _RowsError(Exception):
+    """Making the rows failed, rather than writing them."""
+
+
+def _apart(rows: Iterable[dict]) -> Iterator[dict]:
+    try:
+        yield from rows
+    except OSError as error:
+        raise _RowsError from error
 
 
 def rebuilt_if_broken(build: Callable[[], Dataset], cache: Path) -> Dataset:
