@@ -47,7 +47,7 @@ from tm2t_hf.text_features import TEXT_ENCODER
 from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
     NUM_SAMPLES,
-    LoopArguments,
+    CaptionArguments,
     Loss,
     Sample,
     check_range,
@@ -69,7 +69,7 @@ ARCHITECTURES = {
 
 
 @dataclass
-class T2MArguments(LoopArguments):
+class T2MArguments(CaptionArguments):
     """Arguments of text-to-motion's training."""
 
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
@@ -86,13 +86,6 @@ class T2MArguments(LoopArguments):
         default=True, metadata={"help": "Keep the text encoder of --text_encoder as is."}
     )
     text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
-    further_texts: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Sub-folders of the data with further captions of the training clips, laid out as `texts`."},
-    )
-    even_sources: bool = field(
-        default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
-    )
     init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
     num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
@@ -207,6 +200,8 @@ def main():
         text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
         if arguments.text_encoder:
             text_encoder = AutoModelForTextEncoding.from_pretrained(arguments.text_encoder, dtype=torch.float32)
+            if Path(arguments.text_encoder).is_dir():
+                text_encoder.config.name_or_path = ""  # of no use to others
             text = {"text_encoder_config": text_encoder.config, "freeze_text_encoder": arguments.freeze_text_encoder}
             text |= {"frozen_storage_dtype": "float16"}
         model = model_class(config_class(**{"vq_config": vq.config, **text, **arguments.model_config}))

@@ -15,7 +15,15 @@ from ..files import load_statistics
 from .captions import CaptionLine, mirror_caption, read_captions
 from .check import check
 from .codes import tokenize_motions
-from .collators import CaptionFeatures, TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
+from .collators import (
+    CaptionFeatures,
+    TranslationCollator,
+    VQCollator,
+    crop_tokens,
+    crop_window,
+    draw_caption,
+    row_generator,
+)
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
 from .motion_column import MotionColumn
@@ -38,6 +46,7 @@ __all__ = [
     "check",
     "crop_tokens",
     "crop_window",
+    "draw_caption",
     "import_recordings",
     "load_motion_dataset",
     "load_statistics",

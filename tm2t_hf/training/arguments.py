@@ -153,6 +153,19 @@ class LoopArguments:
         return variants | {"store_variants": self.store_variants, "streaming": self.streaming}
 
 
+@dataclass
+class CaptionArguments(LoopArguments):
+    """Arguments of scripts whose models read captions; a script adds its own."""
+
+    further_texts: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Sub-folders of the data with further captions of the training clips, laid out as `texts`."},
+    )
+    even_sources: bool = field(
+        default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
+    )
+
+
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
     """Raise a ValueError naming the flag unless each of these arguments is from `least` to `most` (None: no limit)."""
     for name in names:

@@ -68,7 +68,8 @@ def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str) -> 
     """Raise a ValueError if the translation model `name` was trained on codes that are not those of `vq`."""
     same = model.config.codebook_size == vq.config.codebook_size
     if same and model.vq is not None:
-        codebook, other = (each.quantizer.embedding.weight.cpu() for each in (vq, model.vq))
+        # in half precision, in which a text-to-motion model may store its motion VQ
+        codebook, other = (each.quantizer.embedding.weight.cpu().half() for each in (vq, model.vq))
         same = torch.equal(codebook, other)
     if not same:
         raise ValueError(
