@@ -269,7 +269,7 @@ def test_two_processes_train_as_one_with_the_whole_batch(folder, stage):
 
 @pytest.mark.parametrize("stage", ["vq", "m2t", "t2m"])
 def test_accumulated_batches_train_as_the_whole_batch(folder, stage):
-    """Codebook averages over all parts; captions and motions of different lengths; samples that are translated back."""
+    """Codebook averages over all parts; captions and motions of different lengths; samples translated back."""
     no_dropout = {"dropout": 0.0} | ({"attention_dropout": 0.0} if stage == "m2t" else {})
     flags = {
         "vq": (),
