@@ -17,7 +17,7 @@ import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
 from tm2t_hf.data import VQCollator, load_motion_dataset
-from tm2t_hf.loading import load_whole
+from tm2t_hf.loading import check_fits, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -42,6 +42,10 @@ class VQArguments(LoopArguments):
     """Arguments of the motion VQ's training."""
 
     init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
+    freeze_codes: bool = field(
+        default=False,
+        metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
+    )
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
     foot_weight: float = field(
@@ -54,6 +58,8 @@ class VQArguments(LoopArguments):
         super().__post_init__()
         check_range(self, 1, None, "window")
         check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
+        if self.freeze_codes and not self.init_from:
+            raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
         if self.feat_bias == 0:
             raise ValueError("--feat_bias must be above 0.")
 
@@ -69,6 +75,8 @@ def main():
     if arguments.init_from:
         model = load_whole(MotionVQModel, arguments.init_from, **arguments.model_config)
         check_same_skeleton(model, skeleton, arguments.init_from)
+        if arguments.freeze_codes:
+            model.freeze_codes()
     else:
         data = {"feature_size": skeleton.feature_size, "fps": skeleton.fps}
         model = MotionVQModel(MotionVQConfig(**data, **arguments.model_config))
@@ -80,9 +88,13 @@ def main():
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
     config = model.config
-    feature_extractor = MotionFeatureExtractor.from_data_dir(
-        arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
-    )
+    if arguments.init_from:  # its statistics, which give its weights their meaning
+        feature_extractor = load_processor(MotionFeatureExtractor, arguments.init_from)
+    else:
+        feature_extractor = MotionFeatureExtractor.from_data_dir(
+            arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+        )
+    check_fits(model, feature_extractor)
 
     train_loader = training_loader(
         accelerator,

@@ -172,6 +172,7 @@ class MotionVQQuantizer(nn.Module):
     def __init__(self, config: MotionVQConfig):
         super().__init__()
         self.config = config
+        self.is_frozen = False
         self.embedding = MotionVQCodebook(config.codebook_size, config.hidden_size)
         if config.codebook_update != "gradient":
             self.register_buffer("code_uses", torch.zeros(config.codebook_size))
@@ -217,7 +218,7 @@ class MotionVQQuantizer(nn.Module):
         share = uses / uses.sum()
         perplexity = torch.exp(-(share * torch.log(share + 1e-10)).sum())
         quantized = latents + (vectors - latents).detach()
-        if self.training and self.config.codebook_update != "gradient":
+        if self.training and not self.is_frozen and self.config.codebook_update != "gradient":
             self._move_averages(kept.detach(), chosen, uses)
         return Quantization(codes, quantized, codebook_loss, commitment_loss, perplexity)
 
@@ -299,6 +300,15 @@ class MotionVQModel(MotionVQPreTrainedModel):
     def set_input_embeddings(self, value: nn.Module):
         """Replace the first layer."""
         self.encoder.downsamples[0] = value
+
+    def freeze_codes(self):
+        """Keep the encoder and the codebook, and so the codes of every motion, as they are: only the decoder learns.
+
+        Models that were trained on these codes can be given the better decoder.
+        """
+        self.encoder.requires_grad_(False)
+        self.quantizer.requires_grad_(False)
+        self.quantizer.is_frozen = True
 
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
         """Codes of a batch of motions.

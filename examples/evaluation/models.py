@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModel, AutoProcessor
 
 from tm2t_hf import MotionFeatureExtractor, WordTokenizer
-from tm2t_hf.loading import load_processor, load_whole, model_folder
+from tm2t_hf.loading import check_fits, load_processor, load_whole, model_folder
 from tm2t_hf.vocabulary import codes_to_ids, ids_to_codes
 
 from .arguments import MODEL_TYPES, Arguments
@@ -48,11 +48,13 @@ def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
         folder = model_folder(name)
         model = load_whole(AutoModel, folder).to(device).eval()
         processor = load_processor(MotionFeatureExtractor if role == "vq" else AutoProcessor, folder)
+        found = model.config.model_type
+        if found not in MODEL_TYPES[role]:
+            wanted = " or ".join(MODEL_TYPES[role])
+            raise SystemExit(f"--{role} {name} is a model of type {found}; {wanted} is needed.")
+        check_fits(model, processor)
     except (OSError, ValueError) as error:
         raise SystemExit(f"--{role} {name}: {error}") from error
-    found = model.config.model_type
-    if found not in MODEL_TYPES[role]:
-        raise SystemExit(f"--{role} {name} is a model of type {found}; {' or '.join(MODEL_TYPES[role])} is needed.")
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("motion_tokenizer/*")]):
         digest.update(path.name.encode() + path.read_bytes())
@@ -69,7 +71,8 @@ def check_checkpoints(checkpoints: dict[str, Checkpoint], args: Arguments):
         if (other.extractor.skeleton, other.extractor.fps) != (first.extractor.skeleton, first.extractor.fps):
             raise SystemExit(f"{first.name} and {other.name} are models of different skeletons or frame rates.")
     if "m2t" in checkpoints and "t2m" in checkpoints:
-        books = [checkpoints[role].model.vq.quantizer.embedding.weight for role in ("m2t", "t2m")]
+        # in half precision, in which a text-to-motion model may store its motion VQ
+        books = [checkpoints[role].model.vq.quantizer.embedding.weight.half() for role in ("m2t", "t2m")]
         if books[0].shape != books[1].shape or not torch.equal(*books):
             raise SystemExit(
                 f"{args.m2t} and {args.t2m} carry different motion VQs: the one cannot read the other's tokens."

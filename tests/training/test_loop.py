@@ -7,9 +7,10 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from forked import in_processes
-from small_run import Interrupted, Run, assert_different, assert_equal, contents, kept
+from small_run import Interrupted, Model, Run, assert_different, assert_equal, contents, kept
 
 from tm2t_hf.training import TrainingError
+from tm2t_hf.training.loop import parameter_groups
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,15 @@ def test_the_loop_trains_what_is_not_frozen(tmp_path):
     # one update a batch: cosine from the peak to nothing
     assert run.lrs[0] == 0.05 and run.lrs == sorted(run.lrs, reverse=True)
     assert run.accelerator._optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+
+
+def test_parts_with_a_learning_rate_of_their_own():
+    model = Model()
+    groups = parameter_groups(model, {"layers.2": 1e-5, "nothing": 1.0})
+    assert [group.get("lr") for group in groups] == [None, 1e-5]
+    assert [[id(p) for p in group["params"]] for group in groups] == [
+        [id(p) for p in model.layers[place].parameters()] for place in (0, 2)
+    ]
 
 
 def test_a_batch_may_be_worth_several_updates(tmp_path):

@@ -18,7 +18,7 @@ from datasets.exceptions import DatasetGenerationError
 from ..files import load_array, load_offsets
 from ..skeletons import HUMANML3D, Skeleton
 from .cache import rebuilt_if_broken
-from .captions import mirror_caption, read_captions
+from .captions import CaptionLine, mirror_caption, read_captions
 from .folder import read_split
 from .variation import BodyVariation, varied_motion
 
@@ -39,6 +39,7 @@ class _Row(NamedTuple):
     mirrored: bool
     captions: list[str]
     tokens: list[str]
+    sources: list[str]
     speed: float = 1.0
     body: int = 0  # 0 as recorded, 1, 2, ... further bodies
 
@@ -53,6 +54,7 @@ def load_motion_dataset(
     speeds: Sequence[float] = (1.0,),
     repeats: Mapping[str, int] | None = None,
     bodies: BodyVariation | None = None,
+    further_texts: Sequence[str] = (),
 ) -> Dataset:
     """Load one split of a folder in the HumanML3D layout.
 
@@ -77,14 +79,17 @@ def load_motion_dataset(
             kinds of motion would otherwise be learned last.
         bodies: further copies of every row as if others had performed it, with ids followed by `~1`, `~2`, ... For
             training splits only.
+        further_texts: sub-folders of the data folder with further captions, such as `texts_people`, laid out as
+            `texts`. They follow a clip's own captions; a clip need not have any.
 
     Returns:
         Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
         feature_size) float32, not normalized, a frame shorter where mirrored or of another speed, `captions` (list of
-        str) and `tokens` (the caption's `lemma/POS` string, list of str). `features` comes as a numpy array.
+        str), `tokens` (the caption's `lemma/POS` string, list of str) and `sources` (the sub-folder that each caption
+        is from, list of str). `features` comes as a numpy array.
 
     Raises:
-        FileNotFoundError: the split file, a feature file or a text file is missing.
+        FileNotFoundError: the split file, a feature file, a text file or a folder of further texts is missing.
         ValueError: an argument out of range, wrong feature size, NaN or infinite features, a malformed text file, or
             no row within the limits.
     """
@@ -92,6 +97,9 @@ def load_motion_dataset(
     _check_arguments(min_frames, max_frames, speeds, repeats)
     data_dir = Path(data_dir)
     clips = read_split(data_dir, split)
+    for folder in further_texts:
+        if not (data_dir / folder).is_dir():
+            raise FileNotFoundError(f"further_texts names {folder}, but {data_dir} has no such folder.")
     rows, dropped = [], 0
     fingerprint = hashlib.sha256(repr((CACHE_VERSION, skeleton, min_frames, max_frames)).encode())
     for clip in clips:
@@ -99,7 +107,7 @@ def load_motion_dataset(
         num_frames = _count_frames(clip, path, skeleton, data_dir)
         stat = path.stat()
         fingerprint.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
-        for row in _rows_of_clip(clip, path, num_frames, data_dir / "texts" / f"{clip}.txt", skeleton.fps):
+        for row in _rows_of_clip(clip, path, num_frames, _lines_of_clip(clip, data_dir, further_texts), skeleton.fps):
             if min_frames <= row.end - row.start <= max_frames:
                 rows.append(row)
             else:
@@ -130,6 +138,7 @@ def load_motion_dataset(
             "features": Array2D((None, skeleton.feature_size), "float32"),
             "captions": List(Value("string")),
             "tokens": List(Value("string")),
+            "sources": List(Value("string")),
         }
     )
     name = fingerprint.hexdigest()[:32]
@@ -175,9 +184,21 @@ def _count_frames(clip: str, path: Path, skeleton: Skeleton, data_dir: Path) -> 
     return shape[0]
 
 
-def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float) -> list[_Row]:
+def _lines_of_clip(clip: str, data_dir: Path, further_texts: Sequence[str]) -> list[tuple[str, CaptionLine]]:
+    """The captions of a clip, each with the sub-folder that it is from."""
+    lines = [("texts", line) for line in read_captions(data_dir / "texts" / f"{clip}.txt")]
+    for folder in further_texts:
+        path = data_dir / folder / f"{clip}.txt"
+        if path.is_file():
+            lines += [(folder, line) for line in read_captions(path)]
+    return lines
+
+
+def _rows_of_clip(
+    clip: str, path: Path, num_frames: int, lines: list[tuple[str, CaptionLine]], fps: float
+) -> list[_Row]:
     rows: dict[tuple[float, float], _Row] = {}
-    for line in read_captions(text):
+    for source, line in lines:
         tags = (line.start, line.end)
         if tags not in rows:
             if line.whole_clip:
@@ -185,9 +206,10 @@ def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float
             else:
                 row_id = f"{clip}@{line.start:g}-{line.end:g}"
                 start, end = (min(max(int(tag * fps), 0), num_frames) for tag in tags)
-            rows[tags] = _Row(row_id, clip, str(path), start, end, False, [], [])
+            rows[tags] = _Row(row_id, clip, str(path), start, end, False, [], [], [])
         rows[tags].captions.append(line.caption)
         rows[tags].tokens.append(line.tokens)
+        rows[tags].sources.append(source)
     return list(rows.values())
 
 
@@ -243,4 +265,10 @@ def _generate_rows(rows: _Opaque, variants: _Opaque):
             body = bodies if row.body else None
             rng = np.random.default_rng(zlib.crc32(row.id.encode()))
             features = varied_motion(features, skeleton, row.mirrored, row.speed, body, rng, offsets)
-        yield {"id": row.id, "features": features, "captions": row.captions, "tokens": row.tokens}
+        yield {
+            "id": row.id,
+            "features": features,
+            "captions": row.captions,
+            "tokens": row.tokens,
+            "sources": row.sources,
+        }

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..bodies import BODIES, known_offsets
-from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
+from ..feature_extraction_motion import check_fps
 from ..files import OFFSETS, load_array, load_offsets, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
 from ..skeletons import HUMANML3D, SKELETONS, Skeleton
@@ -82,8 +82,7 @@ def make_features(
     source = Path(data_dir)
     target = Path(output_dir) if output_dir is not None else source
     elsewhere = target.resolve() != source.resolve()
-    if fps is not None and not SLOWEST_FPS <= fps <= FASTEST_FPS:
-        raise ValueError(f"fps is {fps:g}, but the frames per second of joints are between 1 and 1000.")
+    check_fps(fps)
     if fps == skeleton.fps:
         fps = None
     if smpl_order and skeleton.joint_names != HUMANML3D.joint_names:

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Variants of a clip for training: mirrored, at another speed, by somebody else, measured less well, standing still."""
+"""Variants of a clip for training: mirrored, faster, by somebody else, measured less well, standing still."""
 
 from dataclasses import dataclass
 
@@ -61,8 +61,8 @@ def varied_motion(
         speed: 2 is twice as fast.
         body: also by another body, which `rng` draws.
         rng: the random source; only for `body`.
-        offsets: (joints, 3) of the body that the data set was retargeted to, if it was: the variant is retargeted to it
-            again, as an extractor with these offsets does with any motion.
+        offsets: (joints, 3) of the body that the data set was retargeted to, if it was: the variant is retargeted to
+            it again, as an extractor with these offsets does with any motion.
 
     Returns:
         (frames - 1, feature_size) float32, or as many frames as the speed and the still frames make of it.

@@ -3,12 +3,15 @@
 """The arguments that all training scripts share, and how they are read: defaults, then a JSON file, then flags."""
 
 import argparse
+import ast
+import inspect
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from math import isfinite
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from transformers import HfArgumentParser
@@ -117,6 +120,19 @@ class LoopArguments:
         return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
 
 
+@dataclass
+class CaptionArguments(LoopArguments):
+    """Arguments of scripts whose models read captions; a script adds its own."""
+
+    further_texts: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Sub-folders of the data with further captions of the training clips, laid out as `texts`."},
+    )
+    even_sources: bool = field(
+        default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
+    )
+
+
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
     """Raise a ValueError naming the flag unless each of these arguments is from `least` to `most` (None: no limit)."""
     for name in names:
@@ -131,7 +147,8 @@ def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | N
 
     The JSON file holds values that all scripts share, and one object per script, e.g.
     `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {...}}`. Its values become the
-    defaults of the parser.
+    defaults of the parser. The objects of other scripts are checked for unknown keys where `train_<section>.py` lies
+    next to the script that defines `arguments_class`.
 
     Args:
         arguments_class: a subclass of `LoopArguments`.
@@ -196,9 +213,7 @@ class _Parser(HfArgumentParser):
 def _values_of(path: str, arguments_class: type, section: str) -> dict:
     """The values that a JSON file gives to one script, by field, checked against the fields' types."""
     content = _parse_json(read_text(path), path)
-    known = {each.name: each for each in fields(arguments_class)}
-    for each in list(known.values()):
-        known |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}
+    known = _by_key(arguments_class)
     values = {}
 
     def take(key: str, value: Any, where: str, names: Sequence[str]):
@@ -211,9 +226,46 @@ def _values_of(path: str, arguments_class: type, section: str) -> dict:
             take(key, value, path, (*known, *SECTIONS))
         elif not isinstance(value, dict):
             raise ValueError(f"{key} in {path} must be an object with the values of one script; got {value!r}.")
+        elif key != section:
+            _check_other_section(value, f"{key} of {path}", _declared_next_to(arguments_class, key))
     for key, value in (content.get(section) or {}).items() if isinstance(content.get(section), dict) else ():
         take(key, value, f"{section} of {path}", tuple(known))
     return values
+
+
+def _by_key(arguments_class: type) -> dict[str, Field]:
+    """The fields of a dataclass by the keys that a JSON file may use for them: names and aliases."""
+    keys = {each.name: each for each in fields(arguments_class)}
+    for each in list(keys.values()):
+        keys |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}
+    return keys
+
+
+def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
+    """The arguments that the script of another section adds to the shared ones; None if there is no such script here.
+
+    The script is read and not imported: that would take seconds, and scripts would import each other.
+    """
+    script = Path(inspect.getfile(arguments_class)).with_name(f"train_{section}.py")
+    if not script.is_file():
+        return None
+    return [
+        statement.target.id
+        for node in ast.walk(ast.parse(read_text(script)))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == LoopArguments.__name__ for base in node.bases)
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign)
+    ]
+
+
+def _check_other_section(values: dict, where: str, declared: list[str] | None) -> None:
+    """Raise a ValueError for a key that the script of that section would refuse, or a bad value of a shared one."""
+    shared = _by_key(LoopArguments)
+    for key, value in values.items():
+        if key in shared:
+            _checked(value, shared[key], f"{key} in {where}")
+        elif declared is not None and key not in declared:
+            raise ValueError(_unknown("key", key, (*shared, *declared), where))
 
 
 def _checked(value: Any, of: Field, where: str) -> Any:

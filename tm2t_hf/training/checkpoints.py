@@ -49,7 +49,8 @@ def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str) -> 
     """Raise a ValueError if the translation model `name` was trained on codes that are not those of `vq`."""
     same = model.config.codebook_size == vq.config.codebook_size
     if same and model.vq is not None:
-        codebook, other = (each.quantizer.embedding.weight.cpu() for each in (vq, model.vq))
+        # in half precision, in which a text-to-motion model may store its motion VQ
+        codebook, other = (each.quantizer.embedding.weight.cpu().half() for each in (vq, model.vq))
         same = torch.equal(codebook, other)
     if not same:
         raise ValueError(
@@ -286,8 +287,8 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
         ValueError: for a damaged file, or a checkpoint within an epoch of other batches than these.
     """
     path = folder / "state" / LOOP
+    content = _read_json(path)
     try:
-        content = _read_json(path)
         if content.keys() != asdict(Progress()).keys():
             raise ValueError(f"it holds {', '.join(content) or 'nothing'}")
         progress = Progress(**content)
