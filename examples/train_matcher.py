@@ -58,6 +58,11 @@ class MatcherArguments(CaptionArguments):
     def __post_init__(self):
         super().__post_init__()
         check_range(self, 1, None, "text_vocab_size")
+        if self.gradient_accumulation_steps > 1:
+            raise ValueError(
+                "The matcher compares all rows of a batch, so --gradient_accumulation_steps is not for it; raise "
+                "--batch_size."
+            )
         if not self.feat_bias > 0:
             raise ValueError(f"--feat_bias must be above 0; got {self.feat_bias}.")
 
@@ -145,7 +150,12 @@ def main():
     # whole groups, in an order that does not put clips of one kind together, as split files do
     group_size = min(GROUP_SIZE, len(val_set))
     val_loader = validation_loader(
-        accelerator, val_set.shuffle(seed=0), MatcherCollator(processor, random=False), group_size, drop_last=True
+        accelerator,
+        arguments,
+        val_set.shuffle(seed=0),
+        MatcherCollator(processor, random=False),
+        group_size,
+        drop_last=True,
     )
 
     def groups_of(caption_ids):

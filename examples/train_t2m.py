@@ -120,6 +120,8 @@ class T2MArguments(CaptionArguments):
             raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
         if self.alignment_kl_weight and not self.init_from:
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
+        if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
+            raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
         if self.text_encoder and self.init_from:
             raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
         check_range(self, 0, None, "text_encoder_lr")
@@ -225,7 +227,7 @@ def main():
         )
 
     train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
-    val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
+    val_loader = validation_loader(accelerator, arguments, val_set, collator(random=False))
     reduction = model.config.loss_reduction
 
     def corrupted(ids):
@@ -244,8 +246,14 @@ def main():
         forcing = {"teacher_forcing": teacher_forcing} if is_gru else {}  # the transformer reads real tokens alone
         return model(**inputs, decoder_input_ids=read, **forcing)
 
+    def counts(batch):
+        labels = {"motion_loss": batch["labels"]}
+        if arguments.alignment_weight:
+            labels["alignment_loss"] = batch["caption_labels"]
+        return {name: (each != -100).sum() for name, each in labels.items()}
+
     def motion_loss(output, batch):
-        return Loss(output.loss, (batch["labels"] != -100).sum(), reduction=reduction)
+        return Loss(output.loss, counts(batch)["motion_loss"], reduction=reduction)
 
     def gumbel_noise(moment, sizes):
         """Gumbel noise of each row (tokens, K + 3), the same whichever process the row is in."""
@@ -279,7 +287,7 @@ def main():
             reference=reference if arguments.alignment_kl_weight else None,
             **options,
         )
-        words = (labels != -100).sum()
+        words = counts(batch)["alignment_loss"]
         losses = {"alignment_loss": Loss(output.loss, words, arguments.alignment_weight, reduction)}
         if output.kl is not None:
             tokens = (output.samples.lengths + 1).clamp(max=output.samples.logits.shape[1]).sum()
@@ -326,6 +334,7 @@ def main():
         validation_losses,
         save,
         learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
+        counts=counts,
     )
 
 

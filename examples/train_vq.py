@@ -62,6 +62,9 @@ class VQArguments(LoopArguments):
             raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
         if self.feat_bias == 0:
             raise ValueError("--feat_bias must be above 0.")
+        for name in ("adversarial_weight", "foot_weight"):
+            if getattr(self, name) and self.gradient_accumulation_steps > 1:
+                raise ValueError(f"--{name} works without --gradient_accumulation_steps.")
 
 
 def main():
@@ -103,7 +106,7 @@ def main():
         VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
     )
     val_loader = validation_loader(
-        accelerator, val_set, VQCollator(feature_extractor, window=None, random=False), arguments.batch_size
+        accelerator, arguments, val_set, VQCollator(feature_extractor, window=None, random=False)
     )
 
     extra = {}
@@ -123,10 +126,15 @@ def main():
     # how far the latents are from the codebook depends on their scale, and says nothing about the motion
     validation_weights = weights | {"codebook_loss": 0.0, "commitment_loss": 0.0}
 
-    def losses_of(output, batch, weights):
+    def counts(batch):
         tokens = (batch["attention_mask"].sum(-1) // config.unit_length).sum()
-        losses = {name: Loss(output[name], tokens, weight) for name, weight in weights.items() if name in output}
-        return losses | {"perplexity": Loss(output.perplexity, tokens, weight=0)}
+        return dict.fromkeys((*weights, "perplexity"), tokens)
+
+    def losses_of(output, batch, weights):
+        weights = weights | {"perplexity": 0}
+        return {
+            name: Loss(output[name], count, weights[name]) for name, count in counts(batch).items() if name in output
+        }
 
     def foot_loss(batch, output):
         frames = output.reconstruction.shape[1]
@@ -168,7 +176,8 @@ def main():
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save, extra)
+    losses = (training_losses, validation_losses)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,71 @@ def test_gradients_are_clipped(tmp_path, max_grad_norm):
     assert all(norm == pytest.approx(1e-3, rel=1e-3) if max_grad_norm else norm > 2e-3 for norm in norms)
 
 
+@pytest.mark.parametrize(("patience", "last"), [(0, 6), (1, 3), (2, 6), (9, 6)])
+def test_early_stopping(tmp_path, patience, last):
+    options = {"epochs": 6, "lr_schedule": "constant", "early_stopping_patience": patience}
+    validation = [3.0, 2.0, 2.0, 1.0, 1.5, 1.1]
+    run = Run(tmp_path, validation=validation, **options).fit()
+    assert kept(run.folder / "last")[1]["epoch"] == last
+    assert kept(run.folder)[1]["epoch"] == (4 if last == 6 else 2)
+
+
+def test_early_stopping_counts_over_a_resume(tmp_path, caplog):
+    options = {"lr_schedule": "constant", "early_stopping_patience": 2}
+    Run(tmp_path, validation=[1.0, 2.0], epochs=2, **options).fit()
+    options["resume_from_checkpoint"] = "latest"
+    run = Run(tmp_path, validation=[3.0, 0.5], epochs=9, **options).fit()
+    assert run.saved == [(3, "last")]
+    with caplog.at_level("INFO"):
+        again = Run(tmp_path, epochs=9, **options).fit()
+    assert not again.epochs and "Stopped early: no better validation loss in the last 2." in caplog.messages
+    options["early_stopping_patience"] = 3
+    assert Run(tmp_path, validation=[0.5] * 9, epochs=4, **options).fit().saved == [(4, "last"), (4, "best")]
+
+
+# --------------------------------------------------------------------------------------------- what makes it cheaper
+
+
+def test_workers_change_nothing(tmp_path):
+    straight = Run(tmp_path / "straight").fit()
+    workers = Run(tmp_path / "workers", num_workers=2).fit()
+    assert workers.orders == straight.orders
+    assert contents(workers.folder) == contents(straight.folder)
+
+
+@pytest.mark.parametrize("option", ["fused_optimizer", "compile"])
+def test_cheaper_ways_give_the_same(tmp_path, monkeypatch, option):
+    # tracing is what depends on the model; generating machine code takes a minute
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend="eager", **options))
+    straight = Run(tmp_path / "straight", dropout=0.0).fit()
+    cheaper = Run(tmp_path / "cheaper", dropout=0.0, **{option: True})
+    before = list(cheaper.model.state_dict())
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    cheaper.fit()
+    assert bool(torch._dynamo.utils.counters["stats"]["unique_graphs"]) == (option == "compile")
+    assert cheaper.accelerator._optimizers[0].param_groups[0]["fused"] == (option == "fused_optimizer" or None)
+    assert list(cheaper.model.state_dict()) == before
+    for name, tensor in straight.model.state_dict().items():
+        torch.testing.assert_close(cheaper.model.state_dict()[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_what_has_no_layers_to_compute_again(tmp_path):
+    with pytest.raises(ValueError, match="Model has no gradient checkpointing, only transformers have; leave out"):
+        Run(tmp_path, gradient_checkpointing=True).fit()
+
+
+def test_a_device_without_fused_kernels(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("`fused=True` requires all the params to be on another device")
+
+    run = Run(tmp_path, fused_optimizer=True)
+    monkeypatch.setattr(torch.optim, "AdamW", refuse)
+    with pytest.raises(ValueError, match="There is no fused AdamW here .*; leave out --fused_optimizer"):
+        run.fit()
+
+
 # -------------------------------------------------------------------------------------------------------- not finite
 
 
