@@ -335,7 +335,7 @@ def test_requests_never_learned_are_scored(evaluate, sentences, monkeypatch):
         evaluate("t2m", **flags)
     monkeypatch.setattr(script, "request_scores", lambda *_: ([0.9, 0.8, 0.2, 0.1, 0.3], 0.5))
     report = evaluate("t2m", **flags)
-    row = report["requests"]["text to motion"]
+    row = report["requests"]["all"]
     assert row["auc"] == pytest.approx(5 / 6)
     assert row["warned_known"] == pytest.approx(1 / 3) and row["warned_unknown"] == 1
     assert report["request_scores"]["plays the violin"] == 0.1

@@ -24,9 +24,8 @@ def test_requests_are_read(tmp_path):
     rows.append({"sentence": "she runs", "action": "run", "style": "happy"})
     path.write_text(json.dumps(rows))
     assert people.read_requests(str(path)) == REQUESTS[:2]
-    assert people.read_sentences(str(path)) == ["he jogs", "she runs"]
-    path.write_text(json.dumps(["plays the violin", {"sentence": "swims"}]))
-    assert people.read_sentences(str(path)) == ["plays the violin", "swims"]
+    path.write_text(json.dumps(["plays the violin", {"sentence": "swims", "kind": "near miss"}]))
+    assert people.read_unknown(str(path)) == {"plays the violin": "unknown", "swims": "near miss"}
     with pytest.raises(SystemExit, match="--people .*'plays the violin' has no action"):
         people.read_requests(str(path))
 
@@ -36,7 +35,7 @@ def test_other_files_are_named(tmp_path, content):
     path = tmp_path / "people.json"
     path.write_text(content)
     with pytest.raises(SystemExit, match="--unknown .*people.json is not a JSON list of sentences"):
-        people.read_sentences(str(path))
+        people.read_unknown(str(path))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -73,3 +72,13 @@ def test_scores_of_warnings():
     assert scores["auc"] == pytest.approx((4 + 3 + 2.5) / 12)
     assert scores["warned_known"] == pytest.approx(1 / 3) and scores["warned_unknown"] == 0.75
     assert (scores["known"], scores["unknown"], scores["threshold"]) == (3, 4, 0.5)
+
+
+def test_kinds_of_unknown_requests_have_rows():
+    scores = {"walk": 0.9, "run": 0.6, "violin": 0.2, "swim": 0.1, "nod": 0.7}
+    kinds = {"violin": "unknown", "swim": "unknown", "nod": "near miss"}
+    rows = people.request_rows(scores, kinds, threshold=0.5)
+    assert list(rows) == ["all", "near miss", "unknown"]
+    assert rows["unknown"]["auc"] == 1 and rows["near miss"]["auc"] == 0.5
+    assert rows["all"]["warned_unknown"] == pytest.approx(2 / 3) and rows["all"]["known"] == 2
+    assert list(people.request_rows(scores, dict.fromkeys(kinds, "unknown"), 0.5)) == ["all"]
