@@ -30,6 +30,7 @@ from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
+    calibrate_motions,
     check_range,
     check_same_skeleton,
     fit,
@@ -97,6 +98,7 @@ def main():
             arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
+        val_joints = [feature_extractor.to_joints(torch.tensor(row["motion"])).numpy() for row in val_set]
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
         val_set = tokenize_motions(val_set, vq, feature_extractor)
 
@@ -152,6 +154,8 @@ def main():
 
     losses = (training_losses, losses_of)
     fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts)
+    if accelerator.is_main_process:
+        calibrate_motions(arguments.output_dir, val_joints)
 
 
 if __name__ == "__main__":
