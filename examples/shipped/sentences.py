@@ -11,6 +11,8 @@ another direction or a number of times therefore fits no action, unless a phrase
 import re
 from typing import NamedTuple
 
+from bandai_namco.labels import NORMAL
+
 TYPOS = {
     "foward": "forward", "foreward": "forward", "fowards": "forward", "thier": "their", "there": "their",
     "bothe": "both", "persom": "person", "preson": "person", "perso": "person", "orrson": "person",
@@ -145,6 +147,7 @@ _PLAIN = (
     (r"\bside step", "sidestep"),
     (r"\b(his|her|its|they're|he's|your|my)\b", "their"),
     (r"\b(?:hello|hi|hey|goodbye|good bye|bye bye|bye)\b", "hello"),
+    (r"\b(?:a|an|one) ((?:(?!an?\b|person|m[ae]n|figure)\w+ ){0,3}(?:punch|jab|kick))\b", r"single \1"),
     (r"\b(?:a|an|the|own)\b", " "),
     (r"\b(?:overhead)\b", "over head"),
     (r"\bin place\b|\bon (?:the )?spot\b", "in-place"),
@@ -211,6 +214,7 @@ SUBJECT_STYLES = (
 )
 # "A man" is also just anybody, and slow or fast only a matter of some styles.
 MALE, SLOW, FAST = "masculine", "slow", "fast"
+PLAIN = "plain"  # no word about style
 
 # Fragments of phrases
 _AHEAD = (
@@ -225,6 +229,7 @@ _ARMS_SWING = (
 )
 _AND = r"(?: and| then| while| before| as they| as| with)*"
 _NUMBER = r"(?:few|couple|couple of|two|three|four|five|six)"
+_SOME = r"(?:few|several|some|multiple)"
 _STILL = r"(?:stand(?: still| straight| up| upright| tall| in-place)*(?: and| while| with| then)* )?"
 _STILL_AFTER = r"(?: (?:while|as they)? ?(?:stand(?: still| in-place| up| straight)*|in-place|(?:stand )?still))?"
 _UP = (
@@ -301,7 +306,7 @@ def _diagonal(side: str) -> tuple[str, ...]:
         rf"(?:walk|move)(?: forward){_AHEAD}(?: and)?(?: slightly| little)* {to}(?: slightly)?",
         rf"(?:walk|sidestep|move) {to}",
         rf"sidestep (?:to )?{to}",
-        rf"take (?:{_NUMBER} |several |some )(?:sidestep|step|steps|sidesteps) {to}",
+        rf"take {_SOME} (?:sidestep|step|steps|sidesteps) {to}",
         rf"walk to side {to}",
     )
 
@@ -311,6 +316,7 @@ _PUNCH_TAIL = (
     r"self))?| outward| ahead| imaginary (?:person|opponent|target)| at (?:something|someone)| straight| hard| "
     r"punching bag| bag| opponent| standing up| up))*"
 )
+_PUNCH = r"(?:(?:quick|hard|forward|big|short|straight|strong) )*"
 _OFTEN = r"(?: (?:several|multiple|many|few|couple|couple of)(?: times)?| repeatedly| again and again| in sequence| in combination)*"
 
 
@@ -326,7 +332,8 @@ def _phrases(action: str, *phrases: str, details: tuple[str, ...] = ()) -> Phras
     return Phrases(action, phrases, frozenset(details))
 
 
-_KICK = r"(?:(?:high|big|quick|karate|hard|strong|front|forward|large|fast|swift|powerful|standing|single|martial arts?|side) )*"
+_KICK = r"(?:(?:high|big|karate|hard|strong|large|powerful|standing|martial arts?) )*"
+_KICK_TAIL = r"(?: (?:forward|out|up|high|in air|air|something|hard|outward|in front|in front of (?:them|him)))*"
 _ROUND = (
     r"(?:(?:ground|floor|hands and knees|all fours|all 4s|hands|hand and knees|their hands and knees|knees|fours))"
 )
@@ -349,14 +356,17 @@ PHRASES = (
         rf"step forward {_NUMBER} times",
         details=("short",),
     ),
-    _phrases(
-        "run",
-        rf"(?:run|jog){_AHEAD}{_ARMS_SWING}",
-        rf"(?:do|go for|take|go out for) (?:(?:light|little|slow|quick|short) )*(?:run|jog){_AHEAD}",
-        rf"(?:light )?(?:run|jog) lightly{_AHEAD}",
-        rf"(?:light|slight) (?:run|jog){_AHEAD}",
-        rf"take (?:{_NUMBER} |several |some )?(?:jog|run) steps{_AHEAD}",
-        rf"(?:run|jog){_AHEAD} {_NUMBER} (?:steps|paces|strides){_AHEAD}",
+    *(
+        _phrases(
+            gait,
+            rf"{gait}{_AHEAD}{_ARMS_SWING}",
+            rf"(?:do|go for|take|go out for) (?:(?:light|little|slow|quick|short) )*{gait}{_AHEAD}",
+            rf"{gait} lightly{_AHEAD}",
+            rf"(?:light|slight) {gait}{_AHEAD}",
+            rf"take (?:{_SOME} )?{gait} (?:step|steps){_AHEAD}",
+            rf"{gait}{_AHEAD} {_SOME} (?:step|steps|paces|strides){_AHEAD}",
+        )
+        for gait in ("run", "jog")
     ),
     _phrases("dash", rf"(?:sprint|dash)(?: off)?{_AHEAD}{_ARMS_SWING}"),
     _phrases("walk-turn-left", *_turning("left")),
@@ -368,8 +378,8 @@ PHRASES = (
         rf"(?:walk|step|move|pace|stride)(?: straight)? backward(?: (?:in|on) straight (?:line|path))?{_ARMS_SWING}",
         r"(?:walk|step|move|go) (?:in )?(?:straight )?back(?:ward)? (?:direction|motion|line)",
         r"walk in (?:straight )?backward (?:direction|motion|line)",
-        rf"take (?:{_NUMBER} |several |some |multiple )(?:step|steps|strides) back(?:ward)?",
-        rf"(?:walk|step|move|back) back(?:ward)? (?:{_NUMBER}|several|some) (?:steps|paces|times)",
+        rf"take {_SOME} (?:step|steps|strides) back(?:ward)?",
+        rf"(?:walk|step|move|back) back(?:ward)? {_SOME} (?:step|steps|paces|times)",
         r"(?:walk|step|move) straight back",
         r"(?:back) (?:up|away)",
         r"(?:walk|step) (?:away )?in reverse",
@@ -405,53 +415,67 @@ PHRASES = (
     _phrases("raise-up-both-hands", *_raise(BOTH)),
     _phrases(
         "kick",
-        r"(?:kick|throw kick|kick out)(?: forward| out| up| high| in air| air| something| hard| outward| in front(?: of "
-        r"(?:them|him))?)*",
-        rf"(?:do|perform|throw|make|practice) {_KICK}(?:kick|kick motion)(?: forward| in air)*",
+        rf"kick{_KICK_TAIL}",
+        rf"kick{_KICK_TAIL} (?:with |using |use )*(?:their )?right {_LEGS}{_KICK_TAIL}",
+        rf"use (?:their )?right {_LEGS} to kick{_KICK_TAIL}",
+        rf"kick (?:their )?right {_LEGS}{_KICK_TAIL}",
     ),
     _phrases(
         "kick",
-        rf"(?:kick|kick out)(?: forward| out| up| high| in air| something| outward| hard)* (?:with |using |use )*(?:their )?"
-        rf"right {_LEGS}(?: forward| out| up| high| in air)*",
-        rf"(?:do|perform|throw|make) {_KICK}(?:kick|kick motion)(?: forward)? (?:with |using )(?:their )?right {_LEGS}",
-        rf"(?:do|perform|throw) (?:{_KICK})right (?:leg |foot )?kick",
-        rf"use (?:their )?right {_LEGS} to kick(?: something| forward| out)*",
-        rf"kick (?:their )?right {_LEGS}(?: forward| out| up| high| in air)*",
-        details=("right",),
+        rf"(?:do|perform|throw|make|practice) single {_KICK}kick(?: motion)?{_KICK_TAIL}"
+        rf"(?: (?:with |using )(?:their )?right {_LEGS})?",
+        rf"(?:do|perform|throw) single {_KICK}right (?:leg |foot )?kick{_KICK_TAIL}",
+        details=("once",),
     ),
     _phrases(
         "kick",
-        rf"(?:kick|throw kicks|do kicks|perform kicks|kick out)(?: forward| air| in air)*{_OFTEN}",
-        r"(?:do|throw|perform|practice) (?:karate |several |multiple |some |few |combination of |many )+kicks?",
+        rf"(?:kick|throw kick|do kick|perform kick){_KICK_TAIL}{_OFTEN}",
+        r"(?:do|throw|perform|practice) (?:karate |several |multiple |some |few |combination of |many )+kick",
         details=("often",),
     ),
-    _phrases("spin-kick", r"(?:do|perform|throw|jump and do) (?:(?:jump|high|spin|roundhouse|round house|flying) )+kicks?(?: in air)?",
+    _phrases("spin-kick", r"(?:do|perform|throw|jump and do) (?:(?:single|jump|high|spin|roundhouse|round house|flying) )+kicks?(?: in air)?",
              r"(?:jump and )?spin kicks?", r"(?:jump )?spin (?:around )?and kick(?: in air)?"),
     _phrases("punch", rf"(?:punch|jab|box){_PUNCH_TAIL}", r"shadow ?box"),
+    *(
+        _phrases(
+            "punch",
+            rf"(?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}",
+            rf"(?:throw|do) (?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist)",
+            rf"use (?:their )?{side} (?:hand|arm|fist) to punch{_PUNCH_TAIL}",
+            rf"punch (?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}",
+            details=(side,),
+        )
+        for side in ("left", "right")
+    ),
+    *(
+        _phrases(
+            "punch",
+            rf"(?:throw|do|make|perform) single {_PUNCH}(?:punch|jab)(?: motion)?{_PUNCH_TAIL}"
+            rf" (?:with |using )*(?:their )?{side} (?:hand|arm|fist)",
+            rf"(?:throw|do) single {_PUNCH}{side} (?:hand |handed |arm )?(?:punch|jab){_PUNCH_TAIL}",
+            details=(side, "once"),
+        )
+        for side in ("left", "right")
+    ),
     _phrases(
         "punch",
-        rf"(?:throw|do|make|perform) (?:(?:quick|hard|forward|big|short|straight) )*(?:punch|jab|punch motion){_PUNCH_TAIL}",
+        rf"(?:throw|do|make|perform) single {_PUNCH}(?:punch|jab)(?: motion)?{_PUNCH_TAIL}",
         details=("once",),
     ),
     *(
         _phrases(
             "punch",
-            rf"(?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}{often}",
-            rf"(?:throw|do) (?:punch|jab){plural}{_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist)",
-            rf"use (?:their )?{side} (?:hand|arm|fist) to punch{_PUNCH_TAIL}{often}",
-            rf"(?:throw|do) {side} (?:hand |handed |arm )?punch{plural}{_PUNCH_TAIL}",
-            rf"punch (?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}{often}",
-            details=(side, *count),
+            rf"(?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}{_OFTEN}",
+            details=(side, "often"),
         )
         for side in ("left", "right")
-        for often, plural, count in (("", "", ()), (_OFTEN, "es", ("often",)))
     ),
     _phrases(
         "punch",
         rf"(?:punch|jab|box){_PUNCH_TAIL}{_OFTEN}",
-        rf"(?:throw|do|practice) (?:several |multiple |some |few |jab |many |combination of )*(?:punches|punchs|punch|jabs)"
-        rf"{_PUNCH_TAIL}{_OFTEN}",
-        r"(?:do|practice) (?:box|boxing)(?: moves| technique| techniques| punches)?",
+        rf"(?:throw|do|practice) (?:several |multiple |some |few |jab |many |combination of )*(?:punch|jab){_PUNCH_TAIL}"
+        rf"{_OFTEN}",
+        r"(?:do|practice) box(?: moves| move| technique| techniques| punch)?",
         details=("often",),
     ),
     _phrases(
@@ -518,7 +542,7 @@ PHRASES = (
              r"(?:do|perform) jump (?:spin|twirl)", r"spin while jump"),
     _phrases(
         "sneak",
-        r"(?:sneak|creep|sneakily walk|walk sneakily|walk stealthily|stealthily walk|creepily walk)(?: around| forward| ahead| along)*",
+        r"(?:sneak|creep|sneakily walk|walk sneakily|walk stealthily|stealthily walk)(?: around| forward| ahead| along)*",
         r"(?:do|perform) sneaky walk(?: forward)?",
         r"(?:sneak|creep) (?:forward )?(?:down hall|around room|through room|forward quietly)",
         r"walk forward like stealth",
@@ -567,10 +591,9 @@ def meanings(sentence: str) -> list[Meaning]:
     while (shorter := _OPENING.sub("", words)) != words:
         words = shorter.strip()
     words = " ".join(words.split()).removesuffix(" and").strip()
-    found.discard("normal")
-    if len(found - {MALE}) > 1:
+    if len(found - {MALE, NORMAL}) > 1:
         return []
-    style = next(iter(sorted(found - {MALE})), MALE if MALE in found else "normal")
+    style = next((style for style in (*sorted(found - {MALE, NORMAL}), MALE, NORMAL) if style in found), PLAIN)
     return [
         Meaning(group.action, group.details, style)
         for group, patterns in _PATTERNS
