@@ -17,7 +17,7 @@ import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
 from tm2t_hf.data import VQCollator, load_motion_dataset
-from tm2t_hf.loading import load_whole
+from tm2t_hf.loading import check_fits, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -26,6 +26,7 @@ from tm2t_hf.training import (
     check_same_skeleton,
     discriminator_loss,
     fit,
+    foot_sliding,
     generator_loss,
     parse_arguments,
     run,
@@ -41,17 +42,29 @@ class VQArguments(LoopArguments):
     """Arguments of the motion VQ's training."""
 
     init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
+    freeze_codes: bool = field(
+        default=False,
+        metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
+    )
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+    foot_weight: float = field(
+        default=0.0, metadata={"help": "Weight of the loss on feet that slide while they touch the ground."}
+    )
     adversarial_weight: float = field(default=0.0, metadata={"help": "Weight of the adversarial loss; released: 0.5."})
     adversarial_start_epoch: int = field(default=10, metadata={"help": "Epochs without the adversarial loss."})
 
     def __post_init__(self):
         super().__post_init__()
         check_range(self, 1, None, "window")
-        check_range(self, 0, None, "feat_bias", "adversarial_weight", "adversarial_start_epoch")
+        check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
+        if self.freeze_codes and not self.init_from:
+            raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
         if self.feat_bias == 0:
             raise ValueError("--feat_bias must be above 0.")
+        for name in ("adversarial_weight", "foot_weight"):
+            if getattr(self, name) and self.gradient_accumulation_steps > 1:
+                raise ValueError(f"--{name} works without --gradient_accumulation_steps.")
 
 
 def main():
@@ -65,6 +78,8 @@ def main():
     if arguments.init_from:
         model = load_whole(MotionVQModel, arguments.init_from, **arguments.model_config)
         check_same_skeleton(model, skeleton, arguments.init_from)
+        if arguments.freeze_codes:
+            model.freeze_codes()
     else:
         data = {"feature_size": skeleton.feature_size, "fps": skeleton.fps}
         model = MotionVQModel(MotionVQConfig(**data, **arguments.model_config))
@@ -76,9 +91,13 @@ def main():
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
     config = model.config
-    feature_extractor = MotionFeatureExtractor.from_data_dir(
-        arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
-    )
+    if arguments.init_from:  # its statistics, which give its weights their meaning
+        feature_extractor = load_processor(MotionFeatureExtractor, arguments.init_from)
+    else:
+        feature_extractor = MotionFeatureExtractor.from_data_dir(
+            arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+        )
+    check_fits(model, feature_extractor)
 
     train_loader = training_loader(
         accelerator,
@@ -87,7 +106,7 @@ def main():
         VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
     )
     val_loader = validation_loader(
-        accelerator, val_set, VQCollator(feature_extractor, window=None, random=False), arguments.batch_size
+        accelerator, arguments, val_set, VQCollator(feature_extractor, window=None, random=False)
     )
 
     extra = {}
@@ -107,10 +126,24 @@ def main():
     # how far the latents are from the codebook depends on their scale, and says nothing about the motion
     validation_weights = weights | {"codebook_loss": 0.0, "commitment_loss": 0.0}
 
-    def losses_of(output, batch, weights):
+    def counts(batch):
         tokens = (batch["attention_mask"].sum(-1) // config.unit_length).sum()
-        losses = {name: Loss(output[name], tokens, weight) for name, weight in weights.items() if name in output}
-        return losses | {"perplexity": Loss(output.perplexity, tokens, weight=0)}
+        return dict.fromkeys((*weights, "perplexity"), tokens)
+
+    def losses_of(output, batch, weights):
+        weights = weights | {"perplexity": 0}
+        return {
+            name: Loss(output[name], count, weights[name]) for name, count in counts(batch).items() if name in output
+        }
+
+    def foot_loss(batch, output):
+        frames = output.reconstruction.shape[1]
+        real, made = (
+            feature_extractor.denormalize(values.float())
+            for values in (batch["motion_values"][:, :frames], output.reconstruction)
+        )
+        value, contacts = foot_sliding(made, real, batch["attention_mask"][:, :frames].bool(), skeleton)
+        return {"foot_loss": Loss(value, contacts, arguments.foot_weight)}
 
     def adversarial_losses(real, fake):
         """The discriminator moves first, as in the original."""
@@ -126,20 +159,25 @@ def main():
     def training_losses(model, batch, moment):
         output = model(**batch)
         losses = losses_of(output, batch, weights)
+        if arguments.foot_weight:
+            losses |= foot_loss(batch, output)
         if arguments.adversarial_weight and moment.epoch >= arguments.adversarial_start_epoch:
             fake = output.reconstruction
             losses |= adversarial_losses(batch["motion_values"][:, : fake.shape[1]], fake)
         yield losses
 
     def validation_losses(model, batch):
-        return losses_of(model(**batch), batch, validation_weights)
+        output = model(**batch)
+        losses = losses_of(output, batch, validation_weights)
+        return losses | foot_loss(batch, output) if arguments.foot_weight else losses
 
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save, extra)
+    losses = (training_losses, validation_losses)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts)
 
 
 if __name__ == "__main__":

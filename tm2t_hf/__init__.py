@@ -23,11 +23,13 @@ from .configuration_matcher import MotionTextMatcherConfig
 from .configuration_motion_to_text import MotionToTextConfig
 from .configuration_motion_vq import MotionVQConfig
 from .configuration_text_to_motion import TextToMotionConfig
+from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from .feature_extraction_motion import MotionFeatureExtractor
 from .modeling_matcher import MotionTextMatcher
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_motion_vq import MotionVQModel
 from .modeling_text_to_motion import TextToMotionModel
+from .modeling_text_to_motion_transformer import TextToMotionTransformer
 from .motion import features_to_joints, joints_to_features
 from .pipelines import MotionToTextPipeline, TextToMotionPipeline, register_pipelines
 from .processing_matcher import MotionTextMatcherProcessor
@@ -43,12 +45,17 @@ for _config, _model in (
     (MotionVQConfig, MotionVQModel),
     (MotionToTextConfig, MotionToTextModel),
     (TextToMotionConfig, TextToMotionModel),
+    (TextToMotionTransformerConfig, TextToMotionTransformer),
     (MotionTextMatcherConfig, MotionTextMatcher),
 ):
     AutoConfig.register(_config.model_type, _config)
     AutoModel.register(_config, _model)
     AutoFeatureExtractor.register(_config, MotionFeatureExtractor)
-for _config, _model in ((MotionToTextConfig, MotionToTextModel), (TextToMotionConfig, TextToMotionModel)):
+for _config, _model in (
+    (MotionToTextConfig, MotionToTextModel),
+    (TextToMotionConfig, TextToMotionModel),
+    (TextToMotionTransformerConfig, TextToMotionTransformer),
+):
     AutoModelForSeq2SeqLM.register(_config, _model)
     AutoProcessor.register(_config, TM2TProcessor)
 AutoProcessor.register(MotionTextMatcherConfig, MotionTextMatcherProcessor)
@@ -77,6 +84,8 @@ __all__ = [
     "TextToMotionConfig",
     "TextToMotionModel",
     "TextToMotionPipeline",
+    "TextToMotionTransformer",
+    "TextToMotionTransformerConfig",
     "WordTokenizer",
     "features_to_joints",
     "gumbel_rollout",

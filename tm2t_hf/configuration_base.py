@@ -1,9 +1,12 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What the configurations share: overrides that reach every field, and fields that follow from others."""
+"""What the configurations share: overrides that reach every field, fields that follow from others, a text encoder."""
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
+
+from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 
 class OverridesFirstMixin:
@@ -54,4 +57,26 @@ def derived_field(name: str, source: str, value: Callable) -> property:
     return property(get, refuse_others, doc=f"Follows from {source}.")
 
 
-__all__ = ["OverridesFirstMixin", "derived_field"]
+class TextEncoderInsideMixin:
+    """A configuration with a `text_encoder_config`, or None, whose text ids are then those of that encoder."""
+
+    text_encoder_config: PreTrainedConfig | None
+    freeze_text_encoder: bool
+    frozen_storage_dtype: Literal["float32", "float16"]
+
+    def __setattr__(self, name, value):
+        if name == "text_encoder_config" and isinstance(value, dict):
+            model_type = value.get("model_type", "bert")
+            if model_type not in CONFIG_MAPPING:
+                raise ValueError(f"`text_encoder_config` is of the type {model_type!r}, which transformers lacks.")
+            value = CONFIG_MAPPING[model_type](**value)
+        super().__setattr__(name, value)
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if self.text_encoder_config is not None:
+            self.text_vocab_size = self.text_encoder_config.vocab_size
+            self.text_pad_id = self.text_encoder_config.pad_token_id or 0
+
+
+__all__ = ["OverridesFirstMixin", "TextEncoderInsideMixin", "derived_field"]

@@ -2,17 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """What the training scripts share: arguments, losses over several processes, one loop, checkpoints, model cards."""
 
-from .arguments import LoopArguments, check_range, parse_arguments
+from .arguments import CaptionArguments, LoopArguments, check_range, parse_arguments
 from .checkpoints import TrainingError, check_same_codes, check_same_skeleton
 from .discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
 from .loaders import training_loader, validation_loader
 from .loop import Moment, fit, validate
-from .losses import Loss, Means, gather_rows
+from .losses import Loss, Means, foot_sliding, gather_rows
 from .model_card import STAGES, write_model_card
 from .script import run, start
 
 __all__ = [
     "STAGES",
+    "CaptionArguments",
     "Loss",
     "LoopArguments",
     "Means",
@@ -24,6 +25,7 @@ __all__ = [
     "check_same_skeleton",
     "discriminator_loss",
     "fit",
+    "foot_sliding",
     "gather_rows",
     "generator_loss",
     "parse_arguments",
