@@ -163,7 +163,7 @@ class TextCoverage(Coverage):
         # 8 bits are enough: they move a cosine by less than 0.005
         tensors = {name: (values * 127).round().to(torch.int8) for name, values in self._scaled().items()}
         if self.basis is not None:
-            tensors["basis"] = self.basis.half()
+            tensors["basis"] = self.basis.half().contiguous()
         return tensors, {"captions": self.captions, "words": " ".join(sorted(self.words))}
 
     def _scaled(self) -> dict[str, Tensor]:
