@@ -32,6 +32,7 @@ from tm2t_hf.training import (
     LoopArguments,
     Loss,
     Sample,
+    calibrate_motions,
     check_range,
     check_same_skeleton,
     fit,
@@ -99,6 +100,7 @@ def main():
             arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
+        val_joints = [feature_extractor.to_joints(torch.as_tensor(row["features"])).numpy() for row in val_set]
         workers = {"num_workers": arguments.num_workers}
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
         val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
@@ -163,6 +165,8 @@ def main():
 
     losses = (training_losses, losses_of)
     fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts, samples=samples)
+    if accelerator.is_main_process:
+        calibrate_motions(arguments.output_dir, val_joints)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ from tm2t_hf.training import (
     CaptionArguments,
     Loss,
     Sample,
+    calibrate_requests,
     check_range,
     check_same_codes,
     check_same_skeleton,
@@ -217,7 +218,9 @@ def main():
 
     text_features = None
     if has_text_encoder and model.config.freeze_text_encoder:
-        text_features = CaptionFeatures(model.get_text_features, tokenizer, accelerator.device)
+        text_features = CaptionFeatures(model, tokenizer)
+        if arguments.num_workers:
+            text_features([caption for each in (train_set, val_set) for row in each["captions"] for caption in row])
 
     def collator(random):
         return TranslationCollator(
@@ -350,6 +353,8 @@ def main():
         counts=counts,
         samples=samples,
     )
+    if accelerator.is_main_process:
+        calibrate_requests(arguments.output_dir, train_set["captions"])
 
 
 if __name__ == "__main__":

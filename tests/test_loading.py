@@ -129,7 +129,7 @@ def test_processors(folder, tmp_path):
     assert isinstance(load_processor(TM2TProcessor, folder), TM2TProcessor)
     with pytest.raises(FileNotFoundError, match="There is no model nowhere"):
         load_processor(TM2TProcessor, "nowhere")
-    for file in ("tokenizer.json", "processor_config.json"):
+    for file in ("tokenizer.json", "tokenizer_config.json", "processor_config.json"):
         shutil.copytree(folder, tmp_path / "cut", dirs_exist_ok=True)
         (tmp_path / "cut" / file).unlink()
         with pytest.raises(FileNotFoundError, match=f"cut has no {file}, which its processor needs"):

@@ -436,13 +436,16 @@ def test_captions_are_encoded_once(translation_rows):
     other = train_text_tokenizer(["a person"], 280)
     encoded = []
 
-    def encode(input_ids, attention_mask):
-        encoded.append(len(input_ids))
-        return (input_ids * attention_mask).unsqueeze(-1).float().expand(-1, -1, 3)
+    class Encoder:
+        device = "cpu"
+
+        def get_text_features(self, input_ids, attention_mask):
+            encoded.append(len(input_ids))
+            return (input_ids * attention_mask).unsqueeze(-1).float().expand(-1, -1, 3)
 
     collator = TranslationCollator(
         tokenizer, MotionTokenizer(10), "t2m", random=False,
-        text_features=CaptionFeatures(encode, tokenizer, batch_size=1), label_tokenizer=other,
+        text_features=CaptionFeatures(Encoder(), tokenizer, batch_size=1), label_tokenizer=other,
     )  # fmt: skip
     batch = collator(translation_rows)
     collator(translation_rows)

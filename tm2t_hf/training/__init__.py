@@ -3,6 +3,7 @@
 """What the training scripts share: arguments, losses over several processes, one loop, checkpoints, model cards."""
 
 from .arguments import CaptionArguments, LoopArguments, check_range, parse_arguments
+from .calibration import calibrate_motions, calibrate_requests
 from .checkpoints import TrainingError, check_same_codes, check_same_skeleton
 from .discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
 from .loaders import training_loader, validation_loader
@@ -23,6 +24,8 @@ __all__ = [
     "MotionVQDiscriminator",
     "Sample",
     "TrainingError",
+    "calibrate_motions",
+    "calibrate_requests",
     "check_range",
     "check_same_codes",
     "check_same_skeleton",

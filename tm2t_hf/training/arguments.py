@@ -283,13 +283,14 @@ def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
     script = Path(inspect.getfile(arguments_class)).with_name(f"train_{section}.py")
     if not script.is_file():
         return None
-    return [
-        statement.target.id
-        for node in ast.walk(ast.parse(read_text(script)))
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == LoopArguments.__name__ for base in node.bases)
-        for statement in node.body
-        if isinstance(statement, ast.AnnAssign)
-    ]
+    bases = {each.__name__: each for each in (LoopArguments, *LoopArguments.__subclasses__())}
+    declared = []
+    for node in ast.walk(ast.parse(read_text(script))):
+        base = bases.get(ast.unparse(node.bases[0])) if isinstance(node, ast.ClassDef) and node.bases else None
+        if base is not None:
+            declared += _by_key(base)
+            declared += [each.target.id for each in node.body if isinstance(each, ast.AnnAssign)]
+    return declared or None
 
 
 def _check_other_section(values: dict, where: str, declared: list[str] | None) -> None:

@@ -27,6 +27,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from ..files import in_one_line
 from ..skeletons import Skeleton
 from .arguments import LoopArguments
 from .fsdp import WholeModel, all_finite
@@ -58,6 +59,7 @@ REPORTED = {
     "vq",
     "m2t",
     "init_from",
+    "text_encoder",
     "batch_size",
     "gradient_accumulation_steps",
     "num_processes",
@@ -189,7 +191,7 @@ def save_checkpoint(
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(writing, ignore_errors=True)
         raise TrainingError(
-            f"The checkpoint could not be written to {output_dir} ({_first_line(error)}); the one before is kept."
+            f"The checkpoint could not be written to {output_dir} ({in_one_line(error)}); the one before is kept."
         ) from error
 
 
@@ -376,7 +378,7 @@ def load_parts(parts: Parts, folder: Path) -> None:
         parts.load_state_dict(states)
     except Exception as error:  # whatever foreign content leads to inside torch
         raise ValueError(
-            f"{path} does not fit this training ({_first_line(error)}); resume with the arguments that it was begun "
+            f"{path} does not fit this training ({in_one_line(error)}); resume with the arguments that it was begun "
             "with, or begin anew in another --output_dir."
         ) from error
 
@@ -450,11 +452,6 @@ def _read_tensors(path: Path) -> dict:
 
 def _damaged(path: Path, reason: Exception | str) -> ValueError:
     return ValueError(
-        f"{path} is damaged or was not written by this training ({_first_line(reason)}); begin anew in another "
+        f"{path} is damaged or was not written by this training ({in_one_line(reason)}); begin anew in another "
         "--output_dir."
     )
-
-
-def _first_line(reason: Exception | str) -> str:
-    lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(reason).__name__
