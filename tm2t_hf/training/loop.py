@@ -212,7 +212,7 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     load_parts(parts, folder)
     states = restore_random_states(folder, accelerator)
     if folder.resolve().parent != Path(arguments.output_dir).resolve():
-        progress.best = None  # the best model so far lies elsewhere
+        progress.best, progress.worse = None, 0  # the best model so far lies elsewhere
     within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
     logger.info("Resuming after epoch %d%s.", progress.epoch, within)
     return progress, states
