@@ -4,7 +4,6 @@
 
 import argparse
 import ast
-import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -280,7 +279,8 @@ def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
 
     The script is read and not imported: that would take seconds, and scripts would import each other.
     """
-    script = Path(inspect.getfile(arguments_class)).with_name(f"train_{section}.py")
+    # `inspect.getfile` finds no class of a script that `runpy` runs
+    script = Path(arguments_class.__post_init__.__code__.co_filename).with_name(f"train_{section}.py")
     if not script.is_file():
         return None
     bases = {each.__name__: each for each in (LoopArguments, *LoopArguments.__subclasses__())}
