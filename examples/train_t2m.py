@@ -46,8 +46,10 @@ from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.text_features import TEXT_ENCODER
 from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
+    NUM_SAMPLES,
     CaptionArguments,
     Loss,
+    Sample,
     calibrate_requests,
     check_range,
     check_same_codes,
@@ -167,8 +169,9 @@ def main():
             **arguments.limits,
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
-        val_set = tokenize_motions(val_set, vq, feature_extractor)
+        workers = {"num_workers": arguments.num_workers}
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     m2t_tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer if arguments.m2t else None
     if arguments.init_from:
@@ -322,6 +325,14 @@ def main():
                 losses |= alignment_losses(model, batch, output.logits)
         return losses
 
+    def samples(model):
+        captions = [val_set[number]["captions"][0] for number in range(min(NUM_SAMPLES, len(val_set)))]
+        text = tokenizer(captions, padding=True, padding_side="right", return_tensors="pt").to(accelerator.device)
+        ids = model.generate(input_ids=text["input_ids"], attention_mask=text["attention_mask"])
+        for number, (caption, motion) in enumerate(zip(captions, model.decode_motion(ids), strict=True), 1):
+            joints = feature_extractor.post_process(motion)[0] if len(motion) else None
+            yield Sample(f"caption {number}", caption, joints)
+
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
@@ -338,6 +349,7 @@ def main():
         save,
         learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
         counts=counts,
+        samples=samples,
     )
     if accelerator.is_main_process:
         calibrate_requests(arguments.output_dir, train_set["captions"])

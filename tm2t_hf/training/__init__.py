@@ -10,9 +10,11 @@ from .loaders import training_loader, validation_loader
 from .loop import Moment, fit, validate
 from .losses import Loss, Means, foot_sliding, gather_rows
 from .model_card import STAGES, write_model_card
+from .reports import NUM_SAMPLES, Sample
 from .script import run, start
 
 __all__ = [
+    "NUM_SAMPLES",
     "STAGES",
     "CaptionArguments",
     "Loss",
@@ -20,6 +22,7 @@ __all__ = [
     "Means",
     "Moment",
     "MotionVQDiscriminator",
+    "Sample",
     "TrainingError",
     "calibrate_motions",
     "calibrate_requests",

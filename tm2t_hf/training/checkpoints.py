@@ -41,11 +41,12 @@ FREE = {
     "overwrite_output_dir",
     "resume_from_checkpoint",
     "license",
+    "report_to",
     "validate_every",
     "early_stopping_patience",
     "checkpointing_steps",
     "checkpoints_total_limit",
-    "num_workers",
+    "store_variants",
 }
 REPORTED = {
     "epochs",
@@ -61,6 +62,7 @@ REPORTED = {
     "batch_size",
     "gradient_accumulation_steps",
     "num_processes",
+    "num_workers",
 }
 
 
@@ -306,6 +308,8 @@ def check_same_training(folder: Path, arguments: LoopArguments, num_processes: i
     differing = {name for name in now if name not in FREE and before.get(name, now[name]) != now[name]}
     if now["lr_schedule"].startswith("constant"):
         differing.discard("epochs")
+    if not now["streaming"]:  # then the order of the rows does not depend on them
+        differing -= {"num_workers", "shuffle_buffer", "steps_per_epoch"}
 
     def listed(names: set[str], values: dict) -> str:
         return ", ".join(f"--{name} {json.dumps(values[name])}" for name in sorted(names))
