@@ -18,6 +18,7 @@ which then wins.
 """
 
 import copy
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -357,7 +358,7 @@ def main():
     if accelerator.is_main_process:
         captions_of_clips = defaultdict(list)
         for name, captions in zip(train_set["id"], train_set["captions"], strict=True):
-            captions_of_clips[name.partition("@")[0]] += captions  # of its parts and speeds too
+            captions_of_clips[re.split("[@*#~]", name)[0]] += captions  # of its parts and variants too
         calibrate_requests(arguments.output_dir, list(captions_of_clips.values()))
 
 
