@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from bandai_namco.labels import mirror_action
+from shipped.labels import NOTHING_SHOWN, label_of_clip
 from transformers import HfArgumentParser
 
-from shipped.labels import NOTHING_SHOWN, label_of_clip
 from tm2t_hf.data import read_split
 
 
