@@ -26,8 +26,11 @@ from .collators import (
 )
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
+from .motion_column import MotionColumn
 from .prepare import prepare
 from .recordings import ImportedRecordings, import_recordings
+from .sharding import write_shards
+from .shards import statistics_folder
 from .variation import BodyVariation, varied_motion
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "CaptionFeatures",
     "CaptionLine",
     "ImportedRecordings",
+    "MotionColumn",
     "TranslationCollator",
     "VQCollator",
     "check",
@@ -51,6 +55,8 @@ __all__ = [
     "read_captions",
     "read_split",
     "row_generator",
+    "statistics_folder",
     "tokenize_motions",
     "varied_motion",
+    "write_shards",
 ]
