@@ -125,6 +125,8 @@ class T2MArguments(CaptionArguments):
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
         if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
             raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
+        if self.alignment_weight and self.fsdp:
+            raise ValueError("--alignment_weight works without --fsdp.")
         if self.text_encoder and self.init_from:
             raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
         check_range(self, 0, None, "text_encoder_lr")

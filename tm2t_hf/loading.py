@@ -241,8 +241,6 @@ def check_fits(model: PreTrainedModel, processor: Any):
 
 def _text_vocabulary(config: PreTrainedConfig) -> tuple[int | None, int | None]:
     """Size and `pad_token_id` of a model's text vocabulary; None for what it does not know."""
-    if (encoder := getattr(config, "text_encoder_config", None)) is not None:  # a pretrained one
-        return encoder.vocab_size, None
     if hasattr(config, "text_vocab_size"):  # of models whose `vocab_size` is that of motion; None for word vectors
         return config.text_vocab_size, config.text_pad_id if config.text_vocab_size is not None else None
     return config.vocab_size, config.pad_token_id

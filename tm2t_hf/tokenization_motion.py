@@ -114,15 +114,24 @@ class MotionTokenizer(PreTrainedTokenizerFast):
                     "tokenizer saved with the motion VQ that made them."
                 )
 
+    def add_special_tokens(self, special_tokens_dict: dict, *args, **kwargs) -> int:
+        """As in every tokenizer, but there is nothing to add. Raises ValueError for a token that is none of motion."""
+        for value in special_tokens_dict.values():  # before any of them becomes an attribute
+            self._check_known([value] if isinstance(value, str | AddedToken) else value)
+        return super().add_special_tokens(special_tokens_dict, *args, **kwargs)
+
     def _add_tokens(self, new_tokens: Sequence[str | AddedToken], special_tokens: bool = False) -> int:
+        self._check_known(new_tokens)
+        return super()._add_tokens(new_tokens, special_tokens)
+
+    def _check_known(self, tokens: Sequence[str | AddedToken]):
         vocabulary = self.get_vocab()
-        for token in new_tokens:
+        for token in tokens:
             if str(token) not in vocabulary:
                 raise ValueError(
                     f"{str(token)!r} cannot be added: a motion vocabulary is the codes of its codebook, "
                     f"{', '.join(SPECIAL_TOKENS)}; train a motion VQ with a larger codebook."
                 )
-        return super()._add_tokens(new_tokens, special_tokens)
 
     def _no_token(self, word: str) -> ValueError:
         return ValueError(

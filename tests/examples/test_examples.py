@@ -98,7 +98,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     make_toy_dataset(folder / "toy", num_clips=12)
     (folder / "tiny.json").write_text(json.dumps(TINY | {"data_dir": "toy"}))
-    two_processes = (*LAUNCH, "--multi_gpu", "--num_processes", "2")
+    two_processes = (*LAUNCH, "--config_file", str(EXAMPLES / "configs" / "accelerate" / "cpu.yaml"))
     process = launch(folder, "train_vq.py", "--output_dir", "tm2t-vq", launcher=two_processes)
     assert process.returncode == 0, process.stdout + process.stderr
     assert train(folder, "train_m2t.py", "--output_dir", "tm2t-m2t") is None

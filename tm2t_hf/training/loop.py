@@ -31,6 +31,7 @@ from .checkpoints import (
     save_checkpoint,
     set_random_states,
 )
+from .fsdp import ShardedStates, WholeModel, gathered, shard_model
 from .losses import Loss, Means
 from .reports import Reports, Sample
 from .script import StopSignals, on_main_process
@@ -95,6 +96,10 @@ def fit(
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
     batches = train_loader.batches
+    whole = None
+    if arguments.fsdp:
+        whole = WholeModel(model)
+        shard_model(accelerator, model)
     make_cheaper(arguments, model)
     optimizer = make_optimizer(arguments, model, learning_rates or {})
     scheduler = get_scheduler(
@@ -104,10 +109,15 @@ def fit(
         num_training_steps=arguments.epochs * len(batches),
     )
     bare = model
-    model, optimizer = accelerator.prepare(model, optimizer)
+    if arguments.fsdp:
+        # which is mixed precision alone: the gradients of a sharded model are averaged already
+        model, optimizer = accelerator.prepare_model(model, evaluation_mode=True), accelerator.prepare(optimizer)
+        learned = {"sharded": ShardedStates(bare, optimizer.optimizer)}
+    else:
+        model, optimizer = accelerator.prepare(model, optimizer)
+        learned = {"model": bare, "optimizer": optimizer}
     scaler = {"scaler": accelerator.scaler} if accelerator.scaler is not None else {}
-    states = {"model": bare, "optimizer": optimizer, "scheduler": scheduler} | scaler | (extra or {})
-    parts = Parts(accelerator, states)
+    parts = Parts(accelerator, bare, learned | {"scheduler": scheduler} | scaler | (extra or {}), whole)
     progress = Progress(num_rows=batches.num_rows, global_batch_size=batches.batch_size)
     states = None
     if arguments.resume_from_checkpoint:
@@ -202,7 +212,7 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     load_parts(parts, folder)
     states = restore_random_states(folder, accelerator)
     if folder.resolve().parent != Path(arguments.output_dir).resolve():
-        progress.best = None  # the best model so far lies elsewhere
+        progress.best, progress.worse = None, 0  # the best model so far lies elsewhere
     within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
     logger.info("Resuming after epoch %d%s.", progress.epoch, within)
     return progress, states
@@ -216,10 +226,11 @@ def validate(accelerator: Accelerator, model, loader, compute: Callable) -> dict
     was_training = bare.training
     bare.eval()
     means = Means()
-    for batch in loader:
-        losses = compute(bare, send_to_device(batch, accelerator.device))
-        losses = {name: loss for name, loss in losses.items() if loss is not None}
-        means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
+    with gathered(bare):
+        for batch in loader:
+            losses = compute(bare, send_to_device(batch, accelerator.device))
+            losses = {name: loss for name, loss in losses.items() if loss is not None}
+            means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
     bare.train(was_training)
     return means.gathered().values()
 
