@@ -18,6 +18,8 @@ which then wins.
 """
 
 import copy
+import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -354,7 +356,10 @@ def main():
         samples=samples,
     )
     if accelerator.is_main_process:
-        calibrate_requests(arguments.output_dir, train_set["captions"])
+        captions_of_clips = defaultdict(list)
+        for name, captions in zip(train_set["id"], train_set["captions"], strict=True):
+            captions_of_clips[re.split("[@*#~]", name)[0]] += captions  # of its parts and variants too
+        calibrate_requests(arguments.output_dir, list(captions_of_clips.values()))
 
 
 if __name__ == "__main__":
