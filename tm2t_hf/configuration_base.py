@@ -1,12 +1,43 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What the configurations share: overrides that reach every field, and fields that follow from others."""
+"""What the configurations share: overrides that reach every field, fields that follow from others, remote code."""
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
+
+from .auto_classes import IS_PACKAGE, entries_for_remote_code
+
+REMOTE_CODE_ENTRIES = ("auto_map", "custom_pipelines")
 
 
-class OverridesFirstMixin:
+class CarriesCodeMixin:
+    """A configuration that is saved with the code of its model, for processes where tm2t_hf is not installed.
+
+    In the package itself, the entries about that code are written but never held: whatever reads them would ask the
+    user to trust, and then run, the copy in the checkpoint.
+    """
+
+    _auto_class = "AutoConfig"  # save_pretrained copies this module, and what it imports, next to config.json
+
+    def __setattr__(self, name: str, value: Any):
+        if not (IS_PACKAGE and name in REMOTE_CODE_ENTRIES):
+            super().__setattr__(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the base class, with the entries about remote code, and without any about configurations inside."""
+        output = super().to_dict()
+        for name in self.sub_configs:
+            for entry in (*REMOTE_CODE_ENTRIES, "_name_or_path"):  # of the machine it was made on
+                (output.get(name) or {}).pop(entry, None)
+        if IS_PACKAGE:
+            return output | entries_for_remote_code(self.model_type)
+        for pipeline in output.get("custom_pipelines", {}).values():  # pipeline() puts classes in the place of names
+            pipeline["pt"] = [getattr(model, "__name__", model) for model in pipeline["pt"]]
+        return output
+
+
+class OverridesFirstMixin(CarriesCodeMixin):
     """A configuration whose saved values are overridden before it is built.
 
     `from_pretrained(folder, name=value)` of the base class assigns overrides to a finished configuration, so whatever
@@ -54,4 +85,4 @@ def derived_field(name: str, source: str, value: Callable) -> property:
     return property(get, refuse_others, doc=f"Follows from {source}.")
 
 
-__all__ = ["OverridesFirstMixin", "derived_field"]
+__all__ = ["CarriesCodeMixin", "OverridesFirstMixin", "derived_field"]

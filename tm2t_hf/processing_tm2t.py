@@ -11,6 +11,7 @@ from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
 
 from .feature_extraction_motion import check_fps, check_unit
+from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
 
 
@@ -69,6 +70,7 @@ class CaptionMotionProcessor(ProcessorMixin):
     """What all processors of captions and motions share; subclasses say which parts they have."""
 
     valid_processor_kwargs = TM2TProcessorKwargs
+    _auto_class = "AutoProcessor"  # saved with its code, see auto_classes.py
     text_kwargs = {"padding": True}  # the default; that of motions is the feature extractor's
 
     def __call__(
@@ -206,7 +208,7 @@ class TM2TProcessor(CaptionMotionProcessor):
         ValueError: for another kind of motion tokenizer.
     """
 
-    def __init__(self, feature_extractor, tokenizer, motion_tokenizer):
+    def __init__(self, feature_extractor, tokenizer, motion_tokenizer: MotionTokenizer):
         # transformers takes the text tokenizer if it finds no other
         if not hasattr(motion_tokenizer, "codebook_size"):
             raise ValueError(
