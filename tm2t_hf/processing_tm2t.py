@@ -15,6 +15,10 @@ from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
 
 
+# What transformers keeps of the way that a tokenizer was loaded, and would save with it.
+LOADING_ARGUMENTS = ("is_local", "local_files_only", "dtype", "trust_remote_code")
+
+
 class CaptionKwargs(TypedDict, total=False):
     """Arguments for captions, as in every tokenizer; lengths are in text tokens.
 
@@ -143,6 +147,13 @@ class CaptionMotionProcessor(ProcessorMixin):
             motion_kwargs["padding"] = True  # max_length is a number of text tokens
         kinds = [kwargs.pop("return_tensors", None) for kwargs in (text_kwargs, motion_kwargs)]
         return text_kwargs, motion_kwargs, kinds[0] or kinds[1]
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        """As in the base class, without the arguments that its tokenizers were loaded with."""
+        for name in self.get_attributes():
+            for argument in LOADING_ARGUMENTS if name.endswith("tokenizer") else ():
+                getattr(self, name).init_kwargs.pop(argument, None)
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
 
     def _tokenize(self, captions: list[str], **kwargs) -> dict:
         # on the right, whatever the tokenizer's default: labels begin after the first id, and so do the models
