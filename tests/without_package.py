@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.modules["tm2t_hf"] = None  # makes `import tm2t_hf` fail
 
-import torch
-from transformers import (
+import torch  # noqa: E402
+from transformers import (  # noqa: E402
     AutoConfig,
     AutoFeatureExtractor,
     AutoModel,

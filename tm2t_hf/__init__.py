@@ -43,7 +43,7 @@ __version__ = "0.1.0"
 
 
 class _TokenizerNames(PreTrainedConfig):
-    """No model has this configuration; the Auto classes know tokenizers by name only if some configuration has them."""
+    """No model has this configuration: AutoTokenizer only finds tokenizers by name that some configuration has."""
 
 
 for _classes in auto_classes().values():

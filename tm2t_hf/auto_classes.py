@@ -1,10 +1,10 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Which classes belong to each type of model: for the Auto classes here, and for checkpoints where tm2t_hf is missing.
+"""Which classes belong to each type of model, for the Auto classes here and for processes without tm2t_hf.
 
-A checkpoint carries its own code, so that `AutoModel.from_pretrained(folder, trust_remote_code=True)` and the pipelines
-work without this package. `transformers` copies a class's module and, file by file, whatever is imported from it as
-`from .x import Y`; the imports here make that every module that a checkpoint can need.
+A checkpoint carries its own code, so that `AutoModel.from_pretrained(folder, trust_remote_code=True)` and the
+pipelines work without this package. `transformers` copies a class's module and, file by file, whatever is imported
+from it as `from .x import Y`; the imports in `auto_classes` make that every module a checkpoint can need.
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ def auto_classes() -> dict[str, dict[str, type]]:
 
 
 def entries_for_remote_code(model_type: str) -> dict[str, Any]:
-    """What `config.json` says for a process without tm2t_hf: `auto_map`, and `custom_pipelines` where there are any."""
+    """What `config.json` tells a process without tm2t_hf: `auto_map`, and `custom_pipelines` if there are any."""
     from .pipelines import PIPELINES
 
     auto_map = {auto_class: _reference(named) for auto_class, named in auto_classes()[model_type].items()}

@@ -2,18 +2,23 @@
 # Licensed under the Apache License, Version 2.0.
 """Models and processors loaded whole or not at all: what is missing, damaged or of another type is refused by name."""
 
+import json
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 
+from .files import read_text
+
 # The first bytes of the small text file that Git puts in the place of a large one that it has not fetched.
 LFS_POINTER = b"version https://git-lfs"
+# Arguments of `from_pretrained` that say where on the Hub, or in its cache, a file is.
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
 
 
 class WholeWeightsMixin:
@@ -48,16 +53,20 @@ class WholeWeightsMixin:
         return model
 
 
-def model_folder(name: str | PathLike) -> Path:
+def model_folder(name: str | PathLike, **hub_arguments) -> Path:
     """The folder of a model, which is fetched if `name` is an id on the Hub.
+
+    Args:
+        name: a folder, or the id of a model on the Hub.
+        hub_arguments: as in `from_pretrained`: `revision`, `token`, `cache_dir`, ...
 
     Raises:
         FileNotFoundError: there is no such model.
         ValueError: its config.json is damaged.
     """
     name = str(name)
-    _read_config(name)
-    return Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
+    _read_config(name, hub_arguments)
+    return Path(name) if Path(name).is_dir() else Path(snapshot_download(name, **hub_arguments))
 
 
 def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedModel:
@@ -66,7 +75,8 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
     Args:
         model_class: a model class of this package, or an Auto class that knows its models.
         name: a folder, or the id of a model on the Hub.
-        kwargs: passed on to `from_pretrained`: fields of the configuration to change, `dtype`, `device_map`, ...
+        kwargs: passed on to `from_pretrained`: fields of the configuration to change, `dtype`, `device_map`,
+            `revision`, `token`, ...
 
     Raises:
         FileNotFoundError: there is no such model, or its folder lacks a file.
@@ -74,14 +84,18 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
             one sentence that names the model.
     """
     name = str(name)
-    config = _read_config(name)
+    config = _read_config(name, _hub_arguments(kwargs))
     _check_type(model_class, name, config.get("model_type"))
     if Path(name).is_dir():
         _check_weights(Path(name))
     try:
         return model_class.from_pretrained(name, **kwargs)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{name} could not be loaded: {_first_line(error)}") from error
+    except Exception as error:  # damaged files and broken connections raise anything
+        if isinstance(error, ValueError) and str(error).startswith(name):
+            raise
+        if not Path(name).is_dir():
+            _check_fetched_weights(name, _hub_arguments(kwargs))
+        raise ValueError(f"{name} could not be loaded: {_first_line(error.__cause__ or error)}") from error
 
 
 def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any:
@@ -92,7 +106,7 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         ValueError: its files are damaged. Each names the folder.
     """
     name = str(name)
-    _read_config(name)
+    _read_config(name, _hub_arguments(kwargs))
     if Path(name).is_dir() and "Processor" in processor_class.__name__:
         for file in ("processor_config.json", "tokenizer.json"):
             if not (Path(name) / file).is_file():
@@ -103,7 +117,11 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         raise ValueError(f"The processor of {name} could not be loaded: {_first_line(error)}") from error
 
 
-def _read_config(name: str) -> dict:
+def _hub_arguments(kwargs: dict) -> dict:
+    return {argument: kwargs[argument] for argument in HUB_ARGUMENTS if argument in kwargs}
+
+
+def _read_config(name: str, hub_arguments: dict) -> dict:
     if not Path(name).is_dir():
         try:
             validate_repo_id(name)
@@ -112,16 +130,29 @@ def _read_config(name: str) -> dict:
     elif not (Path(name) / "config.json").is_file():
         raise FileNotFoundError(f"There is no model in {name}: the folder has no config.json.")
     try:
-        config = PreTrainedConfig.get_config_dict(name)[0]
+        config = PreTrainedConfig.get_config_dict(name, **hub_arguments)[0]
         if not isinstance(config, dict):
             raise OSError("it holds no JSON object")
         return config
     except (OSError, AttributeError, TypeError) as error:
         if Path(name).is_dir():
             raise ValueError(f"{Path(name) / 'config.json'} is not the JSON of a configuration.") from error
-        raise FileNotFoundError(
-            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
-        ) from error
+        raise FileNotFoundError(_why_not_on_the_hub(name, hub_arguments, error)) from error
+
+
+def _why_not_on_the_hub(name: str, hub_arguments: dict, error: BaseException) -> str:
+    """One sentence about a model of the Hub whose config.json could not be read."""
+    causes = [error]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    if any(isinstance(cause, RevisionNotFoundError) for cause in causes):
+        return f"There is no revision {hub_arguments.get('revision')} of the model {name} on the Hub."
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return (
+            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub; if it is "
+            "private there, log in with `hf auth login`, or pass token=."
+        )
+    return f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
 
 
 def _check_type(model_class: type, name: str, found: str | None):
@@ -138,12 +169,31 @@ def _check_type(model_class: type, name: str, found: str | None):
         )
 
 
+def _check_fetched_weights(name: str, hub_arguments: dict):
+    """Refuse weights in the cache of the Hub that are not whole, as the repository `name` has them."""
+    try:
+        folder = snapshot_download(name, **hub_arguments | {"local_files_only": True, "force_download": False})
+        _check_weights(Path(folder))
+    except OSError:
+        return  # they have not been fetched, and the caller knows why
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be loaded: {str(error).replace(folder, 'its', 1)}") from error
+
+
 def _check_weights(folder: Path):
-    """Refuse a folder without weights, and files of weights that are not whole."""
+    """Refuse a folder without weights, and files of weights that are missing or not whole."""
     files = sorted(folder.glob("*.safetensors"))
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            files = sorted({folder / name for name in json.loads(read_text(index))["weight_map"].values()})
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ValueError(f"{index} is not the index of sharded weights; get it again.") from error
     if not files:
         raise FileNotFoundError(f"{folder} has no model.safetensors; get the whole folder.")
     for path in files:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing, which {index.name} names; get the whole folder.")
         try:
             with open(path, "rb") as file:
                 is_pointer = file.read(len(LFS_POINTER)) == LFS_POINTER

@@ -14,7 +14,6 @@ from .feature_extraction_motion import check_fps, check_unit
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
 
-
 # What transformers keeps of the way that a tokenizer was loaded, and would save with it.
 LOADING_ARGUMENTS = ("is_local", "local_files_only", "dtype", "trust_remote_code")
 
