@@ -45,12 +45,13 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["tm2t_hf", "tm2t_hf.*"]),
+    py_modules=["tm2t_hf_cli"],
     package_data={
         "tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")],
         "tm2t_hf.formats": [
             f"web/{name}" for name in ("template.html", "viewer.js", "viewer.min.js", "three.LICENSE")
         ],
-        "tm2t_hf.training": ["*.md"],
+        "tm2t_hf.training": ["*.md", "*.txt"],
     },
     install_requires=[
         "accelerate>=1.2",
@@ -66,5 +67,5 @@ setup(
         "transformers>=5.20,<6",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["tm2t-hf=tm2t_hf.cli:main"]},
+    entry_points={"console_scripts": ["tm2t-hf=tm2t_hf_cli:console"]},
 )

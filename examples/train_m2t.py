@@ -26,7 +26,7 @@ from tm2t_hf import (
     train_text_tokenizer,
 )
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.loading import load_processor, load_whole
+from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -90,6 +90,7 @@ def main():
     vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     check_same_skeleton(vq, skeleton, arguments.vq)
     feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
+    check_fits(vq, feature_extractor)
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(

@@ -1,9 +1,13 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-r"""Train text-to-motion, the third stage of TM2T: an attentive GRU from captions to motion tokens.
+r"""Train text-to-motion, the third stage of TM2T: from captions to motion tokens, by a GRU or by a transformer.
 
     accelerate launch examples/train_t2m.py examples/configs/small.json \
         --data_dir DATA --vq tm2t-vq --m2t tm2t-m2t --output_dir tm2t-t2m
+
+`--architecture` chooses the model. `--text_encoder` gives it a pretrained text encoder, such as
+`sentence-transformers/all-MiniLM-L6-v2`, in place of word vectors of its own: frozen, so that a caption is encoded
+once, or fine-tuned with `--no_freeze_text_encoder`.
 
 With `--alignment_weight` above 0 the inverse alignment of the paper (section 3.3) joins in from
 `--alignment_start_epoch` on: motion sampled from a caption must translate back into it by the frozen `--m2t`.
@@ -20,6 +24,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from transformers import AutoModelForSeq2SeqLM, AutoModelForTextEncoding
 
 from tm2t_hf import (
     MotionFeatureExtractor,
@@ -28,14 +33,18 @@ from tm2t_hf import (
     MotionVQModel,
     TextToMotionConfig,
     TextToMotionModel,
+    TextToMotionTransformer,
+    TextToMotionTransformerConfig,
     TM2TProcessor,
     inverse_alignment_loss,
     load_skeleton,
     train_text_tokenizer,
 )
 from tm2t_hf.alignment import teacher_forced_samples
-from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
-from tm2t_hf.loading import load_processor, load_whole
+from tm2t_hf.data import CaptionFeatures, TranslationCollator, load_motion_dataset, tokenize_motions
+from tm2t_hf.loading import check_fits, load_processor, load_whole
+from tm2t_hf.text_features import TEXT_ENCODER
+from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -51,17 +60,43 @@ from tm2t_hf.training import (
     write_model_card,
 )
 
+ARCHITECTURES = {
+    "gru": (TextToMotionConfig, TextToMotionModel),
+    "transformer": (TextToMotionTransformerConfig, TextToMotionTransformer),
+}
+
 
 @dataclass
 class T2MArguments(LoopArguments):
     """Arguments of text-to-motion's training."""
 
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
-    m2t: str = field(default="", metadata={"help": "Motion-to-text model, from train_m2t.py; its tokenizer is used."})
+    m2t: str = field(
+        default="",
+        metadata={"help": "Motion-to-text model, from train_m2t.py; without --text_encoder, its tokenizer is used."},
+    )
+    architecture: Literal["gru", "transformer"] = field(default="gru", metadata={"help": "Kind of a new model."})
+    text_encoder: str = field(
+        default="",
+        metadata={"help": "Pretrained text encoder of a new model, folder or Hub id; word vectors if left out."},
+    )
+    freeze_text_encoder: bool = field(
+        default=True, metadata={"help": "Keep the text encoder of --text_encoder as is."}
+    )
+    text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
+    further_texts: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Sub-folders of the data with further captions of the training clips, laid out as `texts`."},
+    )
+    even_sources: bool = field(
+        default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
+    )
     init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
     num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
-    teacher_forcing_start: float = field(default=0.9, metadata={"help": "Probability of teacher forcing at first."})
+    teacher_forcing_start: float = field(
+        default=0.9, metadata={"help": "Probability of teacher forcing at first (GRU)."}
+    )
     teacher_forcing_end: float = field(default=0.1, metadata={"help": "The same after `teacher_forcing_epochs`."})
     teacher_forcing_epochs: int = field(default=35, metadata={"help": "Epochs over which it falls, linearly."})
     token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
@@ -92,6 +127,9 @@ class T2MArguments(LoopArguments):
             raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
         if self.alignment_kl_weight and not self.init_from:
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
+        if self.text_encoder and self.init_from:
+            raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
+        check_range(self, 0, None, "text_encoder_lr")
         check_range(self, 1, None, "text_vocab_size", "num_offsets", "max_tokens")
         check_range(self, 0, 1, "teacher_forcing_start", "teacher_forcing_end", "token_corruption")
         check_range(self, 0, None, "teacher_forcing_epochs", "alignment_start_epoch", "sample_top_k")
@@ -117,6 +155,7 @@ def main():
     vq = load_whole(MotionVQModel, arguments.vq).to(accelerator.device).eval().requires_grad_(False)
     check_same_skeleton(vq, skeleton, arguments.vq)
     feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
+    check_fits(vq, feature_extractor)
     m2t = reference = None
     if arguments.m2t:
         m2t = load_whole(MotionToTextModel, arguments.m2t).to(accelerator.device).eval().requires_grad_(False)
@@ -124,16 +163,24 @@ def main():
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(
-            arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
+            arguments.data_dir,
+            "train",
+            skeleton,
+            further_texts=arguments.further_texts,
+            **arguments.variants,
+            **arguments.limits,
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
         train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
         val_set = tokenize_motions(val_set, vq, feature_extractor)
 
-    if arguments.m2t:
-        tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer
-    elif arguments.init_from:
+    m2t_tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer if arguments.m2t else None
+    if arguments.init_from:
         tokenizer = load_processor(TM2TProcessor, arguments.init_from).tokenizer
+    elif arguments.text_encoder:
+        tokenizer = text_encoder_tokenizer(arguments.text_encoder)
+    elif arguments.m2t:
+        tokenizer = m2t_tokenizer
     else:
         captions = [caption for captions in train_set["captions"] for caption in captions]
         tokenizer = train_text_tokenizer(captions, arguments.text_vocab_size)
@@ -143,20 +190,44 @@ def main():
         motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
     )
     if arguments.init_from:
-        model = load_whole(TextToMotionModel, arguments.init_from)
+        model = load_whole(AutoModelForSeq2SeqLM, arguments.init_from)
+        if not isinstance(model, (TextToMotionModel, TextToMotionTransformer)):
+            raise ValueError(
+                f"{arguments.init_from} is of type {model.config.model_type}, not a text-to-motion model."
+            )
         check_same_codes(vq, model, arguments.init_from)
-        if load_processor(TM2TProcessor, arguments.init_from).tokenizer.get_vocab() != tokenizer.get_vocab():
-            raise ValueError(f"{arguments.init_from} has another text vocabulary; give the --m2t it was trained with.")
         reference = copy.deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     else:
+        config_class, model_class = ARCHITECTURES[arguments.architecture]
         text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
-        model = TextToMotionModel(TextToMotionConfig(vq_config=vq.config, **text, **arguments.model_config))
+        if arguments.text_encoder:
+            text_encoder = AutoModelForTextEncoding.from_pretrained(arguments.text_encoder, dtype=torch.float32)
+            text = {"text_encoder_config": text_encoder.config, "freeze_text_encoder": arguments.freeze_text_encoder}
+            text |= {"frozen_storage_dtype": "float16"}
+        model = model_class(config_class(**{"vq_config": vq.config, **text, **arguments.model_config}))
+        if arguments.text_encoder:
+            model.set_text_encoder(text_encoder)
+    is_gru = isinstance(model, TextToMotionModel)
+    has_text_encoder = model.config.text_encoder_config is not None
     model.vq = vq
     sampling = {"top_k": arguments.sample_top_k, "temperature": arguments.sample_temperature}
     model.generation_config.update(do_sample=True, **sampling)
 
+    text_features = None
+    if has_text_encoder and model.config.freeze_text_encoder:
+        text_features = CaptionFeatures(model.get_text_features, tokenizer, accelerator.device)
+
     def collator(random):
-        return TranslationCollator(tokenizer, processor.motion_tokenizer, "t2m", random=random, seed=arguments.seed)
+        return TranslationCollator(
+            tokenizer,
+            processor.motion_tokenizer,
+            "t2m",
+            random=random,
+            even_sources=arguments.even_sources,
+            text_features=text_features,
+            label_tokenizer=m2t_tokenizer if arguments.alignment_weight else None,
+            seed=arguments.seed,
+        )
 
     train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
     val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
@@ -174,7 +245,9 @@ def main():
         read = bare.prepare_decoder_input_ids_from_labels(batch["labels"])
         if bare.training and arguments.token_corruption:
             read = corrupted(read)
-        return model(**batch, decoder_input_ids=read, teacher_forcing=teacher_forcing)
+        inputs = {name: tensor for name, tensor in batch.items() if name != "caption_labels"}
+        forcing = {"teacher_forcing": teacher_forcing} if is_gru else {}  # the transformer reads real tokens alone
+        return model(**inputs, decoder_input_ids=read, **forcing)
 
     def motion_loss(output, batch):
         return Loss(output.loss, (batch["labels"] != -100).sum(), reduction=reduction)
@@ -189,7 +262,7 @@ def main():
 
     def alignment_losses(model, batch, logits, moment=None):
         bare = accelerator.unwrap_model(model)
-        text = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        text = {name: batch[name] for name in ("input_ids", "inputs_embeds", "attention_mask") if name in batch}
         options = {"tau": arguments.alignment_tau}
         if arguments.alignment_samples == "teacher_forced":
             if moment is not None:
@@ -201,8 +274,7 @@ def main():
                 noise = gumbel_noise(moment, [arguments.max_tokens] * len(moment.rows))
                 options["noise"] = torch.stack(list(noise), dim=1)  # (max_tokens, batch, K + 3)
             options |= {"max_tokens": arguments.max_tokens, "end_rule": arguments.alignment_end_rule}
-        # what follows <bos> is what the motion-to-text model has to say
-        labels = batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
+        labels = batch["caption_labels"]
         output = inverse_alignment_loss(
             bare,
             m2t,
@@ -249,7 +321,17 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="t2m", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
+    fit(
+        accelerator,
+        arguments,
+        model,
+        train_loader,
+        val_loader,
+        training_losses,
+        validation_losses,
+        save,
+        learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
 from tm2t_hf.data import VQCollator, load_motion_dataset
-from tm2t_hf.loading import load_whole
+from tm2t_hf.loading import check_fits, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
@@ -26,6 +26,7 @@ from tm2t_hf.training import (
     check_same_skeleton,
     discriminator_loss,
     fit,
+    foot_sliding,
     generator_loss,
     parse_arguments,
     run,
@@ -43,13 +44,16 @@ class VQArguments(LoopArguments):
     init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+    foot_weight: float = field(
+        default=0.0, metadata={"help": "Weight of the loss on feet that slide while they touch the ground."}
+    )
     adversarial_weight: float = field(default=0.0, metadata={"help": "Weight of the adversarial loss; released: 0.5."})
     adversarial_start_epoch: int = field(default=10, metadata={"help": "Epochs without the adversarial loss."})
 
     def __post_init__(self):
         super().__post_init__()
         check_range(self, 1, None, "window")
-        check_range(self, 0, None, "feat_bias", "adversarial_weight", "adversarial_start_epoch")
+        check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
         if self.feat_bias == 0:
             raise ValueError("--feat_bias must be above 0.")
 
@@ -79,6 +83,7 @@ def main():
     feature_extractor = MotionFeatureExtractor.from_data_dir(
         arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )
+    check_fits(model, feature_extractor)
 
     train_loader = training_loader(
         accelerator,
@@ -112,6 +117,15 @@ def main():
         losses = {name: Loss(output[name], tokens, weight) for name, weight in weights.items() if name in output}
         return losses | {"perplexity": Loss(output.perplexity, tokens, weight=0)}
 
+    def foot_loss(batch, output):
+        frames = output.reconstruction.shape[1]
+        real, made = (
+            feature_extractor.denormalize(values.float())
+            for values in (batch["motion_values"][:, :frames], output.reconstruction)
+        )
+        value, contacts = foot_sliding(made, real, batch["attention_mask"][:, :frames].bool(), skeleton)
+        return {"foot_loss": Loss(value, contacts, arguments.foot_weight)}
+
     def adversarial_losses(real, fake):
         """The discriminator moves first, as in the original."""
         judged = discriminator_loss(discriminator(real), discriminator(fake.detach()))
@@ -126,13 +140,17 @@ def main():
     def training_losses(model, batch, moment):
         output = model(**batch)
         losses = losses_of(output, batch, weights)
+        if arguments.foot_weight:
+            losses |= foot_loss(batch, output)
         if arguments.adversarial_weight and moment.epoch >= arguments.adversarial_start_epoch:
             fake = output.reconstruction
             losses |= adversarial_losses(batch["motion_values"][:, : fake.shape[1]], fake)
         yield losses
 
     def validation_losses(model, batch):
-        return losses_of(model(**batch), batch, validation_weights)
+        output = model(**batch)
+        losses = losses_of(output, batch, validation_weights)
+        return losses | foot_loss(batch, output) if arguments.foot_weight else losses
 
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)

@@ -86,9 +86,9 @@ class Hub(ThreadingHTTPServer):
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, code: str = "", message: str = "", **further: str):
+    def __init__(self, status: int, code: str = "", message: str = "", commit: str = "", **further: str):
         self.status, self.code, self.message = status, code, message
-        self.further = further
+        self.commit, self.further = commit, further
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -127,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _RefusedError as refused:
             status, content = refused.status, json.dumps({"error": refused.message} | refused.further).encode()
             headers = {"X-Error-Code": refused.code, "X-Error-Message": refused.message}
+            headers["X-Repo-Commit"] = refused.commit
         start = re.match(r"bytes=(\d+)-", self.headers.get("Range") or "")
         if start and status == 200 and "ETag" in headers:
             whole, first = len(content), int(start[1])
@@ -266,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _resolve(self, kind, name, revision, path):
         commit, files = self._at(kind, name, revision)
         if path not in files:
-            raise _RefusedError(404, "EntryNotFound", f"{path} is not there")
+            raise _RefusedError(404, "EntryNotFound", f"{path} is not there", commit)
         headers = {"ETag": f'"{_oid(files[path])}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         return files[path], headers | {"Content-Type": "application/octet-stream"}
 

@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,9 +18,12 @@ from bandai_namco.labels import ACTION_RULES, action_and_style
 from conftest import ROOT
 from transformers import AutoModel, AutoProcessor, GenerationConfig
 
+import tm2t_hf_cli
 from tm2t_hf import pipelines, quickstart
 from tm2t_hf.cli import build_parser, folders, main
-from tm2t_hf.formats import read_motion, save_motion
+from tm2t_hf.feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
+from tm2t_hf.formats import MOTION_SUFFIXES, axes_and_units, read_motion, save_motion
+from tm2t_hf.skeletons import SKELETONS
 from tm2t_hf.toy import make_toy_clip
 
 Image = pytest.importorskip("PIL.Image")
@@ -476,6 +481,61 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(folders, "make_toy_dataset", interrupted)
     assert main(["toy", "toy"]) == 130
     assert capsys.readouterr().err == "tm2t-hf: interrupted.\n"
+
+
+def test_the_command_line_knows_what_the_library_can_do():
+    assert tuple(SKELETONS) == tm2t_hf_cli.SKELETONS
+    assert MOTION_SUFFIXES == tm2t_hf_cli.MOTION_SUFFIXES
+    assert tuple(axes_and_units.TURNS) == tm2t_hf_cli.AXES
+    assert axes_and_units.METRES_PER_UNIT.items() >= tm2t_hf_cli.METERS_PER_UNIT.items()
+    assert (SLOWEST_FPS, FASTEST_FPS) == (tm2t_hf_cli.SLOWEST_FPS, tm2t_hf_cli.FASTEST_FPS)
+
+
+HEAVY = ("numpy", "torch", "transformers", "tm2t_hf")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["--help"], ["generate", "--help"], ["prepare", "--help"], ["dance"], ["generate", "a", "--fps", "0"]),
+        *(["generate"], ["generate", "a", "--output", "a.fbx"], ["generate", "a", "--temperature", "0"]),
+        *(["tokens"], ["render", "a.npy", "--output", "a.bvh"], ["compare", "a.npy", "b.npy", "--output", "a.gif"]),
+        *(
+            ["convert", "a.npy", "no/a.bvh"],
+            ["prepare", "data", "--captions", "a.csv"],
+            ["prepare", "--from_bvh", "a"],
+        ),
+    ],
+)
+def test_help_and_mistakes_do_not_wait_for_torch(command):
+    program = (
+        "import sys, tm2t_hf_cli\n"
+        "try:\n"
+        "    status = tm2t_hf_cli.main(sys.argv[1:])\n"
+        "except SystemExit as error:\n"
+        "    status = error.code\n"
+        f"sys.exit(99 if set({HEAVY}) & set(sys.modules) else status)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, env=environment)
+    assert done.returncode == (0 if "--help" in command else 2)
+    assert done.stdout if "--help" in command else done.stderr.splitlines()[-1].startswith("tm2t-hf")
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3, 1, 2, 3])
+def test_an_interrupt_at_any_moment_is_one_line(shipped, seconds):
+    """Also amid the imports, which take seconds; it is one line when there is nothing to interrupt any more, too."""
+    program = "import tm2t_hf_cli; print('ready', flush=True); tm2t_hf_cli.console()"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, "toy", "toy", "--num_clips", "5000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(seconds + 0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "tm2t-hf: interrupted." and "Traceback" not in errors
+    assert not list(shipped.iterdir())
 
 
 def test_a_reader_that_leaves_is_no_error(shipped):

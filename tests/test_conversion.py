@@ -194,6 +194,12 @@ def tiny_t2m(**fields) -> TextToMotionModel:
     return TextToMotionModel(TextToMotionConfig(**{"vq_config": VQ, **SIZES, **fields})).eval()
 
 
+def test_conversion_refuses_weights_that_are_no_numbers(vq_checkpoint):
+    vq_checkpoint["vq_decoder"]["main.0.model.0.bias"][1] = torch.nan
+    with pytest.raises(ValueError, match="The checkpoint of a motion VQ holds NaN or infinite weights"):
+        convert_motion_vq(vq_checkpoint)
+
+
 @pytest.fixture(params=ATTENTIONS)
 def t2m(request, golden_dir):
     """Converted model, inputs, expected tensors and gradients of one variant."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from transformers import AutoFeatureExtractor
 
 from tm2t_hf import feature_extraction_motion
+from tm2t_hf.body_size import body_height
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.formats import read_motion, save_motion
 from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, features_to_joints, joints_to_features
@@ -393,15 +394,33 @@ def test_joints_in_other_units(extractor, body, said):
     expected = extractor(body)["motion_values"]
     for unit, factor in (("cm", 100), ("mm", 1000)):
         np.testing.assert_allclose(extractor(body * factor, unit=unit)["motion_values"], expected, atol=1e-4)
+        np.testing.assert_allclose(extractor(body * factor)["motion_values"], expected, atol=1e-4)
     assert not said
     with pytest.raises(ValueError, match=r"shows a figure 1\d\d m tall, .* pass unit='cm' or unit='mm'"):
-        extractor(body * 100)
+        extractor(body * 100, unit="m")
     with pytest.raises(ValueError, match=r"shows a figure 1\d m tall, taking unit='cm'.* pass unit='mm' \(KIT-ML"):
         extractor(body * 1000, unit="cm")
     with pytest.raises(ValueError, match="unit='inch' must be one of 'm', 'cm', 'mm'"):
         extractor(body, unit="inch")
     with pytest.raises(ValueError, match="unit='mm' is for joints, but motion holds features; leave it out"):
         extractor(FEATURES, unit="mm")
+
+
+def test_the_unit_is_found_from_the_height_of_the_body(extractor, body, said):
+    expected = extractor(body)["motion_values"]
+    for meters, unit in ((0.0254, "inches"), (0.3048, "feet")):
+        np.testing.assert_allclose(extractor(body / meters)["motion_values"], expected, atol=1e-4)
+        assert f"the unit seems to be {unit}" in said.pop()
+    unknown = extractor(body * 5e4)["motion_values"]
+    assert "taken to be 1.7 m tall" in said.pop() and not said
+    adult = body * (1.7 / body_height(body, HUMANML3D))
+    np.testing.assert_allclose(unknown, extractor(adult, unit="m")["motion_values"], atol=1e-4)
+    child = body * 0.5
+    np.testing.assert_array_equal(extractor(child)["motion_values"], extractor(child, unit="m")["motion_values"])
+    assert not said
+    noise = np.random.default_rng(0).normal(size=body.shape) * 50
+    with pytest.raises(ValueError, match="m tall"):
+        extractor(noise)
 
 
 def test_joints_of_kit_ml_are_in_millimeters():
@@ -428,7 +447,7 @@ def test_joints_of_kit_ml_are_in_millimeters():
 def test_joints_that_do_not_look_like_a_body_are_reported(extractor, body, said, change, message):
     extractor(body)
     assert said == []
-    extractor([body, change(body)])
+    extractor([body, change(body)], unit="m")
     assert len(said) == 1 and re.match(rf"motion\[1\] {message}", said[0])
 
 

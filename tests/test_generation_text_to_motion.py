@@ -48,6 +48,45 @@ def test_continued_from_its_cache_is_the_run_in_one_go(attention, num_layers, be
     assert before.seen == seen
 
 
+def test_a_cache_of_other_motions_is_refused():
+    model = endless()
+    ids, mask = tiny_text([5, 2])
+    text = {"input_ids": ids, "attention_mask": mask}
+    start = model.generate(**text, max_new_tokens=3, return_dict_in_generate=True)
+    motion, cache = start.sequences, start.past_key_values
+    assert torch.equal(cache.ids, motion[:, :-1])
+    other = motion.clone()
+    other[1, 2] = (other[1, 2] + 1) % BOM
+    for prefix in (other, other[:, 1:], motion.flip(0)):
+        with pytest.raises(ValueError, match="The cache has seen other motions than `decoder_input_ids` begin with"):
+            model.generate(**text, decoder_input_ids=prefix, past_key_values=copy.deepcopy(cache), max_new_tokens=2)
+    # the last id was not read: another may take its place
+    other = motion.clone()
+    other[:, -1] = 0
+    expected = model.generate(**text, decoder_input_ids=other, max_new_tokens=2)
+    for prefix in (other, other[:, 1:]):  # <bom> may be left to generate()
+        again = model.generate(
+            **text, decoder_input_ids=prefix, past_key_values=copy.deepcopy(cache), max_new_tokens=2
+        )
+        assert torch.equal(again, expected)
+
+
+def test_a_cache_of_embeddings_knows_no_ids():
+    model = endless()
+    ids, mask = tiny_text([5, 2])
+    motion = torch.tensor([[BOM, 3, 4], [BOM, 1, 2]])
+    embeddings = model.decoder.embed_tokens(motion)
+    cache = model(ids, mask, decoder_inputs_embeds=embeddings).past_key_values
+    assert cache.ids is None and cache.seen == 3
+    cache = model(ids, mask, motion, past_key_values=cache).past_key_values
+    assert cache.ids is None and cache.seen == 6
+    cache.reset()
+    assert torch.equal(model(ids, mask, motion, past_key_values=cache).past_key_values.ids, motion)
+    cache.batch_repeat_interleave(2)
+    cache.reorder_cache(torch.tensor([3, 0]))
+    assert torch.equal(cache.ids, motion[[1, 0]])
+
+
 def test_samples_continued_from_a_cache():
     model = endless()
     ids, mask = tiny_text([5, 2])

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Both pipelines: outputs, samples, batches, where the model comes from, bad input."""
 
+import json
 import shutil
 import types
 
@@ -444,6 +445,22 @@ def test_a_processor_with_broken_files_is_refused(folders):
     (folders / "tm2t-t2m" / "processor_config.json").write_text("{")
     with pytest.raises(ValueError, match="The processor in .*tm2t-t2m cannot be loaded: .*processor_config.json"):
         pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
+
+
+@pytest.mark.parametrize("task", ["text-to-motion", "motion-to-text"])
+def test_a_processor_that_contradicts_the_model_is_refused(task, folders, processor):
+    folder = folders / ("tm2t-t2m" if task == "text-to-motion" else "tm2t-m2t")
+    config = json.loads((folder / "config.json").read_text())
+    config["vq_config"]["fps"] = 20
+    (folder / "config.json").write_text(json.dumps(config))
+    pipeline(task, model=str(folder))
+    saved = json.loads((folder / "processor_config.json").read_text())
+    saved["feature_extractor"]["fps"] = 40
+    (folder / "processor_config.json").write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match="does not fit the model: its feature extractor has fps 40.0, .* has 20;"):
+        pipeline(task, model=str(folder))
+    with pytest.raises(ValueError, match="has fps 20.0, but the model has 20.5"):
+        pipeline(task, model=str(folder), processor=processor, model_kwargs={"vq_config": {"fps": 20.5}})
 
 
 def test_shipped_models_of_another_type_are_refused():

@@ -25,11 +25,13 @@ from .configuration_matcher import MotionTextMatcherConfig
 from .configuration_motion_to_text import MotionToTextConfig
 from .configuration_motion_vq import MotionVQConfig
 from .configuration_text_to_motion import TextToMotionConfig
+from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from .feature_extraction_motion import MotionFeatureExtractor
 from .modeling_matcher import MotionTextMatcher
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_motion_vq import MotionVQModel
 from .modeling_text_to_motion import TextToMotionModel
+from .modeling_text_to_motion_transformer import TextToMotionTransformer
 from .motion import features_to_joints, joints_to_features
 from .pipelines import MotionToTextPipeline, TextToMotionPipeline, register_pipelines
 from .processing_matcher import MotionTextMatcherProcessor
@@ -76,6 +78,8 @@ __all__ = [
     "TextToMotionConfig",
     "TextToMotionModel",
     "TextToMotionPipeline",
+    "TextToMotionTransformer",
+    "TextToMotionTransformerConfig",
     "WordTokenizer",
     "features_to_joints",
     "gumbel_rollout",

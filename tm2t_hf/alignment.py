@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Inverse alignment (TM2T, section 3.3): motion sampled from a text must translate back into that text.
 
-Motion tokens are sampled from a `TextToMotionModel` such that a gradient flows through them, a frozen
+Motion tokens are sampled from a text-to-motion model such that a gradient flows through them, a frozen
 `MotionToTextModel` translates them back, and the negative log-likelihood of the caption is the loss.
 
 The frozen model has only ever seen real motion, so it can be fooled by motion that nobody else would recognize. The
@@ -19,11 +19,17 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
-from .configuration_text_to_motion import TextToMotionConfig
+from .generation_text_to_motion import drawable
+from .layers_text_to_motion import TextEncoderOutput
 from .modeling_motion_to_text import MotionToTextModel
-from .modeling_text_to_motion import TextEncoderOutput, TextToMotionModel, drawable
+from .modeling_text_to_motion import TextToMotionModel
+from .modeling_text_to_motion_transformer import TextToMotionTransformer
+from .vocabulary import MotionVocabularyMixin
+
+TextToMotion = TextToMotionModel | TextToMotionTransformer  # which learn alike
 
 
 class MotionSamples(NamedTuple):
@@ -44,12 +50,12 @@ class MotionSamples(NamedTuple):
 
 
 def gumbel_rollout(
-    model: TextToMotionModel,
+    model: TextToMotion,
     input_ids: Tensor | None = None,
     attention_mask: Tensor | None = None,
     inputs_embeds: Tensor | None = None,
     *,
-    encoder_outputs: TextEncoderOutput | None = None,
+    encoder_outputs: TextEncoderOutput | BaseModelOutput | None = None,
     max_tokens: int = 55,
     tau: float = 1.0,
     hard: bool = True,
@@ -60,12 +66,13 @@ def gumbel_rollout(
     """Sample motion tokens one at a time, with the Gumbel-softmax trick (Jang et al., 2017).
 
     The decoder reads its own samples, detached: the gradient reaches the model through the logits of each token and,
-    along the recurrent state, through all that went before.
+    along the recurrent state, through all that went before. The transformer samples by its key/value cache without a
+    gradient, then reads all samples in one pass with it.
 
     Args:
         model: samples in the mode it is in; `eval()` leaves its dropout out (but cuDNN computes gradients in train
             mode only).
-        input_ids: the text, as `TextToMotionModel.forward` takes it, here and in the next three.
+        input_ids: the text, as the model's `forward` takes it, here and in the next three.
         attention_mask: of the text.
         inputs_embeds: the text as word vectors.
         encoder_outputs: the text as the encoder returns it.
@@ -85,8 +92,10 @@ def gumbel_rollout(
     if end_rule not in ("argmax", "sample"):
         raise ValueError(f'`end_rule` must be "argmax" or "sample", got {end_rule!r}.')
     config = model.config
+    if attention_mask is None and input_ids is not None:
+        attention_mask = (input_ids != config.text_pad_id).long()
     text = model.encoder(input_ids, attention_mask, inputs_embeds) if encoder_outputs is None else encoder_outputs
-    batch, device = len(text.pooler_output), text.pooler_output.device
+    batch, device = len(text.last_hidden_state), text.last_hidden_state.device
     # <pad> is among what the original draws here.
     never = [config.bos_token_id, config.eos_token_id if end_rule == "argmax" else config.pad_token_id]
     lengths = torch.full((batch,), max_tokens, device=device)
@@ -99,17 +108,15 @@ def gumbel_rollout(
         lengths[ends & (lengths == max_tokens)] = step
         return drawn[-1], bool((lengths < max_tokens).all())
 
-    begin = torch.full((batch, 1), config.bos_token_id, device=device)
-    states, _ = model.unroll(begin, model.decoder.start(text), text, max_tokens, draw)
-    logits = model.lm_head(model.read(states, text))  # (batch, tokens, K + 3)
+    logits = model.free_run(text, attention_mask, max_tokens, draw)  # (batch, tokens, K + 3)
     scores = drawable(logits, never, top_k) + torch.stack(noises, dim=1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
     probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
-    return MotionSamples(probs, lengths, logits, torch.cat([begin, ids[:, :-1]], dim=1))
+    return MotionSamples(probs, lengths, logits, F.pad(ids[:, :-1], (1, 0), value=config.bos_token_id))
 
 
 def teacher_forced_samples(
-    model: TextToMotionModel,
+    model: TextToMotion,
     logits: Tensor,
     labels: Tensor,
     *,
@@ -158,7 +165,7 @@ class InverseAlignmentOutput(ModelOutput):
 
 
 def inverse_alignment_loss(
-    t2m: TextToMotionModel,
+    t2m: TextToMotion,
     m2t: MotionToTextModel,
     labels: Tensor,
     input_ids: Tensor | None = None,
@@ -169,7 +176,7 @@ def inverse_alignment_loss(
     append_eom: bool = True,
     train_m2t: bool = False,
     m2t_dropout: bool = False,
-    reference: TextToMotionModel | None = None,
+    reference: TextToMotion | None = None,
     **rollout,
 ) -> InverseAlignmentOutput:
     """Negative log-likelihood of the captions given motion that was sampled from them.
@@ -216,7 +223,7 @@ def inverse_alignment_loss(
 
 
 def translation_source(
-    samples: MotionSamples, config: TextToMotionConfig, append_eom: bool = True
+    samples: MotionSamples, config: MotionVocabularyMixin, append_eom: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Sampled motion tokens as the source of a motion-to-text model.
 
@@ -268,7 +275,7 @@ def _relaxed(scores: Tensor, drawn: Tensor, tau: float, hard: bool) -> Tensor:
     return F.one_hot(drawn, scores.shape[-1]).to(soft.dtype) + (soft - soft.detach())
 
 
-def _with_bom(probs: Tensor, config: TextToMotionConfig) -> Tensor:
+def _with_bom(probs: Tensor, config: MotionVocabularyMixin) -> Tensor:
     begin = torch.zeros_like(probs[:, :1])
     begin[..., config.bos_token_id] = 1
     return torch.cat([begin, probs], dim=1)
@@ -279,7 +286,7 @@ def _predicting(samples: MotionSamples) -> Tensor:
     return torch.arange(samples.logits.shape[1], device=samples.lengths.device) <= samples.lengths[:, None]
 
 
-def _divergence(samples: MotionSamples, reference: TextToMotionModel, *text: Tensor | None) -> Tensor:
+def _divergence(samples: MotionSamples, reference: TextToMotion, *text: Tensor | None) -> Tensor:
     """KL(model || reference) of the next motion token, summed over the tokens that were sampled."""
     input_ids, attention_mask, inputs_embeds = text
     with torch.no_grad():

@@ -21,11 +21,13 @@ def auto_classes() -> dict[str, dict[str, type]]:
     from .configuration_motion_to_text import MotionToTextConfig
     from .configuration_motion_vq import MotionVQConfig
     from .configuration_text_to_motion import TextToMotionConfig
+    from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
     from .feature_extraction_motion import MotionFeatureExtractor
     from .modeling_matcher import MotionTextMatcher
     from .modeling_motion_to_text import MotionToTextModel
     from .modeling_motion_vq import MotionVQModel
     from .modeling_text_to_motion import TextToMotionModel
+    from .modeling_text_to_motion_transformer import TextToMotionTransformer
     from .processing_matcher import MotionTextMatcherProcessor
     from .processing_tm2t import TM2TProcessor
 
@@ -34,6 +36,7 @@ def auto_classes() -> dict[str, dict[str, type]]:
         (MotionVQConfig, MotionVQModel, MotionFeatureExtractor),  # it reads motion alone
         (MotionToTextConfig, MotionToTextModel, TM2TProcessor),
         (TextToMotionConfig, TextToMotionModel, TM2TProcessor),
+        (TextToMotionTransformerConfig, TextToMotionTransformer, TM2TProcessor),
         (MotionTextMatcherConfig, MotionTextMatcher, MotionTextMatcherProcessor),
     ):
         classes[config.model_type] = {

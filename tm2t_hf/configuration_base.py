@@ -1,10 +1,12 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What the configurations share: overrides that reach every field, fields that follow from others, remote code."""
+"""What the configurations share: overrides that reach every field, derived fields, a text encoder, remote code."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
+
+from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from .auto_classes import IS_PACKAGE, entries_for_remote_code
 
@@ -85,4 +87,26 @@ def derived_field(name: str, source: str, value: Callable) -> property:
     return property(get, refuse_others, doc=f"Follows from {source}.")
 
 
-__all__ = ["CarriesCodeMixin", "OverridesFirstMixin", "derived_field"]
+class TextEncoderInsideMixin:
+    """A configuration with a `text_encoder_config`, or None, whose text ids are then those of that encoder."""
+
+    text_encoder_config: PreTrainedConfig | None
+    freeze_text_encoder: bool
+    frozen_storage_dtype: Literal["float32", "float16"]
+
+    def __setattr__(self, name, value):
+        if name == "text_encoder_config" and isinstance(value, dict):
+            model_type = value.get("model_type", "bert")
+            if model_type not in CONFIG_MAPPING:
+                raise ValueError(f"`text_encoder_config` is of the type {model_type!r}, which transformers lacks.")
+            value = CONFIG_MAPPING[model_type](**value)
+        super().__setattr__(name, value)
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if self.text_encoder_config is not None:
+            self.text_vocab_size = self.text_encoder_config.vocab_size
+            self.text_pad_id = self.text_encoder_config.pad_token_id or 0
+
+
+__all__ = ["CarriesCodeMixin", "OverridesFirstMixin", "TextEncoderInsideMixin", "derived_field"]

@@ -10,6 +10,8 @@ from transformers import PreTrainedConfig
 from .configuration_base import OverridesFirstMixin
 from .vocabulary import MotionVocabularyMixin
 
+USUAL_FPS = 20.0  # of HumanML3D
+
 
 @strict
 class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfig):
@@ -35,7 +37,7 @@ class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfi
         position_loss_weight: weight of an additional L1 on the joint positions alone; 0 is the paper.
         drift_loss_weight: weight of an L1 on the root's velocities summed over time, which is what makes a decoded
             figure drift from its path; 0 is the paper.
-        fps: frames per second, so that lengths can be given in seconds.
+        fps: frames per second, so that lengths can be given in seconds; None, where it is not known, counts as 20.
 
     Raises:
         StrictDataclassError: naming the field that has the wrong type or does not fit the others.
@@ -61,11 +63,11 @@ class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfi
     reset_threshold: float | int = 0.1
     position_loss_weight: float | int = 0.0
     drift_loss_weight: float | int = 0.0
-    fps: float | int = 20.0
+    fps: float | int | None = None
 
     def validate_architecture(self):
         """Checks that hold across fields."""
-        for name in ("feature_size", "hidden_size", "dilation_growth_rate", "fps"):
+        for name in ("feature_size", "hidden_size", "dilation_growth_rate", *(() if self.fps is None else ("fps",))):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be positive; got {getattr(self, name)}.")
         weights = ("commitment_weight", "reset_threshold", "position_loss_weight", "drift_loss_weight")
@@ -99,7 +101,7 @@ class MotionVQConfig(MotionVocabularyMixin, OverridesFirstMixin, PreTrainedConfi
     @property
     def seconds_per_token(self) -> float:
         """Seconds of motion that one token stands for."""
-        return self.unit_length / self.fps
+        return self.unit_length / (USUAL_FPS if self.fps is None else self.fps)
 
 
 class MotionVQInsideMixin(MotionVocabularyMixin, OverridesFirstMixin):

@@ -6,24 +6,31 @@ import math
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_base import derived_field
+from .configuration_base import TextEncoderInsideMixin, derived_field
 from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
 
 
 @strict
-class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
+class TextToMotionConfig(TextEncoderInsideMixin, MotionVQInsideMixin, PreTrainedConfig):
     """Sizes and behavior of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
 
     Args:
         vq_config: configuration of the `MotionVQModel` that turns motion tokens into features; None leaves it out.
         codebook_size: number of motion codes K; None takes it from `vq_config` (or 1024 without one). The motion
             vocabulary has K + 3 ids: the codes, `<bom>` = K, `<eom>` = K + 1, `<pad>` = K + 2.
+        text_encoder_config: configuration of a pretrained text encoder whose features stand for word vectors, any that
+            `AutoModelForTextEncoding` knows; None for a word embedding of the model's own.
+        freeze_text_encoder: keep the pretrained text encoder as it is, in training too.
+        frozen_storage_dtype: type in which `save_pretrained` stores the parts that no training changes: the motion VQ
+            and a frozen text encoder. They are float32 again once loaded.
         text_vocab_size: number of rows of the word embedding; None for a model without one, which takes word vectors
-            through `inputs_embeds`.
+            through `inputs_embeds`. That of `text_encoder_config` where it is given, as the next two.
         text_pad_id: text id that is padding; it marks the padding where no `attention_mask` is given.
-        text_embedding_size, text_hidden_size: width of a word vector, and of each direction of the text GRU.
+        text_embedding_size: width of a word vector.
+        text_hidden_size: width of each direction of the text GRU.
         motion_hidden_size, num_layers: width and number of layers of the motion GRU.
         attention: "early" attends to the text before the GRU (the released models), "late" after it.
         flip_backward_states: flip the backward half of the word states a second time, as the original code does.
@@ -43,12 +50,18 @@ class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
 
     model_type = "tm2t-t2m"
     attribute_map = {"hidden_size": "motion_hidden_size", "num_hidden_layers": "num_layers"}
-    sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
+    sub_configs_defaults = {
+        "vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True),
+        "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert", optional=True),
+    }
     keys_to_ignore_at_inference = ["past_key_values"]
     derived_fields = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
+    text_encoder_config: dict | PreTrainedConfig | None = None
+    freeze_text_encoder: bool = True
+    frozen_storage_dtype: Literal["float32", "float16"] = "float32"
     text_vocab_size: int | None = 4200
     text_pad_id: int = 0
     text_embedding_size: int = 300
@@ -73,6 +86,11 @@ class TextToMotionConfig(MotionVQInsideMixin, PreTrainedConfig):
     eos_token_id = derived_field("eos_token_id", "codebook_size", lambda config: config.eom_id)
     pad_token_id = derived_field("pad_token_id", "codebook_size", lambda config: config.pad_id)
     decoder_start_token_id = derived_field("decoder_start_token_id", "codebook_size", lambda config: config.bom_id)
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if self.text_encoder_config is not None:
+            self.text_embedding_size = self.text_encoder_config.hidden_size
 
     def validate_architecture(self):
         """Part of the validation by `@strict`: relations between the fields."""

@@ -22,6 +22,7 @@ from .configuration_matcher import MotionTextMatcherConfig
 from .configuration_motion_to_text import MotionToTextConfig
 from .configuration_motion_vq import MotionVQConfig
 from .configuration_text_to_motion import TextToMotionConfig
+from .loading import check_finite
 from .modeling_matcher import MotionTextMatcher
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_motion_vq import MotionVQModel
@@ -127,7 +128,7 @@ def convert_motion_vq(checkpoint: dict) -> MotionVQModel:
         num_decoder_blocks=num_decoder_blocks,
         codebook_update="gradient",
         commitment_weight=1.0,
-        fps=next((skeleton.fps for skeleton in SKELETONS.values() if skeleton.feature_size == feature_size), 20.0),
+        fps=next((skeleton.fps for skeleton in SKELETONS.values() if skeleton.feature_size == feature_size), None),
     )
     return _filled(what, MotionVQModel, config, weights, names)
 
@@ -497,7 +498,9 @@ def _filled(
     if vq is not None:
         state |= {f"vq.{name}": tensor for name, tensor in vq.state_dict().items()}
     state = {name: tensor.detach() for name, tensor in state.items()}
-    return model_class.from_pretrained(None, config=config, state_dict=state).eval()
+    model = model_class.from_pretrained(None, config=config, state_dict=state).eval()
+    check_finite(model, f"The checkpoint of {what}")
+    return model
 
 
 __all__ = [

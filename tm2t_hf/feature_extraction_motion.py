@@ -13,10 +13,11 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType, logging
 
+from .body_size import ADULT, METRES_PER_UNIT, body_height, find_unit
 from .containers import is_row, items_of, unwrap_row
-from .files import load_array, load_statistics
+from .files import load_array, load_offsets, load_statistics
 from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
-from .plausibility import doubts_about, doubts_about_features, problems_of, problems_of_features
+from .plausibility import doubts_about, doubts_about_bones, doubts_about_features, problems_of, problems_of_features
 from .skeletons import HUMANML3D, SKELETONS, Skeleton
 
 logger = logging.get_logger(__name__)
@@ -24,6 +25,7 @@ logger = logging.get_logger(__name__)
 Unit = Literal["m", "cm", "mm"]
 METERS_PER_UNIT = dict(zip(get_args(Unit), (1.0, 0.01, 0.001), strict=True))
 MOTION_COLUMNS = ("motion", "joints")  # of rows; what the pipeline "text-to-motion" returns has both
+METERS_TALL = (0.5, 3.0)  # joints of a body so tall are taken to be in meters unless their unit is given
 TALLEST_METERS = 10.0  # nobody is that tall: such joints are in centimeters or millimeters
 SLOWEST_FPS, FASTEST_FPS = 1.0, 1000.0  # what cameras and motion capture deliver; it also bounds what resampling makes
 
@@ -52,7 +54,8 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         skeleton: the `Skeleton`.
 
     Raises:
-        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton or frame rate.
+        ValueError: if mean, std or offsets do not fit the skeleton, or for an unknown skeleton, frame rate or
+            `unit_length`.
     """
 
     model_input_names = ["motion_values", "attention_mask"]
@@ -72,8 +75,11 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         check_statistics(mean, std, self.skeleton)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
-        self.fps = float(self.skeleton.fps if fps is None else fps)
-        check_fps(self.fps)
+        fps = self.skeleton.fps if fps is None else fps
+        check_fps(fps)
+        self.fps = float(fps)
+        if not isinstance(unit_length, int) or isinstance(unit_length, bool) or unit_length < 1:
+            raise ValueError(f"unit_length={unit_length!r} must be a number of frames: 4, or what the motion VQ has.")
         self.unit_length = unit_length
         if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
             raise ValueError(
@@ -102,7 +108,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     def from_data_dir(
         cls, data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D, feat_bias: float = 5.0, **kwargs
     ) -> "MotionFeatureExtractor":
-        """Take mean and std from `Mean.npy` and `Std.npy` of a folder in the HumanML3D layout.
+        """Take mean, std and offsets from a folder in the HumanML3D layout.
+
+        `Mean.npy` and `Std.npy` must be there; `Offsets.npy` is in folders whose motions were retargeted to one body.
 
         Args:
             data_dir: the folder, as `tm2t-hf prepare` leaves it.
@@ -116,13 +124,14 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             ValueError: if they do not fit the skeleton.
         """
         mean, std = load_statistics(data_dir, skeleton)
+        kwargs.setdefault("offsets", load_offsets(data_dir, skeleton))
         return cls(skeleton, mean, bias_std(std, skeleton, feat_bias), **kwargs)
 
     def __call__(
         self,
         motions,
         fps: float | None = None,
-        unit: Unit = "m",
+        unit: Unit | None = None,
         padding: bool | str | PaddingStrategy = True,
         max_length: int | None = None,
         truncation: bool = False,
@@ -140,8 +149,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                 that motion. Joints give one frame of features less than they have frames.
             fps: frames per second of `motions` if other than the extractor's: they are resampled. Files that say
                 their own (`.bvh`, `.npz`) need it only where they are wrong.
-            unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML). Features have no other unit
-                than the skeleton's; that of a `.bvh` or `.npz` file is found unless it is given here.
+            unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML). None takes them to be in
+                meters where that makes them a person's height, and otherwise in the unit that does, which is found
+                from the lengths of the bones. Features have no other unit than the skeleton's.
             padding: True pads to the longest motion; False returns lists of arrays of different lengths.
             max_length: as in every feature extractor, in frames.
             truncation: likewise.
@@ -281,7 +291,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             found.append((fspath(motion) if isinstance(motion, (str, PathLike)) else name, motion, fps))
         return found
 
-    def _features(self, motion, name: str, fps: float | None, unit: Unit) -> np.ndarray:
+    def _features(self, motion, name: str, fps: float | None, unit: Unit | None) -> np.ndarray:
         """One motion of any form -> features (frames, features) float64, checked and at the extractor's fps."""
         skeleton = self.skeleton
         if isinstance(motion, (str, PathLike)):
@@ -303,12 +313,12 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         if not resampled:
             _check_length(motion, name, self.unit_length + is_joints)
         if is_joints:
-            motion = motion * METERS_PER_UNIT[unit]
-            self._check_joints(motion, name, unit)
+            motion = motion * (self._find_meters(motion, name) if unit is None else METERS_PER_UNIT[unit])
+            self._check_joints(motion, name, unit or "m")
             motion = motion / skeleton.metres_per_unit
             if self.offsets is not None and len(motion):
                 motion = retarget(motion, skeleton, self.offsets)
-        elif unit != "m":
+        elif unit not in (None, "m"):
             raise ValueError(f"unit={unit!r} is for joints, but {name} holds features; leave it out.")
         elif len(motion):
             _report(name, problems_of_features(motion, skeleton), lambda: doubts_about_features(motion, skeleton))
@@ -319,6 +329,25 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             is_joints = True
             _check_length(motion, name, self.unit_length + 1, f" at {self.fps:g} fps")
         return joints_to_features(motion, skeleton) if is_joints else motion
+
+    def _find_meters(self, joints: np.ndarray, name: str) -> float:
+        """Length in meters of the unit of joints (frames, joints, 3), in which their body is a person's."""
+        shortest, tallest = METERS_TALL
+        if not len(joints) or shortest <= (height := body_height(joints, self.skeleton)) <= tallest:
+            return 1.0
+        if problems_of(joints, self.skeleton) or doubts_about_bones(joints, self.skeleton):
+            return 1.0  # what is no body has no height; the checks that follow report it
+        try:
+            found = find_unit(joints, self.skeleton)
+        except ValueError:
+            logger.warning(
+                f"{name} is {height:.3g} units tall, a person's height in no unit that is known; the body is taken to "
+                f"be {ADULT} m tall: pass joints in meters if it is not."
+            )
+            return ADULT / height
+        if found.doubt:
+            logger.warning(f"{name}: {found.doubt}.")
+        return METRES_PER_UNIT[found.value]
 
     def _what_fits(self, motion: np.ndarray) -> str:
         """What to pass instead of an array of another shape."""
@@ -350,7 +379,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
 
 
 def _read_joints(
-    path: str | PathLike, skeleton: Skeleton, fps: float, source_fps: float | None, unit: Unit
+    path: str | PathLike, skeleton: Skeleton, fps: float, source_fps: float | None, unit: Unit | None
 ) -> np.ndarray:
     """A `.bvh` or `.npz` file -> joints (frames, joints, 3) in meters, y up, at `fps`."""
     try:  # absolute and here, because the Hub loads this file without the packages of tm2t_hf
@@ -360,7 +389,7 @@ def _read_joints(
             f"{fspath(path)} cannot be read without the package tm2t_hf; install it, or pass joints as an array or "
             "as a .npy file."
         ) from error
-    known_unit = None if unit == "m" else METERS_PER_UNIT[unit]
+    known_unit = None if unit is None else METERS_PER_UNIT[unit]
     return read_motion(path, skeleton, fps, unit=known_unit, source_fps=source_fps)
 
 
@@ -375,13 +404,13 @@ def _to_skeleton(skeleton: Skeleton | dict[str, Any] | str) -> Skeleton:
     return Skeleton.from_dict(skeleton) if isinstance(skeleton, dict) else skeleton
 
 
-def check_unit(unit: str) -> None:
-    """Refuse what is no unit of joints.
+def check_unit(unit: str | None) -> None:
+    """Refuse what is no unit of joints; None is "find it".
 
     Raises:
         ValueError: for another unit than those of `METERS_PER_UNIT`.
     """
-    if not isinstance(unit, str) or unit not in METERS_PER_UNIT:
+    if unit is not None and (not isinstance(unit, str) or unit not in METERS_PER_UNIT):
         raise ValueError(f"unit={unit!r} must be one of {', '.join(map(repr, METERS_PER_UNIT))}.")
 
 
@@ -395,10 +424,13 @@ def check_fps(fps: float | None, argument: str = "fps") -> None:
     Raises:
         ValueError: for anything but a number from `SLOWEST_FPS` to `FASTEST_FPS`.
     """
-    if fps is not None and not (isinstance(fps, (int, float, np.number)) and SLOWEST_FPS <= fps <= FASTEST_FPS):
+    if fps is None:
+        return
+    is_number = isinstance(fps, (int, float, np.number)) and not isinstance(fps, bool)  # True is not 1 fps
+    if not (is_number and SLOWEST_FPS <= fps <= FASTEST_FPS):
         raise ValueError(
-            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second of "
-            "the motions; process motions of different rates separately."
+            f"{argument}={fps!r} must be a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}: the frames per second, the "
+            "same for all motions."
         )
 
 

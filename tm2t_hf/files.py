@@ -15,6 +15,8 @@ import numpy as np
 from .motion import check_statistics
 from .skeletons import HUMANML3D, Skeleton
 
+OFFSETS = "Offsets.npy"  # of a data folder: the body that its motions were retargeted to
+
 
 @contextmanager
 def written_beside(path: str | PathLike) -> Iterator[Path]:
@@ -138,6 +140,27 @@ def load_statistics(
     return mean, std
 
 
+def load_offsets(data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D) -> np.ndarray | None:
+    """The body that the motions of a data folder were retargeted to: `Offsets.npy`, float64 (joints, 3).
+
+    Returns:
+        None if the folder has no such file: its motions are those of the people who were recorded.
+
+    Raises:
+        ValueError: it is no array of finite numbers, or has another shape.
+    """
+    path = Path(data_dir) / OFFSETS
+    if not path.exists():
+        return None
+    offsets = load_array(path).astype(np.float64)
+    if offsets.shape != (skeleton.num_joints, 3) or not np.isfinite(offsets).all():
+        raise ValueError(
+            f"{path} must hold the {skeleton.num_joints} bone vectors of the {skeleton.name} skeleton, "
+            f"({skeleton.num_joints}, 3) finite numbers; make the folder again with `tm2t-hf prepare --retarget_to`."
+        )
+    return offsets
+
+
 def _check_is_file(path: Path) -> None:
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file.")
@@ -149,4 +172,4 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-__all__ = ["load_array", "load_statistics", "read_text", "save_array", "written_beside"]
+__all__ = ["OFFSETS", "load_array", "load_offsets", "load_statistics", "read_text", "save_array", "written_beside"]

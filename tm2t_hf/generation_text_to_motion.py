@@ -1,19 +1,23 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""`generate()` of the text-to-motion model: lengths in seconds, motions to continue, the original's end rule."""
+"""`generate()` of the text-to-motion models: lengths in seconds, motions to continue, the original's end rule."""
 
 import copy
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedConfig
 from transformers.generation import GenerationConfig, GenerationMixin, LogitsProcessor, LogitsProcessorList
 from transformers.generation.logits_process import SuppressTokensLogitsProcessor
 from transformers.utils import ModelOutput
 
-from .layers_text_to_motion import RecurrentCache, checked_text
+from .layers_text_to_motion import RecurrentCache
+from .vocabulary import ids_to_codes
 
-NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "next_sequence_length"})
+# `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
+NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "labels", "next_sequence_length"})
 
 
 class EndOfMotionByArgmax(LogitsProcessor):
@@ -55,8 +59,28 @@ def drawable(logits: Tensor, never: list[int], top_k: int | None) -> Tensor:
     return kept
 
 
+def motion_generation_config(config: PreTrainedConfig) -> GenerationConfig:
+    """How a new text-to-motion model generates.
+
+    Not made from the model's config: it would be saved as such, and its own entries not loaded again.
+    """
+    return GenerationConfig(
+        bos_token_id=config.bos_token_id,
+        decoder_start_token_id=config.decoder_start_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id,
+        suppress_tokens=[config.bos_token_id, config.pad_token_id],
+        max_new_tokens=50,  # the original's limit
+        eom_by_argmax=False,
+    )
+
+
 class MotionGenerationMixin(GenerationMixin):
-    """`generate()` of a `TextToMotionModel`."""
+    """`generate()` and `decode_motion()` of the text-to-motion models.
+
+    A model with positions for a limited number of tokens has them as `config.max_position_embeddings`, and every model
+    checks the encoded text by a method `checked_text`.
+    """
 
     def generate(
         self,
@@ -85,7 +109,7 @@ class MotionGenerationMixin(GenerationMixin):
         Raises:
             ValueError: for seconds of a model without `vq_config`, lengths that are not positive or contradict each
                 other, the same limit given in seconds and in tokens, no text, `guidance_scale`, or a motion to
-                continue that does not begin with `<bom>` or does not go beyond its cache.
+                continue that does not begin with `<bom>`, or is not the motion of its cache and more.
         """
         self._check_text(inputs, kwargs)
         self._check_prefix(kwargs)
@@ -102,7 +126,8 @@ class MotionGenerationMixin(GenerationMixin):
                         raise ValueError(f"Give `{name}_seconds` or `{other}`, not both.")
                 kwargs[f"{name}_new_tokens"] = self._tokens_of_seconds(name, seconds)
         config = generation_config or self.generation_config
-        if kwargs.get("max_length", config.max_length) is not None and (
+        # Not the model's own `max_length`: `Seq2SeqTrainer` fills it in after its first batch.
+        if kwargs.get("max_length", generation_config and config.max_length) is not None and (
             kwargs.get("max_new_tokens", generation_config and config.max_new_tokens) is None
         ):
             kwargs["max_new_tokens"] = None  # else the model's default would win over what the caller asked for
@@ -119,7 +144,7 @@ class MotionGenerationMixin(GenerationMixin):
         ids = kwargs.get("input_ids") if inputs is None else inputs
         embeddings, encoded = kwargs.get("inputs_embeds"), kwargs.get("encoder_outputs")
         if encoded is not None:
-            kwargs["encoder_outputs"] = checked_text(encoded, kwargs.get("attention_mask"))
+            kwargs["encoder_outputs"] = self.checked_text(encoded, kwargs.get("attention_mask"))
         elif (ids is None) == (embeddings is None):
             raise ValueError(
                 "Give the text to animate as `input_ids`, `inputs_embeds` or `encoder_outputs`, and as one."
@@ -144,12 +169,25 @@ class MotionGenerationMixin(GenerationMixin):
                 f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}."
             )
         if not (ids == bom).any():
-            return  # generate() puts it before them
+            self._check_cached(F.pad(ids, (1, 0), value=bom), cache)  # generate() puts it before them
+            return
+        self._check_cached(ids, cache)
         first = ids.gather(1, read.argmax(1, keepdim=True)).squeeze(1)  # (batch,)
         if not ((first == bom) & read.any(1)).all() or not (ids[:, 0] == bom).any():
             raise ValueError(
                 f"Every motion to continue must begin with <bom> ({bom}) as its first token that the mask does not "
                 "hide, and the longest must have no padding before it."
+            )
+
+    @staticmethod
+    def _check_cached(ids: Tensor, cache: RecurrentCache | None):
+        """Refuse a cache that comes from other motions than ids (batch, tokens) begin with."""
+        if cache is None or cache.ids is None or len(cache.ids) != len(ids):  # `forward` refuses another batch size
+            return
+        if not torch.equal(ids[:, : cache.seen], cache.ids[:, : ids.shape[1]].to(ids.device)):
+            raise ValueError(
+                "The cache has seen other motions than `decoder_input_ids` begin with: give those that it belongs to, "
+                "or leave `past_key_values` out."
             )
 
     def prepare_inputs_for_generation(
@@ -188,6 +226,33 @@ class MotionGenerationMixin(GenerationMixin):
             )
         return tokens
 
+    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
+        """Labels (batch, tokens) shifted right behind `<bom>`, -100 replaced by `<pad>`."""
+        ids = labels.roll(1, dims=1)
+        ids[:, 0] = self.config.bos_token_id
+        return ids.masked_fill(ids == -100, self.config.pad_token_id)
+
+    @torch.no_grad()
+    def decode_motion(self, ids: Tensor) -> list[Tensor]:
+        """Features of motion ids (batch, tokens), each row up to its `<eom>`: `<bom>`, `<eom>`, `<pad>` are left out.
+
+        Returns:
+            a (frames, features) tensor a row, in normalized units; (0, features) for a row without a code.
+
+        Raises:
+            ValueError: if the model has no `vq`, and for ids that are no tensor (batch, tokens).
+        """
+        if self.vq is None:
+            raise ValueError("This model has no VQ model to decode with: it was built without `vq_config`.")
+        rows = ids_to_codes(ids, self.config)
+        lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+        codes = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (batch, longest)
+        codes = F.pad(codes, (0, max(0, 1 - codes.shape[1])))  # all rows empty: the VQ model wants one token
+        mask = (torch.arange(codes.shape[1], device=ids.device) < lengths[:, None]).long()
+        motion = self.vq.decode(codes, mask)
+        frames = (lengths * self.config.vq_config.unit_length).tolist()
+        return [row[:length] for row, length in zip(motion, frames, strict=True)]
+
     def _get_logits_processor(self, generation_config, *args, **kwargs) -> LogitsProcessorList:
         processors = super()._get_logits_processor(generation_config, *args, **kwargs)
         if getattr(generation_config, "eom_by_argmax", False):
@@ -199,4 +264,4 @@ class MotionGenerationMixin(GenerationMixin):
         return processors
 
 
-__all__ = ["EndOfMotionByArgmax", "MotionGenerationMixin", "drawable"]
+__all__ = ["EndOfMotionByArgmax", "MotionGenerationMixin", "drawable", "motion_generation_config"]

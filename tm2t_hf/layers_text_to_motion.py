@@ -16,12 +16,12 @@ from .configuration_text_to_motion import TextToMotionConfig
 from .recurrent import (
     BidirectionalGRU,
     before,
-    look_up_words,
     mirrored,
     new_word_vectors,
     right_padded_lengths,
     text_lengths,
 )
+from .text_features import TextFeaturesMixin, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
 # a mark on the layer, since transformers passes over modules that hold no parameter of their own.
@@ -84,15 +84,16 @@ class TextAttention(nn.Module):
         return weights @ text.value_states, weights
 
 
-class TextEncoder(nn.Module):
-    """Word embedding, bidirectional GRU, and the projections that the decoder's attention needs."""
+class TextEncoder(TextFeaturesMixin, nn.Module):
+    """Word vectors or pretrained features, a bidirectional GRU, and the projections for the decoder's attention."""
 
     main_input_name = "input_ids"  # generate() asks
 
     def __init__(self, config: TextToMotionConfig):
         super().__init__()
         self.config = config
-        self.embed_tokens = new_word_vectors(config)
+        self.text_encoder = new_text_encoder(config)
+        self.embed_tokens = None if self.text_encoder is not None else new_word_vectors(config)
         self.dropout = nn.Dropout(config.dropout)
         self.input_projection = nn.Linear(config.text_embedding_size, config.text_hidden_size)
         self.initial_state = nn.Parameter(torch.empty(2, 1, config.text_hidden_size))
@@ -108,7 +109,7 @@ class TextEncoder(nn.Module):
         **kwargs,
     ) -> TextEncoderOutput:
         """Encode a batch of captions: ids (batch, words) or word vectors (batch, words, text_embedding_size)."""
-        embeddings = look_up_words(self.embed_tokens, self.config, input_ids, inputs_embeds)
+        embeddings = self.text_features(input_ids, attention_mask, inputs_embeds)
         embeddings = embeddings.to(self.initial_state.dtype)
         if attention_mask is None and input_ids is not None:
             attention_mask = input_ids != self.config.text_pad_id
@@ -232,13 +233,15 @@ class RecurrentCache(Cache):
     Args:
         state: (layers, batch, motion_hidden_size); None before the first call.
         seen: how many tokens led to it.
+        ids: (batch, seen) these tokens, so that a motion of another beginning is not taken to continue them; None if
+            they are not known, as those of embeddings.
     """
 
     is_compileable = False
     is_croppable = False
 
-    def __init__(self, state: Tensor | None = None, seen: int = 0):
-        self.state, self.seen, self.layers = state, seen, []
+    def __init__(self, state: Tensor | None = None, seen: int = 0, ids: Tensor | None = None):
+        self.state, self.seen, self.ids, self.layers = state, seen, ids, []
 
     def __repr__(self) -> str:
         return f"RecurrentCache(seen={self.seen}, state={None if self.state is None else tuple(self.state.shape)})"
@@ -247,15 +250,22 @@ class RecurrentCache(Cache):
         return 0 if self.state is None else len(self.state)
 
     def __deepcopy__(self, memo) -> "RecurrentCache":
-        return RecurrentCache(None if self.state is None else self.state.clone(), self.seen)  # with its gradient
+        state = None if self.state is None else self.state.clone()  # with its gradient
+        return RecurrentCache(state, self.seen, self.ids)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """How many tokens led to the state."""
         return self.seen
 
+    def advance(self, state: Tensor, tokens: int, ids: Tensor | None):
+        """Move to the `state` after this many further tokens, whose ids (batch, tokens) are None if not known."""
+        if ids is not None and self.seen:
+            ids = None if self.ids is None else torch.cat([self.ids, ids], dim=1)
+        self.state, self.seen, self.ids = state, self.seen + tokens, ids
+
     def reset(self):
         """Forget everything: the next call starts a motion."""
-        self.state, self.seen = None, 0
+        self.state, self.seen, self.ids = None, 0, None
 
     def reorder_cache(self, beam_idx: Tensor):
         """Let row i be what row `beam_idx[i]` was."""
@@ -269,10 +279,14 @@ class RecurrentCache(Cache):
         """Repeat each row."""
         if self.state is not None:
             self.state = self.state.repeat_interleave(repeats, dim=1)
+        if self.ids is not None:
+            self.ids = self.ids.repeat_interleave(repeats, dim=0)
 
     def _take_rows(self, rows: Tensor):
         if self.state is not None:
             self.state = self.state[:, rows.to(self.state.device)]
+        if self.ids is not None:
+            self.ids = self.ids[rows.to(self.ids.device)]
 
     def crop(self, tokens_to_remove: int):
         """Refuse to forget tokens.

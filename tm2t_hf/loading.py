@@ -1,28 +1,42 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Models and processors loaded whole or not at all: what is missing, damaged or of another type is refused by name."""
+"""Models and processors loaded whole or not at all: what is missing, damaged or of another type is refused by name.
+
+`check_fits` refuses a processor that does not belong to its model.
+"""
 
 import json
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
+from torch import nn
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
-
-from .files import read_text
+from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
 # The first bytes of the small text file that Git puts in the place of a large one that it has not fetched.
 LFS_POINTER = b"version https://git-lfs"
 # Arguments of `from_pretrained` that say where on the Hub, or in its cache, a file is.
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
+# What a folder may hold of a processor; a motion tokenizer has files of its own.
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer*.json", "motion_tokenizer/*.json")
+PLACE = (*HUB_ARGUMENTS, "proxies", "subfolder")  # or in a folder
+# A table of word vectors may be larger than the tokenizer by rounding up (`resize_token_embeddings`).
+PADDED_TO = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
 class WholeWeightsMixin:
-    """Makes `from_pretrained` of a model class refuse a checkpoint that lacks some of the model's weights."""
+    """Makes `from_pretrained` of a model class refuse a checkpoint that is not whole, or damaged.
+
+    An output layer of its own (`tie_word_embeddings=False`) that the checkpoint does not hold begins as a copy of the
+    embedding that it was tied to.
+    """
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
@@ -31,26 +45,101 @@ class WholeWeightsMixin:
         Args:
             pretrained_model_name_or_path: a folder or the id of a model on the Hub.
             args: as there.
-            output_loading_info: also return the report of the loading, and then refuse nothing.
-            kwargs: as there; with `ignore_mismatched_sizes=True` nothing is refused either.
+            output_loading_info: also return the report of the loading, and then refuse no weights.
+            kwargs: as there; with `ignore_mismatched_sizes=True` no weights are refused either.
 
         Raises:
-            ValueError: the checkpoint lacks weights, which would silently be random.
+            ValueError: the checkpoint lacks weights, which would silently be random, or holds NaN or infinite ones, or
+                its generation_config.json is damaged or another model's.
         """
-        model, report = super().from_pretrained(
-            pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
-        )
+        name = pretrained_model_name_or_path
+        if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
+            _check_generation_file(name, {key: kwargs[key] for key in PLACE if key in kwargs})
+        model, report = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
+        if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
+            _check_special_ids(model, name)
         if output_loading_info:
             return model, report
-        missing = sorted(report["missing_keys"])
-        if missing and pretrained_model_name_or_path is not None and not kwargs.get("ignore_mismatched_sizes"):
-            unknown = sorted(report["unexpected_keys"])
-            instead = f" and holds unknown ones ({_listed(unknown)})" if unknown else ""
-            raise ValueError(
-                f"{pretrained_model_name_or_path} lacks weights of its model ({_listed(missing)}){instead}; they "
-                "would silently be random: get the whole file, or the version of this package that it was made with."
-            )
+        if name is not None and not kwargs.get("ignore_mismatched_sizes"):
+            _check_missing(report, name)
+            check_finite(model, name)
         return model
+
+    def tie_weights(self, missing_keys: set[str] | None = None, recompute_mapping: bool = True):
+        """As in every model; `from_pretrained` calls it with the `missing_keys` of the checkpoint."""
+        super().tie_weights(missing_keys, recompute_mapping)
+        for target, source in (self._tied_weights_keys or {}).items():
+            if missing_keys and target in missing_keys and source not in missing_keys:  # so they are not tied
+                self.get_parameter_or_buffer(target).data.copy_(self.get_parameter_or_buffer(source))
+                missing_keys.remove(target)
+
+
+def _check_missing(report: dict, name: str | PathLike):
+    missing, unknown = (sorted(report[f"{kind}_keys"]) for kind in ("missing", "unexpected"))
+    if missing:
+        instead = f" and holds unknown ones ({_listed(unknown)})" if unknown else ""
+        raise ValueError(
+            f"{name} lacks weights of its model ({_listed(missing)}){instead}; they "
+            "would silently be random: get the whole file, or the version of this package that it was made with."
+        )
+
+
+def check_finite(model: nn.Module, name: str | PathLike):
+    """Refuse a model with NaN or infinite weights.
+
+    Args:
+        model: the model.
+        name: what it was loaded from, for the error.
+
+    Raises:
+        ValueError: naming the weights.
+    """
+    weights = [*model.named_parameters(), *model.named_buffers()]
+    bad = [key for key, tensor in weights if not (tensor.is_meta or _is_finite(tensor))]
+    if bad:
+        raise ValueError(
+            f"{name} holds NaN or infinite weights ({_listed(bad)}): its training failed, or the file is damaged; use "
+            "another checkpoint."
+        )
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    # The sum is finite only if all are, and takes no memory; a large sum of finite ones is looked at again.
+    if not tensor.is_floating_point() or tensor.element_size() < 2:  # 8 bits know no sum
+        return True
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor).all())
+
+
+def _check_generation_file(name: str | PathLike, place: dict):
+    """Refuse a generation_config.json that transformers would pass over, or stumble over."""
+    quiet = {f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")}
+    try:
+        path = cached_file(str(name), GENERATION_CONFIG_NAME, **place, **quiet)
+    except (OSError, ValueError):  # no such model, which loading it says
+        return
+    if path is not None:
+        _check_json(Path(path))
+
+
+def _check_special_ids(model: PreTrainedModel, name: str | PathLike):
+    """Refuse the generation config of another model, with which motions or captions would end at another id."""
+    for field in SPECIAL_IDS:
+        given, own = getattr(model.generation_config, field), getattr(model.config, field)
+        if given is not None and given != own and not (isinstance(given, list) and own in given):
+            raise ValueError(
+                f"{GENERATION_CONFIG_NAME} of {name} has {field}={given}, but the model's configuration has "
+                f"{field}={own}; correct the wrong one."
+            )
+
+
+def _check_json(path: Path):
+    """Refuse a file that is not a JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON or of UTF-8
+        raise ValueError(f"{path} is not JSON ({_first_line(error)}); get the file again.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a JSON object but a {type(content).__name__}; get the file again.")
 
 
 def model_folder(name: str | PathLike, **hub_arguments) -> Path:
@@ -90,9 +179,7 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
         _check_weights(Path(name))
     try:
         return model_class.from_pretrained(name, **kwargs)
-    except Exception as error:  # damaged files and broken connections raise anything
-        if isinstance(error, ValueError) and str(error).startswith(name):
-            raise
+    except (OSError, SafetensorError, RuntimeError) as error:
         if not Path(name).is_dir():
             _check_fetched_weights(name, _hub_arguments(kwargs))
         raise ValueError(f"{name} could not be loaded: {_first_line(error.__cause__ or error)}") from error
@@ -111,10 +198,55 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         for file in ("processor_config.json", "tokenizer.json"):
             if not (Path(name) / file).is_file():
                 raise FileNotFoundError(f"{name} has no {file}, which its processor needs; get the whole folder.")
+    for file in PROCESSOR_FILES:
+        for path in Path(name).glob(file):
+            _check_json(path)
     try:
         return processor_class.from_pretrained(name, **kwargs)
     except (OSError, TypeError, KeyError, ValueError, ImportError) as error:
         raise ValueError(f"The processor of {name} could not be loaded: {_first_line(error)}") from error
+
+
+def check_fits(model: PreTrainedModel, processor: Any):
+    """Refuse a processor, or a feature extractor alone, that reads or writes something else than the model.
+
+    Frame rates are compared only if the model states its own, which older motion VQs do not.
+
+    Args:
+        model: any model of this package.
+        processor: what stands between people and the model.
+
+    Raises:
+        ValueError: naming both values of the first contradiction.
+    """
+    config = model.config
+    values = []  # what, the processor's, the model's
+    extractor = getattr(processor, "feature_extractor", processor)
+    motion = getattr(config, "vq_config", config)  # the motion VQ itself and the matcher read motion too
+    for name in ("feature_size", "unit_length", "fps"):
+        values.append((f"feature extractor has {name}", getattr(extractor, name), getattr(motion, name, None)))
+    if (tokenizer := getattr(processor, "motion_tokenizer", None)) is not None:
+        values.append(("motion tokenizer has codebook_size", tokenizer.codebook_size, config.codebook_size))
+    if (tokenizer := getattr(processor, "tokenizer", None)) is not None:
+        rows, pad_id = _text_vocabulary(config)
+        rounded = {-(-len(tokenizer) // multiple) * multiple for multiple in PADDED_TO}
+        values.append(("text tokenizer has vocabulary size", len(tokenizer), None if rows in rounded else rows))
+        values.append(("text tokenizer has pad_token_id", tokenizer.pad_token_id, pad_id))
+    for what, own, of_model in values:
+        if of_model is not None and own != of_model:
+            raise ValueError(
+                f"The processor does not fit the model: its {what} {own}, but the model has {of_model}; use the "
+                "processor that was saved with the model."
+            )
+
+
+def _text_vocabulary(config: PreTrainedConfig) -> tuple[int | None, int | None]:
+    """Size and `pad_token_id` of a model's text vocabulary; None for what it does not know."""
+    if (encoder := getattr(config, "text_encoder_config", None)) is not None:  # a pretrained one
+        return encoder.vocab_size, None
+    if hasattr(config, "text_vocab_size"):  # of models whose `vocab_size` is that of motion; None for word vectors
+        return config.text_vocab_size, config.text_pad_id if config.text_vocab_size is not None else None
+    return config.vocab_size, config.pad_token_id
 
 
 def _hub_arguments(kwargs: dict) -> dict:
@@ -186,7 +318,9 @@ def _check_weights(folder: Path):
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         try:
-            files = sorted({folder / name for name in json.loads(read_text(index))["weight_map"].values()})
+            files = sorted(
+                {folder / name for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+            )
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{index} is not the index of sharded weights; get it again.") from error
     if not files:
@@ -217,4 +351,4 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-__all__ = ["WholeWeightsMixin", "load_processor", "load_whole", "model_folder"]
+__all__ = ["WholeWeightsMixin", "check_finite", "check_fits", "load_processor", "load_whole", "model_folder"]

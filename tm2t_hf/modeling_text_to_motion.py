@@ -9,13 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import initialization as init
-from transformers.generation import GenerationConfig
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import can_return_tuple
 
 from .configuration_text_to_motion import TextToMotionConfig
-from .generation_text_to_motion import EndOfMotionByArgmax, MotionGenerationMixin, drawable
+from .generation_text_to_motion import (
+    EndOfMotionByArgmax,
+    MotionGenerationMixin,
+    drawable,
+    motion_generation_config,
+)
 from .layers_text_to_motion import (
     Attend,
     MotionDecoder,
@@ -27,7 +31,7 @@ from .layers_text_to_motion import (
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .recurrent import WordVectorsMixin
-from .vocabulary import ids_to_codes
+from .text_features import FrozenPartsMixin
 
 
 class TextToMotionPreTrainedModel(WholeWeightsMixin, WordVectorsMixin, PreTrainedModel):
@@ -59,7 +63,7 @@ class TextToMotionPreTrainedModel(WholeWeightsMixin, WordVectorsMixin, PreTraine
             init.normal_(module.initial_state)
 
 
-class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
+class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGenerationMixin):
     """Motion tokens from text, and features from motion tokens.
 
     `generate()` gives ids of the motion vocabulary, `decode_motion()` the features, in normalized units. The VQ model
@@ -67,6 +71,7 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
     """
 
     _is_stateful = True
+    accepts_loss_kwargs = True  # `Trainer` asks whether there is `num_items_in_batch`
     _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}
 
     def __init__(self, config: TextToMotionConfig):
@@ -76,29 +81,13 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         self.dropout = nn.Dropout(config.dropout)
         self.lm_head = nn.Linear(config.motion_hidden_size, config.vocab_size, bias=False)
         self.vq = None if config.vq_config is None else MotionVQModel(config.vq_config)
-        # A new one: that made from the model's config would be saved as such, and its own entries not loaded again.
-        self.generation_config = GenerationConfig(
-            bos_token_id=config.bos_token_id,
-            decoder_start_token_id=config.decoder_start_token_id,
-            eos_token_id=config.eos_token_id,
-            pad_token_id=config.pad_token_id,
-            suppress_tokens=[config.bos_token_id, config.pad_token_id],
-            max_new_tokens=50,  # the original's limit
-            eom_by_argmax=False,
-        )
+        self.freeze_parts()
+        self.generation_config = motion_generation_config(config)
         self.post_init()
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False  # the cache is a RecurrentCache, made by forward
-
-    def get_input_embeddings(self) -> nn.Embedding | None:
-        """The table of word vectors; None for a model that is fed word vectors."""
-        return self.encoder.embed_tokens
-
-    def set_input_embeddings(self, value: nn.Embedding):
-        """Replace the table of word vectors."""
-        self.encoder.embed_tokens = value
 
     @can_return_tuple
     def forward(
@@ -116,6 +105,7 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         decoder_inputs_embeds: Tensor | None = None,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Seq2SeqLMOutput:
         """Logits of the motion tokens that follow `decoder_input_ids`.
 
@@ -137,6 +127,8 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
             output_hidden_states: return `encoder_hidden_states` (the word vectors and the states of the words) and
                 `decoder_hidden_states` (the embeddings, then each layer's states).
             output_attentions: return `cross_attentions`, one (batch, 1, tokens, words).
+            num_items_in_batch: with the mean as reduction, divide by this number of labels (`Trainer` gives it when it
+                accumulates gradients) rather than by this batch's.
 
         Returns:
             `loss` (if there are labels), `logits` (batch, tokens, K + 3), `past_key_values`, the encoder's output.
@@ -183,15 +175,18 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
             loss = F.cross_entropy(
                 logits.flatten(0, 1).float(),
                 labels.to(logits.device).flatten(),
-                reduction=config.loss_reduction,
+                reduction=config.loss_reduction if num_items_in_batch is None else "sum",
                 # torch spreads it over the right id too, the paper's code over the others
                 label_smoothing=config.label_smoothing * logits.shape[-1] / (logits.shape[-1] - 1),
             )
+            if num_items_in_batch is not None and config.loss_reduction == "mean":
+                loss = loss / num_items_in_batch
         if use_cache is None:
             use_cache = config.use_cache and not self.training
         if use_cache:
             past_key_values = RecurrentCache() if past_key_values is None else past_key_values
-            past_key_values.state, past_key_values.seen = state, seen + embeddings.shape[1]
+            read = decoder_input_ids if teacher_forcing and decoder_inputs_embeds is None else None
+            past_key_values.advance(state, embeddings.shape[1], read)
         return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
@@ -242,11 +237,33 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
         """What the logits are read off, of GRU states and of their shape (batch, tokens, motion_hidden_size)."""
         return self.decoder.read(states, self._attend(text))
 
-    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
-        """Labels (batch, tokens) shifted right behind `<bom>`, -100 replaced by `<pad>`."""
-        ids = labels.roll(1, dims=1)
-        ids[:, 0] = self.config.bos_token_id
-        return ids.masked_fill(ids == -100, self.config.pad_token_id)
+    def checked_text(
+        self, encoder_outputs: TextEncoderOutput | tuple, attention_mask: Tensor | None
+    ) -> TextEncoderOutput:
+        """As `layers_text_to_motion.checked_text`."""
+        return checked_text(encoder_outputs, attention_mask)
+
+    def free_run(
+        self,
+        text: TextEncoderOutput,
+        attention_mask: Tensor | None,
+        steps: int,
+        choose: Callable[[int, Tensor], tuple[Tensor, bool]],
+    ) -> Tensor:
+        """Let the decoder run on its own choices; see `unroll`.
+
+        Args:
+            text: the encoded text, which knows its `attention_mask`.
+            attention_mask: of the text.
+            steps: the most ids to choose.
+            choose: takes the step and its logits (batch, K + 3); returns the next ids (batch,) and whether to stop.
+
+        Returns:
+            Logits (batch, chosen, K + 3).
+        """
+        begin = torch.full((len(text.pooler_output), 1), self.config.bos_token_id, device=text.pooler_output.device)
+        states, _ = self.unroll(begin, self.decoder.start(text), text, steps, choose)
+        return self.lm_head(self.read(states, text))
 
     def unroll(
         self,
@@ -281,27 +298,6 @@ class TextToMotionModel(TextToMotionPreTrainedModel, MotionGenerationMixin):
                 break
             ids = chosen.unsqueeze(1)
         return torch.cat(tops, dim=1), state
-
-    @torch.no_grad()
-    def decode_motion(self, ids: Tensor) -> list[Tensor]:
-        """Features of motion ids (batch, tokens), each row up to its `<eom>`: `<bom>`, `<eom>`, `<pad>` are left out.
-
-        Returns:
-            a (frames, features) tensor a row, in normalized units; (0, features) for a row without a code.
-
-        Raises:
-            ValueError: if the model has no `vq`, and for ids that are no tensor (batch, tokens).
-        """
-        if self.vq is None:
-            raise ValueError("This model has no VQ model to decode with: it was built without `vq_config`.")
-        rows = ids_to_codes(ids, self.config)
-        lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-        codes = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (batch, longest)
-        codes = F.pad(codes, (0, max(0, 1 - codes.shape[1])))  # all rows empty: the VQ model wants one token
-        mask = (torch.arange(codes.shape[1], device=ids.device) < lengths[:, None]).long()
-        motion = self.vq.decode(codes, mask)
-        frames = (lengths * self.config.vq_config.unit_length).tolist()
-        return [row[:length] for row, length in zip(motion, frames, strict=True)]
 
 
 def _tokens_to_read(mask: Tensor | None, embeddings: Tensor, seen: int) -> Tensor | None:

@@ -16,7 +16,8 @@ from transformers.utils import logging
 from .chaining import generate_chain
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
-from .feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
+from .feature_extraction_motion import check_fps
+from .loading import check_fits
 from .motion import joints_to_features, resample
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
@@ -51,6 +52,7 @@ class _MotionPipeline(Pipeline):
             )
         if self.processor is None:
             raise ValueError(_why_no_processor(self.model.name_or_path))
+        check_fits(self.model, self.processor)
 
     def _sanitize_parameters(self, generate_kwargs=None, **kwargs):
         """Arguments of preprocess, forward and postprocess; what `generate()` does not know, it refuses."""
@@ -85,7 +87,7 @@ class TextToMotionPipeline(_MotionPipeline):
     ```
     """
 
-    model_types = ("tm2t-t2m",)
+    model_types = ("tm2t-t2m", "tm2t-t2m-transformer")
 
     def __call__(self, text_inputs, **kwargs):
         """Generate motions.
@@ -134,10 +136,7 @@ class TextToMotionPipeline(_MotionPipeline):
         _, forward, _ = super()._sanitize_parameters(**kwargs)
         if "fps" in forward:
             raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
-        if output_fps is not None and not (
-            isinstance(output_fps, (int, float)) and SLOWEST_FPS <= output_fps <= FASTEST_FPS
-        ):
-            raise ValueError(f"output_fps={output_fps!r} must be a number from 1 to 1000, the frames per second.")
+        check_fps(output_fps, "output_fps")
         if (chain or prefix is not None) and forward.get("num_return_sequences") not in (None, 1):
             raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
         preprocess = {"chain": chain, "prefix": prefix}
@@ -261,7 +260,8 @@ class MotionToTextPipeline(_MotionPipeline):
                 row with `"motion"` or `"joints"`.
                 Generators, streamed data sets and data sets of torch are read while captions are generated.
             fps: frames per second of the motions if other than the model's: they are resampled.
-            unit: unit of joints: `"m"` by default, `"cm"` or `"mm"` (the `new_joints` of KIT-ML).
+            unit: unit of joints: `"m"`, `"cm"` or `"mm"` (the `new_joints` of KIT-ML); found from the height of the
+                body if left out.
             batch_size: how many motions are described at once; 1 by default.
             kwargs: arguments of `generate()`, such as `num_beams`, `num_return_sequences`, `do_sample`; also as one
                 dict `generate_kwargs`.

@@ -63,8 +63,8 @@ def doubts_about(joints: np.ndarray, skeleton: Skeleton) -> list[str]:
         Ends of sentences that start with the motion's name; empty for an ordinary motion.
     """
     joints = np.asarray(joints, dtype=np.float64)
-    if order := _doubt_about_bones(joints, skeleton):
-        return [order]  # size and posture of something else than a body mean nothing
+    if order := doubts_about_bones(joints, skeleton):
+        return order  # size and posture of something else than a body mean nothing
     return [doubt for doubt in (_doubt_about_size(joints, skeleton), _doubt_about_axes(joints, skeleton)) if doubt]
 
 
@@ -99,25 +99,26 @@ def _bone_lengths(joints, skeleton: Skeleton) -> np.ndarray:
     return np.linalg.norm(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], axis=-1)
 
 
-def _doubt_about_bones(joints: np.ndarray, skeleton: Skeleton) -> str | None:
+def doubts_about_bones(joints: np.ndarray, skeleton: Skeleton) -> list[str]:
+    """Those of `doubts_about` that say that the numbers are no joints of a body, of whatever size and posture."""
     lengths = _bone_lengths(joints, skeleton)
     typical = np.median(lengths, axis=0)  # (joints - 1,)
     if np.median(lengths.std(0) / np.maximum(lengths.mean(0), SHORTEST_BONE)) > BONE_CHANGE:
-        return (
+        return [
             "has bones that change their length over time: the numbers seem not to be positions of "
             "joints but, for example, rotations; pass positions (frames, joints, 3)"
-        )
+        ]
     different = [
         f"{skeleton.joint_names[left]} and {skeleton.joint_names[right]}"
         for left, right in skeleton.mirror_pairs
         if abs(typical[left - 1] - typical[right - 1]) > SIDE_DIFFERENCE * max(typical[left - 1], typical[right - 1])
     ]
     if different:
-        return (
+        return [
             f"has bones of unequal length on the left and on the right ({_some(different)}): the joints seem to be in "
             f"another order than that of {skeleton.name} (`Skeleton.joint_names`)"
-        )
-    return None
+        ]
+    return []
 
 
 def _doubt_about_size(joints: np.ndarray, skeleton: Skeleton) -> str | None:
@@ -183,4 +184,4 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-__all__ = ["doubts_about", "doubts_about_features", "problems_of", "problems_of_features"]
+__all__ = ["doubts_about", "doubts_about_bones", "doubts_about_features", "problems_of", "problems_of_features"]

@@ -49,14 +49,14 @@ class MotionKwargs(TypedDict, total=False):
 
     Attributes:
         fps: frames per second of the motions if other than the model's.
-        unit: unit of joints: `"m"`, `"cm"` or `"mm"`.
+        unit: unit of joints: `"m"`, `"cm"` or `"mm"`; found from the height of the body if left out.
         padding: True (the default) pads to the longest motion.
         pad_to_multiple_of: the padded number of frames is a multiple of it.
         return_tensors: `"pt"` or `"np"`; lists or arrays if left out.
     """
 
     fps: float | int | np.number | None
-    unit: str
+    unit: str | None
     padding: bool | str | PaddingStrategy | None
     pad_to_multiple_of: int | None
     return_tensors: str | TensorType | None

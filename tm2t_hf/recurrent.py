@@ -32,13 +32,14 @@ class WordVectorsMixin:
         table = self.get_input_embeddings()
         if table is None:
             raise ValueError(NO_WORD_VECTORS)
+        is_frozen = "weight" in table._buffers
         if new_num_tokens is not None and new_num_tokens <= self.config.text_pad_id:
             raise ValueError(
                 f"{new_num_tokens} word vectors leave none for `text_pad_id` {self.config.text_pad_id}; keep at least "
                 f"{self.config.text_pad_id + 1}."
             )
         table = self._get_resized_embeddings(table, new_num_tokens, pad_to_multiple_of, mean_resizing)
-        self.set_input_embeddings(table if self.config.train_text_embedding else freeze_embedding(table))
+        self.set_input_embeddings(freeze_embedding(table) if is_frozen else table)
         self.config.text_vocab_size = len(table.weight)
         return table
 

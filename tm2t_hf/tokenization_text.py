@@ -1,14 +1,16 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The text side of new models: a byte-level BPE vocabulary trained on the captions of a data set."""
+"""The text side of new models: a BPE vocabulary trained on captions, or the tokenizer of a pretrained text encoder."""
 
 from collections.abc import Iterable
+from os import PathLike
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from .containers import items_of, unwrap_row
 
+END_OF_SENTENCE = normalizers.Replace(Regex(r"[\s.!?]+$"), "")  # "a person waves." is no other request
 SPECIAL_TOKENS = ["<pad>", "<bos>", "<eos>", "<unk>"]  # ids 0 to 3
 EXAMPLE = "pass a caption such as 'a person waves the left hand', or a list of them"
 
@@ -46,7 +48,7 @@ def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> Pre
             normalizers.NFC(),
             normalizers.Lowercase(),
             normalizers.Replace(Regex(r"\s+"), " "),
-            normalizers.Replace(Regex(r"[\s.!?]+$"), ""),
+            END_OF_SENTENCE,
             normalizers.Strip(),
         ]
     )
@@ -68,6 +70,33 @@ def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> Pre
         unk_token=unk,
         clean_up_tokenization_spaces=False,
         padding_side="right",
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def text_encoder_tokenizer(name: str | PathLike) -> PreTrainedTokenizerFast:
+    """The tokenizer of a pretrained text encoder, which drops full stops and the like at a caption's end too.
+
+    Args:
+        name: the encoder's folder, or its id on the Hub.
+
+    Raises:
+        ValueError: if it is not a fast tokenizer, or has no padding.
+    """
+    given = AutoTokenizer.from_pretrained(name)
+    if not given.is_fast or given.pad_token is None:
+        raise ValueError(f"The tokenizer of {name} must be a fast one with a padding token.")
+    tokenizer = Tokenizer.from_str(given.backend_tokenizer.to_str())
+    own = [tokenizer.normalizer] if tokenizer.normalizer is not None else []
+    tokenizer.normalizer = normalizers.Sequence([END_OF_SENTENCE, *own])
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        **given.special_tokens_map,
+        clean_up_tokenization_spaces=False,
+        padding_side="right",
+        model_max_length=given.model_max_length,
         model_input_names=["input_ids", "attention_mask"],
     )
 
@@ -117,4 +146,4 @@ def list_captions(captions: str | Iterable[str], argument: str = "text") -> list
     return captions
 
 
-__all__ = ["SPECIAL_TOKENS", "check_captions", "list_captions", "train_text_tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "check_captions", "list_captions", "text_encoder_tokenizer", "train_text_tokenizer"]

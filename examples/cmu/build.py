@@ -7,8 +7,9 @@
 
 `--data_dir` holds the BVH files, or `bvh.tar.xz` with them, and `clips.jsonl`: one clip per line with `file`,
 `captions`, `start` and `end` in seconds, `humanml3d_id`, `split`, and `mirrored_text` where the captions are those of
-the mirrored motion. Clips without captions are left out. Writes `new_joints` (22 joints, meters, y up, 20 fps),
-`texts` and the split files; a clip that cannot be read is named and left out.
+the mirrored motion. Clips without captions are left out, and clips of ten seconds are cut to HumanML3D's longest, 196
+frames. Writes `new_joints` (22 joints, meters, y up, 20 fps), `texts` and the split files; a clip that cannot be read
+is named and left out.
 
 "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF
 EIA-0196217." Captions: HumanML3D (Guo et al., CVPR 2022), MIT.
@@ -34,7 +35,7 @@ logger = logging.getLogger("build")
 
 FPS = HUMANML3D.fps
 SPLITS = ("train", "val", "test")
-SHORTEST = 24  # frames
+SHORTEST, LONGEST = 24, 196  # frames
 
 
 @dataclass
@@ -87,7 +88,7 @@ def clip_id(clip: dict) -> str:
 def read_clip(path: Path, clip: dict) -> np.ndarray:
     """Joints (frames, 22, 3) of the part of a file that the captions describe."""
     joints = read_motion(path, HUMANML3D, FPS)
-    joints = joints[round(clip["start"] * FPS) : round(clip["end"] * FPS) + 1]
+    joints = joints[round(clip["start"] * FPS) : round(clip["end"] * FPS) + 1][:LONGEST]
     if len(joints) < SHORTEST:
         raise ValueError(f"{path} has {len(joints)} frames from {clip['start']} to {clip['end']} s.")
     return mirror_joints(joints, HUMANML3D) if clip["mirrored_text"] else joints

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tm2t_hf import MotionFeatureExtractor
+from tm2t_hf.bodies import known_offsets
 from tm2t_hf.data import check, load_motion_dataset, prepare
 from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, feature_statistics, joints_to_features, resample
 from tm2t_hf.toy import make_toy_clip
@@ -100,6 +102,25 @@ def test_retargeting_gives_every_clip_the_bones_of_one(folder, tmp_path):
         np.testing.assert_allclose(bone_offsets(joints_of(target, clip), HUMANML3D), wanted, atol=1e-5)
         wanted_features = joints_to_features(joints_of(target, clip), HUMANML3D)
         np.testing.assert_allclose(features_of(target, clip), wanted_features, atol=1e-6)
+
+
+def test_a_retargeted_folder_keeps_its_body(folder, tmp_path):
+    target = prepare(folder, tmp_path / "prepared", retarget_to="humanml3d")
+    offsets = known_offsets("humanml3d", HUMANML3D)
+    np.testing.assert_array_equal(np.load(target / "Offsets.npy"), offsets)
+    for clip in CLIPS:
+        np.testing.assert_allclose(bone_offsets(joints_of(target, clip), HUMANML3D), offsets, atol=1e-5)
+    extractor = MotionFeatureExtractor.from_data_dir(target)
+    np.testing.assert_array_equal(extractor.offsets, offsets)
+    values = extractor(joints_of(folder, "b"))["motion_values"][0]  # of another body
+    np.testing.assert_allclose(values, extractor.normalize(features_of(target, "b")), atol=1e-2)
+    assert MotionFeatureExtractor.from_data_dir(target, offsets=None).offsets is None
+
+    again = prepare(target, tmp_path / "again")
+    np.testing.assert_array_equal(np.load(again / "Offsets.npy"), offsets)
+    np.save(target / "Offsets.npy", offsets[:3])
+    with pytest.raises(ValueError, match=r"Offsets.npy must hold the 22 bone vectors of the humanml3d skeleton"):
+        MotionFeatureExtractor.from_data_dir(target)
 
 
 def test_unusable_folders(folder, tmp_path):
@@ -252,7 +273,7 @@ def test_joints_at_another_rate_are_resampled(folder, tmp_path):
     with pytest.raises(ValueError, match="prepared was prepared with fps 60.*, now it is 20"):
         prepare(folder, target)
     for fps in (0.001, float("inf"), float("nan"), -20):
-        with pytest.raises(ValueError, match="between 1 and 1000"):
+        with pytest.raises(ValueError, match="must be a number from 1 to 1000"):
             prepare(folder, tmp_path / "other", fps=fps)
 
 

@@ -68,7 +68,7 @@ def test_cmu_folder_is_made(data_dir, tmp_path):
     }  # fmt: skip
     for name, clip in clips.items():
         joints = np.load(tmp_path / "new_joints" / f"{name}.npy")
-        assert abs(len(joints) / build.FPS - (clip["end"] - clip["start"])) < 0.15
+        assert abs(len(joints) / build.FPS - (clip["end"] - clip["start"])) < 0.25 and len(joints) <= build.LONGEST
         assert np.isfinite(joints_to_features(joints, HUMANML3D)).all()
         captions = read_captions(tmp_path / "texts" / f"{name}.txt")
         assert [line.caption for line in captions] == [" ".join(caption.split()) for caption in clip["captions"]]

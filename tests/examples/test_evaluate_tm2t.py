@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import evaluate_tm2t as script
 import numpy as np
 import pytest
-import report as report_script
 import torch
+from evaluation import clips, models, pictures, scores
+from evaluation import report as report_script
 from PIL import Image
 
 from tm2t_hf import (
@@ -347,12 +348,12 @@ def test_motions_shorter_than_a_movement_are_embedded(folder):
 def test_results_keep_the_order_of_the_items():
     items = ["ccc", "a", "bb", "dddd", ""]
     seen = []
-    result = script.by_length(items, lambda batch: seen.append(batch) or [item.upper() for item in batch], "", 2)
+    result = models.by_length(items, lambda batch: seen.append(batch) or [item.upper() for item in batch], "", 2)
     assert result == ["CCC", "A", "BB", "DDDD", ""] and seen == [["", "a"], ["bb", "ccc"], ["dddd"]]
 
 
 def test_references_are_words_or_lemmas():
-    data = script.Data(HUMANML3D, [], [], [["A person walks, then don't stop."]], [[TOKENS[0]]], None)
+    data = clips.Data(HUMANML3D, [], [], [], [["A person walks, then don't stop."]], [[TOKENS[0]]], None)
     plain, lemmas = SimpleNamespace(knows_lemmas_only=False), SimpleNamespace(knows_lemmas_only=True)
     assert data.references(None) == data.references(plain) == [["a person walks then don't stop"]]
     assert data.references(lemmas) == [["a person walk forward"]]
@@ -395,7 +396,7 @@ def test_tables_are_written_into_pages(evaluate, tmp_path):
 def test_confusion_counts_what_was_asked_for():
     from matplotlib.figure import Figure
 
-    figure = report_script.draw_confusion(Figure(), ["bow", "bow", "walk", "run"], ["bow", "none", "run", "run"], "x")
+    figure = pictures.draw_confusion(Figure(), ["bow", "bow", "walk", "run"], ["bow", "none", "run", "run"], "x")
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.images[0].get_array(), [[50, 0, 0, 50], [0, 100, 0, 0], [0, 100, 0, 0]])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["bow", "run", "walk", "none"]
@@ -404,14 +405,14 @@ def test_confusion_counts_what_was_asked_for():
 def test_shares_and_mistakes():
     labels = [("walk", "sad"), ("run", "sad"), ("bow", "old"), ("bow", "old")]
     found = [("walk", "sad"), ("walk", "sad"), ("bow", "sad"), (None, None)]
-    assert script.shares(found, labels) == {"action": 0.5, "style": 0.5, "both": 0.25}
-    assert script.mistakes([found, found], labels) == {
+    assert scores.shares(found, labels) == {"action": 0.5, "style": 0.5, "both": 0.25}
+    assert scores.mistakes([found, found], labels) == {
         "run -> walk": 2, "old -> sad": 2, "bow -> None": 2, "old -> None": 2
     }  # fmt: skip
 
 
 def test_summary_of_replications():
-    assert script.summarize([{"a": 1}]) == {"a": 1.0}
-    (mean, width) = script.summarize([{"a": 1.0}, {"a": 2.0}])["a"]
+    assert scores.summarize([{"a": 1}]) == {"a": 1.0}
+    (mean, width) = scores.summarize([{"a": 1.0}, {"a": 2.0}])["a"]
     assert mean == 1.5 and width == pytest.approx(1.96 * 0.5 / np.sqrt(2))
     assert report_script.show([0.5, 0.012], 1, 100) == "50.0 ± 1.2" and report_script.show(None, 1, 1) == ""

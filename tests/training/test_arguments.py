@@ -4,9 +4,14 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
+from train_m2t import M2TArguments
+from train_matcher import MatcherArguments
+from train_t2m import T2MArguments
+from train_vq import VQArguments
 
 from tm2t_hf.training import LoopArguments, parse_arguments
 
+STAGES = {"vq": VQArguments, "m2t": M2TArguments, "t2m": T2MArguments, "matcher": MatcherArguments}
 REQUIRED = ("--data_dir", "data", "--output_dir", "out")
 
 
@@ -105,6 +110,25 @@ def test_unknown_keys_and_flags(parse, unknown):
         parse(f"--{unknown}", "3")
     with pytest.raises(ValueError, match=f"Unknown key {unknown} in vq of .*config.json; did you mean"):
         parse(json_file={"vq": {unknown: 3}})
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_sections_of_other_scripts_are_checked(stage, tmp_path):
+    """Otherwise a run of hours comes before the next script refuses the file."""
+
+    def parse_with(values):
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(values))
+        return parse_arguments(STAGES[stage], stage, [str(path), *REQUIRED])
+
+    for other in STAGES:
+        script_has = {"vq": "window", "m2t": "num_beams", "t2m": "alignment_tau", "matcher": "feat_bias"}[other]
+        parse_with({other: {"epochs": 3, "licence": "mit", script_has: 1}})
+        for wrong, close in (("epochss", "epochs"), (f"{script_has}s", script_has)):
+            with pytest.raises(ValueError, match=f"Unknown key {wrong} in {other} of .*; did you mean {close}"):
+                parse_with({other: {wrong: 3}})
+        with pytest.raises(ValueError, match=f"epochs in {other} of .* must be of type int; got 'three'"):
+            parse_with({other: {"epochs": "three"}})
 
 
 @pytest.mark.parametrize(

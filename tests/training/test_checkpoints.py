@@ -157,6 +157,7 @@ def test_damaged_files_are_named(trained):
                 run.fit()
                 pytest.fail(f"{file} with {damaged[:10]}")
             assert "\n" not in str(information.value)
+            assert str(information.value).count(str(file)) == 1, information.value
         file.unlink()
         with pytest.raises(FileNotFoundError, match=f"{file.name} is missing|nothing to resume"):
             Run(trained, **RESUMED).fit()

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Losses over several processes, and the loaders that split the data."""
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import Run
 
-from tm2t_hf import MotionVQConfig, MotionVQModel
-from tm2t_hf.training import Loss, Means, gather_rows, validate
+from tm2t_hf import HUMANML3D, MotionVQConfig, MotionVQModel
+from tm2t_hf.motion import joints_to_features
+from tm2t_hf.toy import make_toy_clip
+from tm2t_hf.training import Loss, Means, foot_sliding, gather_rows, validate
 from tm2t_hf.training.loaders import TrainingBatches, ValidationBatches, validation_loader
 from tm2t_hf.training.losses import minimized, sums_over_processes
 
@@ -173,3 +176,25 @@ def test_the_codebook_of_several_processes_is_that_of_one():
         for book, expected in zip(books, one, strict=True):
             torch.testing.assert_close(book, expected, rtol=1e-5, atol=1e-6)
     assert not torch.allclose(one[0], one[-1], atol=1e-3)
+
+
+def test_feet_that_slide_while_the_real_ones_stand():
+    joints, _ = make_toy_clip("walk", np.random.default_rng(0))
+    real = torch.from_numpy(joints_to_features(joints, HUMANML3D)).float()[None]
+    mask = torch.ones(real.shape[:2], dtype=torch.bool)
+    speed, contacts = foot_sliding(real, real, mask, HUMANML3D)
+    assert contacts == (real[:, :-1, -4:] > 0.5).sum()
+    assert speed < 0.3
+
+    sliding = real.clone().requires_grad_()
+    faster = sliding + torch.zeros(263).index_fill(0, torch.tensor([2]), 0.05)  # 1 m/s forwards
+    speed_of_faster, _ = foot_sliding(faster, real, mask, HUMANML3D)
+    assert abs(speed_of_faster - 1) < 0.3
+    speed_of_faster.backward()
+    assert sliding.grad.isfinite().all() and sliding.grad[..., :3].abs().sum() > 0
+
+    mask[:, 10:] = False  # padding does not count
+    speed, contacts = foot_sliding(real, real, mask, HUMANML3D)
+    assert contacts == (real[:, :9, -4:] > 0.5).sum()
+    nobody = torch.zeros_like(mask)
+    assert foot_sliding(real, real, nobody, HUMANML3D) == (0, 0)

@@ -60,6 +60,18 @@ def test_a_card_is_replaced_whole(vq_model, tmp_path):
     assert not list(tmp_path.glob(".*part"))
 
 
+@pytest.mark.parametrize("flags", ["--resume", "--resume latest", "--resume=true", "--resume_from_checkpoint latest"])
+def test_a_resumed_run_has_the_card_of_a_straight_one(vq_model, tmp_path, flags):
+    vq_model.save_pretrained(tmp_path)
+    texts = set()
+    for command in (COMMAND, [*COMMAND, *flags.split()], [*COMMAND[:2], *flags.split(), *COMMAND[2:]]):
+        write_model_card(tmp_path, "vq", Arguments(), {"loss": 1}, command)
+        texts.add((tmp_path / "README.md").read_text())
+    assert len(texts) == 1
+    write_model_card(tmp_path, "vq", Arguments(), {"loss": 1}, [*COMMAND, "--resume", "elsewhere"])
+    assert "--resume elsewhere" in (tmp_path / "README.md").read_text()
+
+
 def test_what_cannot_be_described_is_named(vq_model, tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no config.json; save the model there before its card"):
         write_model_card(tmp_path, "vq", Arguments(), {})

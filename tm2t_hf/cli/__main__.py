@@ -2,8 +2,6 @@
 # Licensed under the Apache License, Version 2.0.
 """`python -m tm2t_hf.cli`."""
 
-import sys
+from tm2t_hf_cli import console
 
-from . import main
-
-sys.exit(main())
+console()

@@ -1,11 +1,8 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What the commands share: kinds of arguments, models, files in and files out."""
+"""What the commands share: models, files in and files out."""
 
-import argparse
-import math
-import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +10,14 @@ from typing import Any
 import numpy as np
 from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 
-from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
-from ..formats import MOTION_SUFFIXES, ImportedMotion, PageMotion, import_motion, save_motion, save_npz, save_page
-from ..formats.axes_and_units import METRES_PER_UNIT, TURNS
+from tm2t_hf_cli import complain
+
+from ..formats import ImportedMotion, PageMotion, import_motion, save_motion, save_npz, save_page
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
 from ..processing_tm2t import TM2TProcessor
-from ..skeletons import SKELETONS, Skeleton, load_skeleton
+from ..skeletons import Skeleton, load_skeleton
 from ..tokenization_motion import MotionTokenizer
-
-SHORT_UNITS = {"m": "meters", "cm": "centimeters", "mm": "millimeters", "in": "inches", "ft": "feet"}
 
 
 def load_pipeline(task: str, name: str) -> Pipeline:
@@ -38,11 +33,6 @@ def load_pipeline(task: str, name: str) -> Pipeline:
         raise ValueError(f"--model {name}: {error}") from error
 
 
-def complain(error: Exception | str) -> None:
-    """Print one line about an error on stderr."""
-    print(f"tm2t-hf: {' '.join(str(error).split())}", file=sys.stderr)
-
-
 def each_of(paths: Sequence[str], use: Callable[[str], Any]) -> Iterator[tuple[int, str, Any]]:
     """The number from 1 on of each file, the file, and what `use` makes of it; bad ones are reported and left out."""
     for number, path in enumerate(paths, 1):
@@ -54,37 +44,13 @@ def each_of(paths: Sequence[str], use: Callable[[str], Any]) -> Iterator[tuple[i
         yield number, path, result
 
 
-def add_skeleton(command: ArgumentParser) -> None:
-    """The argument for the skeleton of the joints."""
-    command.add_argument(
-        "--skeleton",
-        default="humanml3d",
-        help=f"skeleton of the joints: {', '.join(SKELETONS)}, or a JSON file of your own",
-    )
-
-
-def add_reading(command: ArgumentParser, fps: str = "--source_fps") -> None:
-    """The arguments that say how to read motions where their files do not.
-
-    Args:
-        command: gets the arguments.
-        fps: name of the one for the frame rate of the files.
-    """
-    group = command.add_argument_group("how to read the files, where they do not tell")
-    group.add_argument(fps, dest="source_fps", type=rate, metavar="FPS", help="frames per second of the files")
-    group.add_argument("--joint_map", metavar="JSON", help="file with the joints of a .bvh file of unknown names")
-    group.add_argument("--unit", type=unit, help=f"of the joints: {', '.join(SHORT_UNITS)} or its length in meters")
-    group.add_argument("--up", choices=list(TURNS), help="axis that points up")
-    group.add_argument("--smpl", action="store_true", help="take the first 22 joints of SMPL (24) or SMPL-H (52)")
-
-
 def skeleton_of(arguments: Namespace) -> Skeleton:
     """The skeleton that the arguments name."""
     return load_skeleton(arguments.skeleton)
 
 
 def read_file(path: str, arguments: Namespace, skeleton: Skeleton, fps: float | None) -> ImportedMotion:
-    """A motion file, read as the arguments of `add_reading` say."""
+    """A motion file, read as the arguments `--unit`, `--up` and so on say."""
     # an array does not say its rate; it is not the one that is wanted, but most likely the skeleton's
     source_fps = arguments.source_fps or (skeleton.fps if Path(path).suffix.lower() == ".npy" else None)
     return import_motion(
@@ -107,22 +73,6 @@ def quality(joints: np.ndarray, skeleton: Skeleton, fps: float) -> dict[str, str
     }
 
 
-def check_outputs(paths: Sequence[str], suffixes: Sequence[str] = MOTION_SUFFIXES) -> list[Path]:
-    """The files to write.
-
-    Raises:
-        ValueError: one has another suffix.
-        FileNotFoundError: the folder of one does not exist.
-    """
-    outputs = [Path(path) for path in paths]
-    for path in outputs:
-        if path.suffix.lower() not in suffixes:
-            raise ValueError(f"--output {path} must end in {' or '.join(suffixes)}.")
-        if not path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"--output {path} lies in a folder that does not exist; make it first.")
-    return outputs
-
-
 def save_motions(
     motions: Iterable[tuple[int, PageMotion]],
     count: int,
@@ -136,7 +86,7 @@ def save_motions(
     Args:
         motions: each with its number, from 1 on.
         count: how many there should be; some may have failed.
-        outputs: as `check_outputs` returns them.
+        outputs: the files to write.
         motion_tokenizer: tells the ids of the motions' codes, which `.npz` files hold.
     """
     pages = [path for path in outputs if path.suffix.lower() == ".html"]
@@ -157,30 +107,3 @@ def save_motions(
         save_page(shown, path)
         seconds = len(shown[0].joints) / shown[0].fps
         print(f"{path}: {seconds:.1f} s" if count == 1 else f"{path}: {len(shown)} motions")
-
-
-def count(text: str) -> int:
-    """A number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a number above 0")
-    return number
-
-
-def rate(text: str) -> float:
-    """Frames per second."""
-    number = float(text)
-    if not SLOWEST_FPS <= number <= FASTEST_FPS:  # a motion at 0.001 frames per second becomes hours of it
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000 frames per second")
-    return number
-
-
-def unit(text: str) -> float:
-    """The name of a unit, or its length in meters -> meters."""
-    try:
-        meters = METRES_PER_UNIT.get(SHORT_UNITS.get(text, text)) or float(text)
-    except ValueError:
-        meters = math.nan
-    if not 0 < meters < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is none of {', '.join(SHORT_UNITS)} and no length in meters")
-    return meters

@@ -8,34 +8,7 @@ from ..data import ImportedRecordings, check, import_recordings
 from ..data.prepare import make_features
 from ..skeletons import Skeleton
 from ..toy import make_toy_dataset
-from .common import add_reading, add_skeleton, count, skeleton_of
-
-
-def add_commands(add) -> None:
-    """Add the commands; `add(name, run, help)` returns the parser of one."""
-    command = add("prepare", prepare_folder, "make a data folder ready for training, from joints or recordings")
-    command.add_argument(
-        "data_dir",
-        help="folder in the HumanML3D layout with new_joints, texts and split files; with --from_bvh, the one to make",
-    )
-    command.add_argument("--output_dir", help="where to write; the folder itself if left out")
-    command.add_argument("--retarget_to", metavar="CLIP", help="give every clip the bone lengths of this one")
-    command.add_argument("--overwrite", action="store_true", help="make every file again")
-    add_skeleton(command)
-    group = command.add_argument_group("from recordings")
-    group.add_argument("--from_bvh", metavar="DIR", help="folder with recordings: .bvh, .npz, .npy")
-    group.add_argument("--captions", metavar="FILE", help=".jsonl or .csv: file, caption(s), start, end, split")
-    group.add_argument("--seed", type=int, default=0, help="another seed draws other splits")
-    add_reading(command, "--fps")
-
-    command = add("check", check_folder, "report every problem of a data folder")
-    command.add_argument("data_dir", help="folder in the HumanML3D layout")
-    add_skeleton(command)
-
-    command = add("toy", toy, "make a small data set to try training on")
-    command.add_argument("output_dir", help="folder to make")
-    command.add_argument("--num_clips", type=count, default=300, help="number of clips")
-    command.add_argument("--seed", type=int, default=0, help="another seed gives other clips")
+from .common import skeleton_of
 
 
 def prepare_folder(arguments: Namespace) -> int:
@@ -66,15 +39,7 @@ def prepare_folder(arguments: Namespace) -> int:
 def _import_recordings(arguments: Namespace, skeleton: Skeleton) -> ImportedRecordings | None:
     """Make the data folder of recordings where the command says so."""
     if not arguments.from_bvh:
-        for name in ("captions", "joint_map", "unit", "up"):
-            if getattr(arguments, name) is not None:
-                raise ValueError(f"--{name} is for recordings: name their folder with --from_bvh.")
         return None
-    if arguments.captions is None:
-        raise ValueError("--from_bvh needs --captions, a .jsonl or .csv file that names the recordings.")
-    for name in ("output_dir", "retarget_to"):
-        if getattr(arguments, name) is not None:
-            raise ValueError(f"--{name} does not go with --from_bvh: run `tm2t-hf prepare` on the new folder again.")
     return import_recordings(
         arguments.from_bvh,
         arguments.captions,

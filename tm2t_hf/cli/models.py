@@ -5,7 +5,7 @@
 import json
 import math
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,79 +13,24 @@ import torch
 from transformers import AutoFeatureExtractor, AutoModel, Pipeline, set_seed
 from transformers.utils import cached_file
 
+from tm2t_hf_cli import NO_SENTENCE, complain
+
 from ..cleanup import clean_motion
 from ..files import read_text
-from ..formats import MOTION_SUFFIXES, PageMotion
-from ..loading import load_processor, load_whole
+from ..formats import PageMotion
+from ..loading import check_fits, load_processor, load_whole
 from ..motion import resample
 from ..pipelines import shipped_checkpoint
 from ..quickstart import quickstart
 from ..tokenization_motion import MotionTokenizer
-from .common import (
-    add_reading,
-    check_outputs,
-    complain,
-    count,
-    each_of,
-    input_of_model,
-    load_pipeline,
-    quality,
-    rate,
-    save_motions,
-)
+from .common import each_of, input_of_model, load_pipeline, quality, save_motions
 
 ACTIONS_FILE = "actions.json"
 BATCH_SIZE = 32  # motions that are generated at once
 
 
-def add_commands(add) -> None:
-    """Add the commands; `add(name, run, help)` returns the parser of one."""
-    command = add("generate", generate, "make motions from sentences")
-    command.add_argument("text", nargs="*", help="what the figure should do; - reads standard input, one per line")
-    command.add_argument("--prompts", metavar="FILE", help="text file with more sentences, one per line")
-    _add_output(command, "several motions are numbered, or share one .html page")
-    command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
-    command.add_argument("--num_samples", type=count, default=1, help="motions per sentence")
-    command.add_argument("--seed", type=int, default=0, help="another seed gives another motion")
-    command.add_argument("--chain", action="store_true", help="make one continuous motion of all sentences")
-    command.add_argument("--prefix", metavar="FILE", help="motion to go on from; it becomes the beginning")
-    command.add_argument("--clean", action="store_true", help="smooth the motion and keep feet from sliding")
-    command.add_argument("--fps", type=rate, help="frames per second of the output; the model's if left out")
-    command.add_argument("--min_seconds", type=float, help="shortest motion, or part of a chain")
-    command.add_argument("--max_seconds", type=float, help="longest motion, or part of a chain")
-    command.add_argument("--top_k", type=count, help="draw from the k likeliest tokens")
-    command.add_argument("--temperature", type=float, help="below 1: more typical motions; above 1: more varied ones")
-    command.add_argument("--greedy", action="store_true", help="take the likeliest token at each step, do not sample")
-    add_reading(command)
-
-    command = add("caption", caption, "describe motions in a sentence")
-    command.add_argument("motion", nargs="+", help=".bvh, .npz or .npy file of joints, or .npy file of features")
-    command.add_argument("--model", help="folder or Hub id of a motion-to-text model; the shipped one if left out")
-    command.add_argument("--num_beams", type=count, default=2, help="width of the beam search")
-    command.add_argument("--num_captions", type=count, default=1, help="captions per motion, at most num_beams")
-    add_reading(command, "--fps")
-
-    command = add("tokens", tokens, "show motions as motion tokens, or motion tokens as a motion")
-    command.add_argument("motion", nargs="*", help=".bvh, .npz or .npy file of joints, or .npy file of features")
-    command.add_argument(
-        "--decode", metavar="TOKENS", help='such as "<bom> <motion_17> <eom>"; - reads standard input'
-    )
-    _add_output(command, "for --decode only")
-    command.add_argument("--model", help="folder or Hub id of a model with a motion VQ; the shipped VQ if left out")
-    add_reading(command, "--fps")
-
-    command = add("actions", actions, "list what a model can do, with a sentence for each")
-    command.add_argument("--model", help="folder or Hub id of a text-to-motion model; the shipped one if left out")
-
-    command = add("quickstart", run_quickstart, "make, draw and describe a handful of motions")
-    command.add_argument("--output_dir", default="quickstart", help="where to write the motions")
-    command.add_argument("--seed", type=int, default=0, help="another seed gives other motions")
-
-
 def generate(arguments: Namespace) -> int:
     """Write motions for sentences; 2 when the model ended one at once."""
-    outputs = check_outputs(arguments.output)
-    _check_sampling(arguments)
     texts = _texts(arguments)
     animate = load_pipeline("text-to-motion", arguments.model or str(shipped_checkpoint("tm2t-t2m")))
     _check_length(animate, arguments)
@@ -101,25 +46,8 @@ def generate(arguments: Namespace) -> int:
                 complain("The model generated an empty motion; pass --min_seconds 1 or another --seed.")
 
     count = arguments.num_samples * (1 if arguments.chain else len(texts))
-    save_motions(finished(), count, outputs, animate.processor.motion_tokenizer)
+    save_motions(finished(), count, arguments.output, animate.processor.motion_tokenizer)
     return 2 if failed else 0
-
-
-def _check_sampling(arguments: Namespace) -> None:
-    """Raise a ValueError naming the flags where those of sampling contradict each other or are out of range."""
-    if arguments.greedy:
-        for name in ("temperature", "top_k"):
-            if getattr(arguments, name) is not None:
-                raise ValueError(f"--{name} is for sampling: leave it out, or leave out --greedy.")
-    if arguments.temperature is not None and not 0 < arguments.temperature < math.inf:
-        raise ValueError(
-            f"--temperature must be above 0; got {arguments.temperature:g}. For the likeliest token at each step, "
-            "pass --greedy."
-        )
-    for name in ("min_seconds", "max_seconds"):
-        value = getattr(arguments, name)
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"--{name} must be a number of seconds above 0; got {value:g}.")
 
 
 def _check_length(animate: Pipeline, arguments: Namespace) -> None:
@@ -164,7 +92,7 @@ def _texts(arguments: Namespace) -> list[str]:
         texts += read_text(arguments.prompts).splitlines()
     texts = [text for text in texts if text.strip()] or arguments.text[:1]  # an empty sentence is refused by name
     if not texts or texts == ["-"]:
-        raise ValueError('There is no sentence; give one, such as "a person walks", or --prompts FILE.')
+        raise ValueError(NO_SENTENCE)
     return texts
 
 
@@ -206,15 +134,13 @@ def caption(arguments: Namespace) -> int:
 
 def tokens(arguments: Namespace) -> int:
     """Print the motion tokens of files, one per line, or write the motion of tokens; 2 for a file that is none."""
-    if bool(arguments.motion) == (arguments.decode is not None):
-        raise ValueError("Give motion files to show as tokens, or --decode with tokens to make a motion of.")
-    outputs = check_outputs(arguments.output)
     name = arguments.model or str(shipped_checkpoint("tm2t-vq"))
     model = load_whole(AutoModel, name)
     vq = getattr(model, "vq", model)
     if not hasattr(vq, "quantizer"):
         raise ValueError(f"--model {name} is of type {model.config.model_type}, which has no motion VQ.")
     extractor = load_processor(AutoFeatureExtractor, name)
+    check_fits(model, extractor)
     tokenizer = load_processor(MotionTokenizer, name)
     if arguments.decode is not None:
         codes = tokenizer.text_to_codes(sys.stdin.read() if arguments.decode == "-" else arguments.decode)
@@ -222,7 +148,7 @@ def tokens(arguments: Namespace) -> int:
             raise ValueError("--decode has no motion token, such as <motion_17>.")
         with torch.no_grad():
             (joints,) = extractor.post_process(vq.decode(torch.tensor([codes])))
-        save_motions([(1, PageMotion(joints, extractor.fps, skeleton=extractor.skeleton))], 1, outputs)
+        save_motions([(1, PageMotion(joints, extractor.fps, skeleton=extractor.skeleton))], 1, arguments.output)
         return 0
 
     def text_of(path: str) -> str:
@@ -276,10 +202,3 @@ def run_quickstart(arguments: Namespace) -> int:
     """Make, draw and describe a handful of motions."""
     quickstart(arguments.output_dir, seed=arguments.seed)
     return 0
-
-
-def _add_output(command: ArgumentParser, note: str) -> None:
-    formats = ", ".join(MOTION_SUFFIXES)
-    command.add_argument(
-        "--output", nargs="+", default=["motion.gif"], metavar="FILE", help=f"files to write: {formats}; {note}"
-    )

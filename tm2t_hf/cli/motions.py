@@ -8,69 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ..formats import MOTION_SUFFIXES, PageMotion, save_page
+from ..formats import PageMotion, save_page
 from ..formats.gif import floor_height
 from ..metrics import joint_error
-from .common import (
-    add_reading,
-    add_skeleton,
-    check_outputs,
-    each_of,
-    quality,
-    rate,
-    read_file,
-    save_motions,
-    skeleton_of,
-)
-
-PICTURES = (".gif", ".mp4", ".html")
-
-
-def add_commands(add) -> None:
-    """Add the commands; `add(name, run, help)` returns the parser of one."""
-    command = add("convert", convert, "write a motion file in another format")
-    command.add_argument("source", help=".bvh, .npz or .npy file of joints, or .npy file of features")
-    command.add_argument("output", help=f"file to write: {', '.join(MOTION_SUFFIXES)}")
-    command.add_argument("--fps", type=rate, help="frames per second of the output; the file's own if left out")
-    add_skeleton(command)
-    add_reading(command)
-
-    command = add("render", render, "draw motions")
-    command.add_argument("motion", nargs="+", help=".bvh, .npz or .npy file of joints, or .npy file of features")
-    command.add_argument(
-        "--output",
-        nargs="+",
-        default=["motion.gif"],
-        metavar="FILE",
-        help=".gif and .mp4: several motions are numbered; .html: one page with all of them next to each other",
-    )
-    command.add_argument("--title", help="text to show; the name of the file if left out")
-    command.add_argument("--fps", type=rate, help="frames per second of the output; the files' own if left out")
-    add_skeleton(command)
-    add_reading(command)
-
-    command = add("compare", compare, "measure how two motions differ")
-    command.add_argument("first", help=".bvh, .npz or .npy file of joints, or .npy file of features")
-    command.add_argument("second", help="another one")
-    command.add_argument("--output", metavar="FILE.html", help="page to write that shows both next to each other")
-    add_skeleton(command)
-    add_reading(command, "--fps")
+from .common import each_of, quality, read_file, save_motions, skeleton_of
 
 
 def convert(arguments: Namespace) -> int:
     """Write one motion file in another format."""
-    outputs = check_outputs([arguments.output])
     skeleton = skeleton_of(arguments)
     motion = read_file(arguments.source, arguments, skeleton, arguments.fps)
-    save_motions(
-        [(1, PageMotion(motion.joints, motion.fps, Path(arguments.source).stem, skeleton=skeleton))], 1, outputs
-    )
+    shown = PageMotion(motion.joints, motion.fps, Path(arguments.source).stem, skeleton=skeleton)
+    save_motions([(1, shown)], 1, arguments.output)
     return 0
 
 
 def render(arguments: Namespace) -> int:
     """Draw motions; 2 when one could not be read."""
-    outputs = check_outputs(arguments.output, PICTURES)
     skeleton = skeleton_of(arguments)
     drawn = []
 
@@ -82,13 +36,12 @@ def render(arguments: Namespace) -> int:
             title = arguments.title or Path(path).stem
             yield number, PageMotion(motion.joints, motion.fps, title, skeleton=skeleton)
 
-    save_motions(motions(), len(arguments.motion), outputs)
+    save_motions(motions(), len(arguments.motion), arguments.output)
     return 0 if len(drawn) == len(arguments.motion) else 2
 
 
 def compare(arguments: Namespace) -> int:
     """Print a table of what shows in two motions and of how far apart they are over the frames that both have."""
-    outputs = check_outputs([arguments.output], [".html"]) if arguments.output else []
     skeleton = skeleton_of(arguments)
     paths = (arguments.first, arguments.second)
     first, second = (on_floor(read_file(path, arguments, skeleton, skeleton.fps).joints) for path in paths)
@@ -106,7 +59,7 @@ def compare(arguments: Namespace) -> int:
         print(f"{name:32} {columns[0][name]:>{width}} {columns[1][name]:>{width}}")
     for name, error in errors.items():
         print(f"{name:32} {1000 * error:>{2 * width + 1}.1f}")
-    for output in outputs:
+    for output in arguments.output:
         shown = [
             PageMotion(joints, skeleton.fps, Path(path).name, skeleton=skeleton)
             for path, joints in zip(paths, (first, second), strict=True)

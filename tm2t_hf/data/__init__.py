@@ -15,15 +15,18 @@ from ..files import load_statistics
 from .captions import CaptionLine, mirror_caption, read_captions
 from .check import check
 from .codes import tokenize_motions
-from .collators import TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
-from .dataset import CACHE_VERSION, load_motion_dataset, varied_motion
+from .collators import CaptionFeatures, TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
+from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
 from .prepare import prepare
 from .recordings import ImportedRecordings, import_recordings
+from .variation import BodyVariation, varied_motion
 
 __all__ = [
+    "BodyVariation",
     "CACHE_VERSION",
     "SPLITS",
+    "CaptionFeatures",
     "CaptionLine",
     "ImportedRecordings",
     "TranslationCollator",

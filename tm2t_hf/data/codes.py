@@ -33,8 +33,8 @@ def tokenize_motions(
             repeat); training picks one at random, as the original does with its five token files per clip.
 
     Returns:
-        Dataset with the columns `id`, `captions`, `tokens` and `codes` (a list of code sequences, the first from frame
-        0), row by row as in `dataset`. The features are left out; join by row where both are needed.
+        Dataset with the columns `id`, `captions`, `tokens`, `sources` and `codes` (a list of code sequences, the first
+        from frame 0), row by row as in `dataset`. The features are left out; join by row where both are needed.
     """
     unit_length = vq_model.config.unit_length
     if not 1 <= num_offsets <= unit_length:
@@ -78,7 +78,7 @@ def tokenize_motions(
             desc="Motion tokens",
         )
 
-    columns = {name: dataset.features[name] for name in ("id", "captions", "tokens")}
+    columns = {name: dataset.features[name] for name in dataset.features if name != "features"}
     was_training = vq_model.training
     vq_model.eval()
     try:

@@ -4,6 +4,7 @@
 
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,9 +87,15 @@ class TranslationCollator:
         direction: "m2t" (motion to text) or "t2m" (text to motion).
         random: draw one caption and one code sequence per row, and one time in three leave out the first or the last
             code, as the original does. Otherwise the first caption and the whole first sequence are taken.
+        even_sources: with `random`, first draw one of the folders that the row's captions are from, then one of its
+            captions: a folder with many captions counts no more than one with few.
         shortest_crop: with `random`, half of the sequences are cropped to a random stretch of at least this share of
             their length, so that an action or a style is known by any part of it; 1 crops nothing.
         max_text_length: captions are cut to this many ids.
+        text_features: from text to motion, gives for a list of captions one (words, size) tensor each, as
+            `CaptionFeatures` does; the batch then holds `inputs_embeds` (batch, words, size) in place of `input_ids`.
+        label_tokenizer: the tokenizer of a motion-to-text model; the batch then also holds `caption_labels`, what
+            that model has to say of each motion, as `labels` are.
         seed, epoch: what the draws depend on, besides the row's id. Set `epoch` before each epoch.
     """
 
@@ -96,7 +103,10 @@ class TranslationCollator:
     motion_tokenizer: Any
     direction: str
     random: bool = True
+    even_sources: bool = False
     max_text_length: int | None = None
+    text_features: Callable[[list[str]], list[torch.Tensor]] | None = None
+    label_tokenizer: Any = None
     shortest_crop: float = 1.0
     seed: int = 0
     epoch: int = 0
@@ -110,24 +120,37 @@ class TranslationCollator:
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         """One batch."""
         captions, codes = zip(*map(self._choose, rows), strict=True)
-        truncation = {"truncation": True, "max_length": self.max_text_length} if self.max_text_length else {}
-        text_ids = self.tokenizer(list(captions), **truncation)["input_ids"]
+        captions = list(captions)
         motion_ids = [self.motion_tokenizer.codes_to_ids(sequence) for sequence in codes]
+        batch = {}
         if self.direction == "m2t":
-            source, pad, target = motion_ids, self.motion_tokenizer.pad_token_id, text_ids
+            source, pad, target = motion_ids, self.motion_tokenizer.pad_token_id, self._ids(self.tokenizer, captions)
+        elif self.text_features is None:
+            source, pad, target = self._ids(self.tokenizer, captions), self.tokenizer.pad_token_id, motion_ids
         else:
-            source, pad, target = text_ids, self.tokenizer.pad_token_id, motion_ids
-        return {
-            "input_ids": _pad(source, pad),
-            "attention_mask": _pad([[1] * len(ids) for ids in source], 0),
-            "labels": _pad([ids[1:] for ids in target], -100),
-        }
+            source, pad, target = self.text_features(captions), None, motion_ids
+            batch["inputs_embeds"] = torch.nn.utils.rnn.pad_sequence(source, batch_first=True).float()
+        if pad is not None:
+            batch["input_ids"] = _pad(source, pad)
+        batch["attention_mask"] = _pad([[1] * len(ids) for ids in source], 0)
+        batch["labels"] = _pad([ids[1:] for ids in target], -100)
+        if self.label_tokenizer is not None:
+            batch["caption_labels"] = _pad([ids[1:] for ids in self._ids(self.label_tokenizer, captions)], -100)
+        return batch
+
+    def _ids(self, tokenizer: Any, captions: list[str]) -> list[list[int]]:
+        truncation = {"truncation": True, "max_length": self.max_text_length} if self.max_text_length else {}
+        return tokenizer(captions, **truncation)["input_ids"]
 
     def _choose(self, row: dict) -> tuple[str, list[int]]:
         if not self.random:
             return row["captions"][0], row["codes"][0]
         rng = row_generator(self.seed, self.epoch, row["id"])
-        caption = row["captions"][rng.integers(len(row["captions"]))]
+        captions = row["captions"]
+        if self.even_sources and len(sources := sorted(set(row["sources"]))) > 1:
+            chosen = sources[rng.integers(len(sources))]
+            captions = [caption for caption, source in zip(captions, row["sources"], strict=True) if source == chosen]
+        caption = captions[rng.integers(len(captions))]
         codes = row["codes"][rng.integers(len(row["codes"]))]
         if rng.integers(3) == 0 and len(codes) > 1:
             codes = codes[1:] if rng.integers(2) else codes[:-1]
@@ -136,6 +159,36 @@ class TranslationCollator:
             start = rng.integers(len(codes) - length + 1)
             codes = codes[start : start + length]
         return caption, codes
+
+
+class CaptionFeatures:
+    """Features of captions by a frozen text encoder, computed once per caption and kept in half precision.
+
+    Args:
+        encode: `model.get_text_features`, or another function of `input_ids` and `attention_mask` (batch, words) to
+            features (batch, words, size).
+        tokenizer: the text encoder's.
+        device: where the encoder is.
+        batch_size: captions encoded at once.
+    """
+
+    def __init__(self, encode: Callable, tokenizer: Any, device: torch.device | str = "cpu", batch_size: int = 64):
+        self.encode, self.tokenizer, self.device, self.batch_size = encode, tokenizer, device, batch_size
+        self.known: dict[str, torch.Tensor] = {}
+
+    def __call__(self, captions: list[str]) -> list[torch.Tensor]:
+        """One (words, size) tensor per caption."""
+        new = sorted(set(captions) - self.known.keys())
+        for start in range(0, len(new), self.batch_size):
+            self._encode(new[start : start + self.batch_size])
+        return [self.known[caption] for caption in captions]
+
+    @torch.no_grad()
+    def _encode(self, captions: list[str]):
+        text = self.tokenizer(captions, padding=True, padding_side="right", return_tensors="pt").to(self.device)
+        features = self.encode(text["input_ids"], text["attention_mask"]).cpu()
+        for caption, row, length in zip(captions, features, text["attention_mask"].sum(1).tolist(), strict=True):
+            self.known[caption] = row[:length].to(torch.float16, copy=True)
 
 
 def _pad(sequences: list[list[int]], value: int) -> torch.Tensor:

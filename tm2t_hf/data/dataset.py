@@ -4,6 +4,7 @@
 
 import hashlib
 import logging
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,21 +15,21 @@ import numpy as np
 from datasets import Array2D, Dataset, Features, List, Value, config
 from datasets.exceptions import DatasetGenerationError
 
-from ..files import load_array
-from ..motion import features_to_joints, joints_to_features, mirror_joints, resample
+from ..files import load_array, load_offsets
 from ..skeletons import HUMANML3D, Skeleton
 from .cache import rebuilt_if_broken
-from .captions import mirror_caption, read_captions
+from .captions import CaptionLine, mirror_caption, read_captions
 from .folder import read_split
+from .variation import BodyVariation, varied_motion
 
 logger = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the same folder has to give other rows than before.
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 class _Row(NamedTuple):
-    """What one row of the dataset is made of: frames start:end of a feature file, mirrored or at another speed."""
+    """What one row of the dataset is made of: frames start:end of a feature file, mirrored, at another speed, ..."""
 
     id: str
     clip: str
@@ -38,7 +39,9 @@ class _Row(NamedTuple):
     mirrored: bool
     captions: list[str]
     tokens: list[str]
+    sources: list[str]
     speed: float = 1.0
+    body: int = 0  # 0 as recorded, 1, 2, ... further bodies
 
 
 def load_motion_dataset(
@@ -50,6 +53,8 @@ def load_motion_dataset(
     mirror: bool = False,
     speeds: Sequence[float] = (1.0,),
     repeats: Mapping[str, int] | None = None,
+    bodies: BodyVariation | None = None,
+    further_texts: Sequence[str] = (),
 ) -> Dataset:
     """Load one split of a folder in the HumanML3D layout.
 
@@ -72,14 +77,19 @@ def load_motion_dataset(
         repeats: how many times to repeat clips whose ids match a pattern: `{"dance_*": 4}`. The further rows have ids
             followed by `#2`, `#3`, ..., so their crops and captions are drawn apart. For training splits only: rare
             kinds of motion would otherwise be learned last.
+        bodies: further copies of every row as if others had performed it, with ids followed by `~1`, `~2`, ... For
+            training splits only.
+        further_texts: sub-folders of the data folder with further captions, such as `texts_people`, laid out as
+            `texts`. They follow a clip's own captions; a clip need not have any.
 
     Returns:
         Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
         feature_size) float32, not normalized, a frame shorter where mirrored or of another speed, `captions` (list of
-        str) and `tokens` (the caption's `lemma/POS` string, list of str). `features` comes as a numpy array.
+        str), `tokens` (the caption's `lemma/POS` string, list of str) and `sources` (the sub-folder that each caption
+        is from, list of str). `features` comes as a numpy array.
 
     Raises:
-        FileNotFoundError: the split file, a feature file or a text file is missing.
+        FileNotFoundError: the split file, a feature file, a text file or a folder of further texts is missing.
         ValueError: an argument out of range, wrong feature size, NaN or infinite features, a malformed text file, or
             no row within the limits.
     """
@@ -87,6 +97,9 @@ def load_motion_dataset(
     _check_arguments(min_frames, max_frames, speeds, repeats)
     data_dir = Path(data_dir)
     clips = read_split(data_dir, split)
+    for folder in further_texts:
+        if not (data_dir / folder).is_dir():
+            raise FileNotFoundError(f"further_texts names {folder}, but {data_dir} has no such folder.")
     rows, dropped = [], 0
     fingerprint = hashlib.sha256(repr((CACHE_VERSION, skeleton, min_frames, max_frames)).encode())
     for clip in clips:
@@ -94,7 +107,7 @@ def load_motion_dataset(
         num_frames = _count_frames(clip, path, skeleton, data_dir)
         stat = path.stat()
         fingerprint.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
-        for row in _rows_of_clip(clip, path, num_frames, data_dir / "texts" / f"{clip}.txt", skeleton.fps):
+        for row in _rows_of_clip(clip, path, num_frames, _lines_of_clip(clip, data_dir, further_texts), skeleton.fps):
             if min_frames <= row.end - row.start <= max_frames:
                 rows.append(row)
             else:
@@ -108,13 +121,16 @@ def load_motion_dataset(
         for row in rows
     ]
     rows = _repeated(rows, repeats)
+    bodies = bodies or BodyVariation()
+    rows += [row._replace(id=f"{row.id}~{body}", body=body) for body in range(1, bodies.copies + 1) for row in rows]
     logger.info(
         "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
         data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
     )  # fmt: skip
     if not rows:
         raise ValueError(f"No clip of {data_dir / split}.txt is {min_frames} to {max_frames} frames long.")
-    fingerprint.update(repr(rows).encode())
+    offsets = load_offsets(data_dir, skeleton)
+    fingerprint.update(repr((rows, bodies, None if offsets is None else offsets.tolist())).encode())
 
     columns = Features(
         {
@@ -122,6 +138,7 @@ def load_motion_dataset(
             "features": Array2D((None, skeleton.feature_size), "float32"),
             "captions": List(Value("string")),
             "tokens": List(Value("string")),
+            "sources": List(Value("string")),
         }
     )
     name = fingerprint.hexdigest()[:32]
@@ -130,7 +147,7 @@ def load_motion_dataset(
         return Dataset.from_generator(
             _generate_rows,
             features=columns,
-            gen_kwargs={"rows": _Opaque(rows), "skeleton": _Opaque(skeleton)},
+            gen_kwargs={"rows": _Opaque(rows), "variants": _Opaque((skeleton, bodies, offsets))},
             fingerprint=name,
             cache_dir=str(cache_dir),
         )
@@ -167,9 +184,21 @@ def _count_frames(clip: str, path: Path, skeleton: Skeleton, data_dir: Path) -> 
     return shape[0]
 
 
-def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float) -> list[_Row]:
+def _lines_of_clip(clip: str, data_dir: Path, further_texts: Sequence[str]) -> list[tuple[str, CaptionLine]]:
+    """The captions of a clip, each with the sub-folder that it is from."""
+    lines = [("texts", line) for line in read_captions(data_dir / "texts" / f"{clip}.txt")]
+    for folder in further_texts:
+        path = data_dir / folder / f"{clip}.txt"
+        if path.is_file():
+            lines += [(folder, line) for line in read_captions(path)]
+    return lines
+
+
+def _rows_of_clip(
+    clip: str, path: Path, num_frames: int, lines: list[tuple[str, CaptionLine]], fps: float
+) -> list[_Row]:
     rows: dict[tuple[float, float], _Row] = {}
-    for line in read_captions(text):
+    for source, line in lines:
         tags = (line.start, line.end)
         if tags not in rows:
             if line.whole_clip:
@@ -177,9 +206,10 @@ def _rows_of_clip(clip: str, path: Path, num_frames: int, text: Path, fps: float
             else:
                 row_id = f"{clip}@{line.start:g}-{line.end:g}"
                 start, end = (min(max(int(tag * fps), 0), num_frames) for tag in tags)
-            rows[tags] = _Row(row_id, clip, str(path), start, end, False, [], [])
+            rows[tags] = _Row(row_id, clip, str(path), start, end, False, [], [], [])
         rows[tags].captions.append(line.caption)
         rows[tags].tokens.append(line.tokens)
+        rows[tags].sources.append(source)
     return list(rows.values())
 
 
@@ -224,23 +254,21 @@ class _Opaque:
     value: Any
 
 
-def _generate_rows(rows: _Opaque, skeleton: _Opaque):
+def _generate_rows(rows: _Opaque, variants: _Opaque):
+    skeleton, bodies, offsets = variants.value
     for row in rows.value:
         with np.errstate(over="ignore"):  # to infinite values, which are refused
             features = load_array(row.path)[row.start : row.end].astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError(f"{row.path} holds NaN or infinite features.")
-        if row.mirrored or row.speed != 1:
-            features = varied_motion(features, skeleton.value, row.mirrored, row.speed)
-        yield {"id": row.id, "features": features, "captions": row.captions, "tokens": row.tokens}
-
-
-def varied_motion(features: np.ndarray, skeleton: Skeleton, mirror: bool = False, speed: float = 1.0) -> np.ndarray:
-    """Unnormalized features (frames, feature_size) mirrored left to right, or at another speed (2 is twice as fast).
-
-    Goes through the joints, so that rotations, velocities and contacts are those of the varied motion, which is one
-    frame shorter than it would be.
-    """
-    joints = features_to_joints(features, skeleton.num_joints)
-    joints = mirror_joints(joints, skeleton) if mirror else joints
-    return joints_to_features(resample(joints, speed, 1.0), skeleton).astype(np.float32)
+        if row.mirrored or row.speed != 1 or row.body:
+            body = bodies if row.body else None
+            rng = np.random.default_rng(zlib.crc32(row.id.encode()))
+            features = varied_motion(features, skeleton, row.mirrored, row.speed, body, rng, offsets)
+        yield {
+            "id": row.id,
+            "features": features,
+            "captions": row.captions,
+            "tokens": row.tokens,
+            "sources": row.sources,
+        }

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
-from ..files import load_array, read_text, save_array, written_beside
+from ..bodies import BODIES, known_offsets
+from ..feature_extraction_motion import check_fps
+from ..files import OFFSETS, load_array, load_offsets, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
 from ..skeletons import HUMANML3D, SKELETONS, Skeleton
 from .check import check, load_joints
@@ -44,8 +45,9 @@ def prepare(
         output_dir: where the prepared folder is made, complete with texts, split files and joints; by default
             `data_dir` itself.
         skeleton: skeleton of the joints.
-        retarget_to: id of a clip whose bone lengths every clip gets (the original takes one clip of HumanML3D); needs
-            an `output_dir`, because the joints there are the retargeted ones.
+        retarget_to: the body that every clip gets: the id of a clip, or "humanml3d" for the one that all of HumanML3D
+            has; needs an `output_dir`, because the joints there are the retargeted ones. `Offsets.npy` keeps the
+            body's bone vectors, so that the extractors of models trained on the folder retarget to it as well.
         train_split: the split whose clips make the statistics.
         overwrite: make every file again, also those that came with the data.
         fps: frames per second of the joints, if not the skeleton's: they are resampled; needs an `output_dir`.
@@ -80,8 +82,7 @@ def make_features(
     source = Path(data_dir)
     target = Path(output_dir) if output_dir is not None else source
     elsewhere = target.resolve() != source.resolve()
-    if fps is not None and not SLOWEST_FPS <= fps <= FASTEST_FPS:
-        raise ValueError(f"fps is {fps:g}, but the frames per second of joints are between 1 and 1000.")
+    check_fps(fps)
     if fps == skeleton.fps:
         fps = None
     if smpl_order and skeleton.joint_names != HUMANML3D.joint_names:
@@ -98,16 +99,16 @@ def make_features(
         raise FileNotFoundError(
             f"{source / 'new_joints' / missing[0]}.npy is missing, but {train_split}.txt names it."
         )
-    offsets = None
-    if retarget_to is not None:
-        wanted = load_joints(source / "new_joints" / f"{retarget_to}.npy", skeleton, smpl_order)
-        offsets = bone_offsets(wanted, skeleton)
+    offsets = None if retarget_to is None else _offsets_of(retarget_to, source, clips, skeleton, smpl_order)
+    body = load_offsets(source, skeleton) if offsets is None else offsets
 
     target.mkdir(parents=True, exist_ok=True)
     options = {"skeleton": _record_of(skeleton), "fps": fps or skeleton.fps, "retarget_to": retarget_to}
     _check_options(target, options, overwrite)
     if elsewhere:
         _copy_texts(source, target, overwrite)
+    if body is not None and elsewhere:
+        save_array(target / OFFSETS, body)
     own_statistics = overwrite or _are_own_statistics(target)
     for clip in tqdm(clips, desc="Motion features", unit="clip"):
         features_path = target / "new_joint_vecs" / f"{clip}.npy"
@@ -126,6 +127,19 @@ def make_features(
         _save(features_path, joints_to_features(joints, skeleton))
     _make_statistics(target, train, skeleton, options)
     return target
+
+
+def _offsets_of(body: str, source: Path, clips: list[str], skeleton: Skeleton, smpl_order: bool):
+    """Bone vectors (joints, 3), in the skeleton's units, of a clip or of a known body."""
+    if body in clips:
+        return bone_offsets(load_joints(source / "new_joints" / f"{body}.npy", skeleton, smpl_order), skeleton)
+    offsets = known_offsets(body, skeleton)
+    if offsets is None:
+        raise FileNotFoundError(
+            f"retarget_to is {body}, but {source / 'new_joints' / body}.npy is missing; give the id of a clip"
+            + (f", or one of {', '.join(BODIES)}." if skeleton == HUMANML3D else ".")
+        )
+    return offsets / skeleton.metres_per_unit
 
 
 def _save(path: Path, array):
@@ -196,9 +210,9 @@ def _digest(paths: list[Path]) -> str:
 
 
 def _copy_texts(source: Path, target: Path, overwrite: bool):
-    """Copy the captions and the plain files of the folder (split files, license), but not its statistics."""
+    """Copy `texts`, folders of further captions (`texts_people`) and the plain files, but not the statistics."""
     plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name != RECORD]
-    for path in [*plain, *(source / "texts").rglob("*.txt")]:
+    for path in [*plain, *source.glob("texts*/**/*.txt")]:
         copy = target / path.relative_to(source)
         if overwrite or not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)

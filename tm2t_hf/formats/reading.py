@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..body_size import METRES_PER_UNIT, Finding, find_unit
 from ..files import load_array
 from ..motion import HUMANML3D, Skeleton, features_to_joints, resample
-from .axes_and_units import METRES_PER_UNIT, TURNS, Finding, faces_backward, find_unit, find_up, turned_up
+from .axes import TURNS, faces_backward, find_up, turned_up
 from .bvh import MAX_POSITIONS, read_bvh
 from .npz import read_npz
 from .recognition import JointMap, Recognition, read_joint_map, recognize
@@ -277,7 +278,7 @@ def _begins_apart(joints: np.ndarray, rate: float) -> bool:
 def check_arguments(fps: float | None, unit: float | str | None, up: str | None, source_fps: float | None):
     """Raise a ValueError that names the argument of `read_motion` which is out of range."""
     for name, rate in (("fps", fps), ("source_fps", source_fps)):
-        if rate is not None and not 0.1 <= rate <= 10000:
+        if rate is not None and (isinstance(rate, bool) or not 0.1 <= rate <= 10000):
             raise ValueError(f"{name} is {rate}, but has to be between 0.1 and 10000 frames per second.")
     if isinstance(unit, str) and unit not in METRES_PER_UNIT:
         raise ValueError(f"unit is {unit!r}, but has to be a number of meters or one of {', '.join(METRES_PER_UNIT)}.")

@@ -7,7 +7,7 @@ from .checkpoints import TrainingError, check_same_codes, check_same_skeleton
 from .discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
 from .loaders import training_loader, validation_loader
 from .loop import Moment, fit, validate
-from .losses import Loss, Means, gather_rows
+from .losses import Loss, Means, foot_sliding, gather_rows
 from .model_card import STAGES, write_model_card
 from .script import run, start
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_same_skeleton",
     "discriminator_loss",
     "fit",
+    "foot_sliding",
     "gather_rows",
     "generator_loss",
     "parse_arguments",

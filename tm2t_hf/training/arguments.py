@@ -3,16 +3,21 @@
 """The arguments that all training scripts share, and how they are read: defaults, then a JSON file, then flags."""
 
 import argparse
+import ast
+import inspect
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from math import isfinite
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from transformers import HfArgumentParser
 
+from ..bodies import MOST_VARIATION
+from ..data.variation import MOST_JITTER, BodyVariation
 from ..files import read_text
 from ..skeletons import load_skeleton
 
@@ -40,6 +45,16 @@ class LoopArguments:
     repeats: dict = field(
         default_factory=dict,
         metadata={"help": 'How many times to repeat clips whose names match, as JSON: {"bn1_*": 4}.'},
+    )
+    body_copies: int = field(
+        default=0, metadata={"help": "Also train on every clip as if this many others had performed it."}
+    )
+    body_variation: float = field(
+        default=0.2, metadata={"help": "Share by which their legs, arms, shoulders and spine are longer or shorter."}
+    )
+    jitter: float = field(default=0.0, metadata={"help": "Meters by which joints of these copies are off, at most."})
+    still_frames: int = field(
+        default=0, metadata={"help": "Frames that these copies stand still at their ends, at most."}
     )
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
@@ -74,6 +89,17 @@ class LoopArguments:
         },
     )
 
+    push_to_hub: bool = field(
+        default=False,
+        metadata={"help": "Upload the best model to the Hub, in the background, whenever it is written."},
+    )
+    hub_model_id: str = field(
+        default="",
+        metadata={"help": "Repository to upload to, owner/name; the name of the output folder if left out."},
+    )
+    hub_private_repo: bool = field(default=False, metadata={"help": "Make a new repository private."})
+    hub_revision: str = field(default="", metadata={"help": "Branch to upload to; the main one if left out."})
+
     def __post_init__(self):
         # `--resume` was once a switch
         self.resume_from_checkpoint = {"true": "latest", "false": ""}.get(
@@ -82,7 +108,9 @@ class LoopArguments:
         load_skeleton(self.skeleton)
         check_range(self, 1, None, "min_frames", "epochs", "batch_size", "validate_every")
         check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
-        check_range(self, 0, None, "checkpointing_steps")
+        check_range(self, 0, None, "checkpointing_steps", "body_copies", "still_frames")
+        check_range(self, 0, MOST_VARIATION, "body_variation")
+        check_range(self, 0, MOST_JITTER, "jitter")
         check_range(self, 0, 2**32 - 1, "seed")
         if self.max_frames < self.min_frames:
             raise ValueError(f"--max_frames {self.max_frames} is below --min_frames {self.min_frames}.")
@@ -99,7 +127,8 @@ class LoopArguments:
     @property
     def variants(self) -> dict:
         """What `load_motion_dataset` makes of the clips of a training split, and of no other."""
-        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats}
+        bodies = BodyVariation(self.body_copies, self.body_variation, self.jitter, self.still_frames)
+        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
 
 
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
@@ -116,7 +145,8 @@ def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | N
 
     The JSON file holds values that all scripts share, and one object per script, e.g.
     `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {...}}`. Its values become the
-    defaults of the parser.
+    defaults of the parser. The objects of other scripts are checked for unknown keys where `train_<section>.py` lies
+    next to the script that defines `arguments_class`.
 
     Args:
         arguments_class: a subclass of `LoopArguments`.
@@ -181,9 +211,7 @@ class _Parser(HfArgumentParser):
 def _values_of(path: str, arguments_class: type, section: str) -> dict:
     """The values that a JSON file gives to one script, by field, checked against the fields' types."""
     content = _parse_json(read_text(path), path)
-    known = {each.name: each for each in fields(arguments_class)}
-    for each in list(known.values()):
-        known |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}
+    known = _by_key(arguments_class)
     values = {}
 
     def take(key: str, value: Any, where: str, names: Sequence[str]):
@@ -196,9 +224,46 @@ def _values_of(path: str, arguments_class: type, section: str) -> dict:
             take(key, value, path, (*known, *SECTIONS))
         elif not isinstance(value, dict):
             raise ValueError(f"{key} in {path} must be an object with the values of one script; got {value!r}.")
+        elif key != section:
+            _check_other_section(value, f"{key} of {path}", _declared_next_to(arguments_class, key))
     for key, value in (content.get(section) or {}).items() if isinstance(content.get(section), dict) else ():
         take(key, value, f"{section} of {path}", tuple(known))
     return values
+
+
+def _by_key(arguments_class: type) -> dict[str, Field]:
+    """The fields of a dataclass by the keys that a JSON file may use for them: names and aliases."""
+    keys = {each.name: each for each in fields(arguments_class)}
+    for each in list(keys.values()):
+        keys |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}
+    return keys
+
+
+def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
+    """The arguments that the script of another section adds to the shared ones; None if there is no such script here.
+
+    The script is read and not imported: that would take seconds, and scripts would import each other.
+    """
+    script = Path(inspect.getfile(arguments_class)).with_name(f"train_{section}.py")
+    if not script.is_file():
+        return None
+    return [
+        statement.target.id
+        for node in ast.walk(ast.parse(read_text(script)))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == LoopArguments.__name__ for base in node.bases)
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign)
+    ]
+
+
+def _check_other_section(values: dict, where: str, declared: list[str] | None) -> None:
+    """Raise a ValueError for a key that the script of that section would refuse, or a bad value of a shared one."""
+    shared = _by_key(LoopArguments)
+    for key, value in values.items():
+        if key in shared:
+            _checked(value, shared[key], f"{key} in {where}")
+        elif declared is not None and key not in declared:
+            raise ValueError(_unknown("key", key, (*shared, *declared), where))
 
 
 def _checked(value: Any, of: Field, where: str) -> Any:

@@ -41,6 +41,10 @@ FREE = {
     "license",
     "validate_every",
     "checkpointing_steps",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_revision",
 }
 REPORTED = {"epochs", "mixed_precision", "data_dir", "vq", "m2t", "init_from", "batch_size", "num_processes"}
 
@@ -286,8 +290,8 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
         ValueError: for a damaged file, or a checkpoint within an epoch of other batches than these.
     """
     path = folder / "state" / LOOP
+    content = _read_json(path)
     try:
-        content = _read_json(path)
         if content.keys() != asdict(Progress()).keys():
             raise ValueError(f"it holds {', '.join(content) or 'nothing'}")
         progress = Progress(**content)

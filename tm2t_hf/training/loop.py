@@ -58,6 +58,7 @@ def fit(
     validation_losses: Callable[[torch.nn.Module, dict], dict[str, Loss]],
     save: Callable[[torch.nn.Module, Path, dict], None],
     extra: dict[str, Any] | None = None,
+    learning_rates: dict[str, float] | None = None,
 ) -> None:
     """Train `model` and keep the best and the last of it.
 
@@ -77,15 +78,15 @@ def fit(
             batches.
         save: `(model, folder, scores)` writes everything a user of the model needs into a folder.
         extra: what else has a state to resume, by name: anything with `state_dict` and `load_state_dict`.
+        learning_rates: peak learning rates of parameters whose names begin with these keys, in place of
+            `arguments.learning_rate`.
 
     Raises:
         TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
     optimizer = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=arguments.learning_rate,
-        weight_decay=arguments.weight_decay,
+        parameter_groups(model, learning_rates or {}), lr=arguments.learning_rate, weight_decay=arguments.weight_decay
     )
     scheduler = get_scheduler(
         arguments.lr_schedule,
@@ -109,6 +110,8 @@ def fit(
         def checkpoint(scores: dict, is_best: bool = False):
             scores = scores | {"epoch": round(progress.epoch + progress.step / len(batches), 3)}
             save_checkpoint(parts, progress, arguments, save, scores, is_best)
+            if accelerator.uploads is not None and is_best:
+                accelerator.uploads.upload_in_background(f"Epoch {progress.epoch}")
 
         def stop_if_asked(saved: bool):
             signal = max_over_processes(accelerator, signals.received)
@@ -161,6 +164,21 @@ def fit(
                 stop_if_asked(saved=due)
     if accelerator.output_lock is not None:
         accelerator.output_lock.release()
+    if accelerator.uploads is not None:
+        try:
+            logger.info("Uploaded: %s", accelerator.uploads.upload("End of training"))
+        except ValueError as error:
+            raise TrainingError(f"{error} The model itself is whole in {arguments.output_dir}.") from error
+
+
+def parameter_groups(model: torch.nn.Module, learning_rates: dict[str, float]) -> list[dict]:
+    """The trainable parameters as groups of an optimizer: those without a learning rate of their own come first."""
+    groups = [{"params": []}, *({"params": [], "lr": rate} for rate in learning_rates.values())]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            own = [place for place, prefix in enumerate(learning_rates, start=1) if name.startswith(prefix)]
+            groups[own[0] if own else 0]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
 
 
 def update(

@@ -10,6 +10,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
+from ..motion import features_to_joints
+from ..skeletons import Skeleton
+
 
 @dataclass
 class Loss:
@@ -110,4 +113,26 @@ def gather_rows(accelerator: Accelerator, rows: Tensor) -> Tensor:
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
 
-__all__ = ["Loss", "Means", "gather_rows", "minimized", "sums_over_processes"]
+def foot_sliding(features: Tensor, target: Tensor, mask: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
+    """How far feet move over the ground while those of the real motion stand on it.
+
+    Args:
+        features: of the motion to judge, (batch, frames, features), not normalized.
+        target: of the real motion, likewise; its foot contacts count.
+        mask: (batch, frames) bool, True on real frames.
+        skeleton: what the features belong to.
+
+    Returns:
+        The mean speed of feet in contact, in meters per second, a scalar; and the number of contacts.
+    """
+    feet = list(skeleton.left_foot + skeleton.right_foot)
+    joints = features_to_joints(features, skeleton.num_joints)
+    steps = joints[:, :, feet][..., [0, 2]].diff(dim=1)  # (batch, frames - 1, feet, 2)
+    contacts = (target[:, :-1, -4:] > 0.5) & mask[:, 1:, None]  # (batch, frames - 1, feet)
+    # the square root of a sum of squares has no gradient at 0
+    speeds = (steps.square().sum(-1) + 1e-8).sqrt() * (skeleton.fps * skeleton.metres_per_unit)
+    count = contacts.sum()
+    return (speeds * contacts).sum() / count.clamp(min=1), count
+
+
+__all__ = ["Loss", "Means", "foot_sliding", "gather_rows", "minimized", "sums_over_processes"]

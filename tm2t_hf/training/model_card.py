@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from safetensors import safe_open
 from ..files import written_beside
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
+# In a command: going on with the latest checkpoint of the own output folder.
+RESUMING = re.compile(r" --resume(_from_checkpoint)?([ =](latest|true))?(?= --|$)", re.IGNORECASE)
 
 
 class Stage(NamedTuple):
@@ -92,7 +95,7 @@ def write_model_card(
             the Hub, such as "cc-by-nc-4.0") and `skeleton`; the card calls the model by the name of its `output_dir`.
         scores: name -> value, the table of the card.
         command: the training command, script first; that of this process by default. Folders in it are shortened to
-            their names.
+            their names, and that the run resumed its own checkpoint is left out: who repeats it has none.
 
     Raises:
         ValueError: for an unknown stage.
@@ -105,7 +108,7 @@ def write_model_card(
         "data_set": data_set,
         "skeleton": Path(values["skeleton"]).name.removesuffix(".json"),
         "license": values["license"],
-        "command": shlex.join(_short(part) for part in command or sys.argv),
+        "command": RESUMING.sub("", shlex.join(_short(part) for part in command or sys.argv)),
     }
     card = model_card(
         folder,

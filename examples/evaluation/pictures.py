@@ -1,15 +1,14 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""How `evaluate_tm2t.py` writes down what it found: `report.json`, `report.md`, and three pictures (matplotlib).
+"""The pictures of a report (matplotlib).
 
 | picture | what it shows |
 |---|---|
-| `intervals.png` | a panel a score: every row's mean and 95 % interval |
+| `intervals.png` | one panel per score: every row's mean and 95 % interval |
 | `map.png` | the matcher's embeddings of real and of made motions, on the two main axes of the real ones |
 | `actions.png` | which action the judge saw for each action that was asked for |
 """
 
-import json
 import logging
 from pathlib import Path
 
@@ -17,115 +16,11 @@ import numpy as np
 
 from tm2t_hf.files import written_beside
 
+from .report import TABLES
+
 logger = logging.getLogger(__name__)
 
-ACTION_AND_STYLE = [
-    ("action", "right action (%)", 1, 100),
-    ("style", "right style (%)", 1, 100),
-    ("both", "both (%)", 1, 100),
-]
-R_PRECISION = [(f"r_precision{k}", f"R-precision {k}", 3, 1) for k in (1, 2, 3)]
-TABLES = {  # group -> title and columns: name in the report, heading, decimals, factor
-    "matcher": (
-        "Motions, as the matcher sees them",
-        [
-            *R_PRECISION,
-            ("fid", "FID", 3, 1),
-            ("mm_dist", "MM-Dist", 3, 1),
-            ("diversity", "Diversity", 3, 1),
-            ("multimodality", "MultiModality", 3, 1),
-        ],
-    ),
-    "judge": ("Actions and styles, judged on joints", ACTION_AND_STYLE),
-    "motions": (
-        "Motions, as people see them",
-        [
-            ("root_relative_error", "joint error, root-relative (mm)", 1, 1),
-            ("global_error", "joint error, global (mm)", 1, 1),
-            ("acceleration_error", "acceleration error (m/s²)", 2, 1),
-            ("foot_sliding", "foot sliding (m/s)", 3, 1),
-            ("ground_penetration", "ground penetration (mm)", 1, 1),
-            ("seconds", "mean length (s)", 2, 1),
-            ("empty", "empty motions", 1, 1),
-            ("codebook_used", "codebook used (%)", 1, 100),
-            ("codebook_perplexity", "perplexity", 0, 1),
-        ],
-    ),
-    "captions": (
-        "Captions",
-        [
-            *ACTION_AND_STYLE,
-            ("bleu1", "BLEU-1", 1, 100),
-            ("bleu4", "BLEU-4", 1, 100),
-            ("rougeL", "ROUGE-L", 1, 100),
-            ("cider", "CIDEr", 2, 1),
-            ("bert_score", "BERTScore", 1, 100),
-            *R_PRECISION,
-            ("mm_dist", "MM-Dist", 3, 1),
-        ],
-    ),
-}
-COLOURS = {"real motion": "#555555", "VQ reconstruction": "#d98c1f", "text to motion": "#2a6fbb"}
-
-
-BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
-
-
-def write_report(folder: Path, report: dict):
-    """`report.json` and `report.md`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "report.json", json.dumps(report, indent=1) + "\n")
-    write(folder / "report.md", markdown(report, "#"))
-
-
-def write_into(path: Path, report: dict):
-    """The tables in a model card or another page: between the two marks there, or in a section of their own."""
-    page = path.read_text(encoding="utf-8")
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n## Evaluation\n\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    write(path, f"{before}{BEGIN}\n{markdown(report, '###')}{END}{after}")
-
-
-def write(path: Path, text: str):
-    """Write a text file whole or not at all."""
-    with written_beside(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def markdown(report: dict, heading: str) -> str:
-    """One table per group; a column that no row has is left out."""
-    data = report["data"]
-    but = ", ".join(f"{name} {value}" for name, value in report["deviations"].items())
-    lines = [
-        f"{heading} {data['clips']} clips of {data['name']}, {data['split']} split",
-        "",
-        f"- protocol {report['protocol']}{f', but for {but}' if but else ''}; seed {report['seed']}, "
-        f"{report['replications']} replications, mean ± half width of the 95 % interval",
-        f"- data: sha256 {data['sha256'][:12]}",
-        *(f"- {role}: {each['name']}, sha256 {each['sha256'][:12]}" for role, each in report["checkpoints"].items()),
-    ]
-    for group, (title, columns) in TABLES.items():
-        rows = report[group]
-        if not rows:
-            continue
-        columns = [column for column in columns if any(column[0] in scores for scores in rows.values())]
-        lines += ["", f"{heading}# {title}", "", "| | " + " | ".join(name for _, name, _, _ in columns) + " |"]
-        lines += ["|---|" + "--:|" * len(columns)]
-        for name, scores in rows.items():
-            cells = [show(scores.get(key), decimals, factor) for key, _, decimals, factor in columns]
-            lines += [f"| {name} | " + " | ".join(cells) + " |"]
-    return "\n".join(lines) + "\n"
-
-
-def show(value: float | list[float] | None, decimals: int, factor: float) -> str:
-    """A score in a table, [mean, half width] as mean ± half width."""
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return " ± ".join(f"{part * factor:.{decimals}f}" for part in value)
-    return f"{value * factor:.{decimals}f}"
+COLORS = {"real motion": "#555555", "VQ reconstruction": "#d98c1f", "text to motion": "#2a6fbb"}
 
 
 def draw_pictures(folder: Path, report: dict, rows: dict[str, list[dict]], labels: list | None):
@@ -174,7 +69,7 @@ def draw_intervals(figure, report: dict):
         axes = figure.add_subplot(lines, columns, number)
         for place, (name, value) in enumerate(rows.items()):
             mean, width = value if value.ndim else (value, 0)
-            axes.errorbar(place, mean, width, fmt="o", color=COLOURS[name], capsize=4)
+            axes.errorbar(place, mean, width, fmt="o", color=COLORS[name], capsize=4)
             axes.annotate(f"{mean:.4g}", (place, mean), (7, 0), textcoords="offset points", fontsize=7, va="center")
         axes.set_title(heading, fontsize=9)
         axes.set_xticks(range(len(rows)), [name.replace(" ", "\n", 1) for name in rows], fontsize=7)
@@ -197,7 +92,7 @@ def draw_map(figure, embeddings: dict[str, np.ndarray]):
     for number, name in enumerate(others, 1):
         axes = first = figure.add_subplot(1, len(others), number, sharex=first, sharey=first)
         for row, marker in ((real_name, "o"), (name, "x")):
-            axes.scatter(*places[row].T, s=16, alpha=0.6, marker=marker, color=COLOURS[row], label=row, linewidths=0.9)
+            axes.scatter(*places[row].T, s=16, alpha=0.6, marker=marker, color=COLORS[row], label=row, linewidths=0.9)
         axes.set_aspect("equal")
         axes.legend(fontsize=8)
     figure.suptitle(f"Matcher embeddings on two axes with {share:.0%} of the real motions' variance", fontsize=10)

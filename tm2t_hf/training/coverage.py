@@ -1,0 +1,283 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Makes `coverage.safetensors`: what a trained model learned, and where that ends (see `tm2t_hf/coverage.py`)."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..coverage import (
+    Calibration,
+    MotionCoverage,
+    TextCoverage,
+    content_words,
+    embed_texts,
+    known_share,
+    text_facts,
+)
+from ..files import read_text
+from ..pipelines import MotionToTextPipeline, TextToMotionPipeline
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN_REQUESTS = Path(__file__).with_name("unknown_requests.txt")
+BATCH_SIZE = 64
+MOST_BYTES = 1_600_000  # of the captions and their embeddings
+MOST_OTHERS = 1000  # embeddings of sentences about what was not learned
+MOST_CONSIDERED = 20_000  # captions that are looked at to choose from
+FEWEST = 20  # cases of each kind without which there is nothing to calibrate on
+COVERED = 0.8  # cosine from which a request is taken to be about what was learned
+FOLDS = 5
+DECAY = 0.01  # of the weights, against weights that grow without end on cases that can be told apart
+
+
+class CalibrationReport(NamedTuple):
+    """How well cases are told apart that the calibration has not seen, by cross-validation.
+
+    Attributes:
+        auc: area under the ROC curve of the scores, learned against never learned.
+        known_warned, unknown_warned: shares of both that lie below the threshold.
+        threshold: that is saved.
+    """
+
+    auc: float
+    known_warned: float
+    unknown_warned: float
+    threshold: float
+
+
+def save_text_coverage(
+    folder: str | PathLike,
+    animate: TextToMotionPipeline,
+    captions: Iterable[str],
+    known: Sequence[str] = (),
+    unknown: Sequence[str] | None = None,
+) -> CalibrationReport | None:
+    """Write what a text-to-motion model learned into its folder.
+
+    Args:
+        folder: the checkpoint.
+        animate: its pipeline.
+        captions: all training captions.
+        known: requests for what the model learned, in words other than those of the captions. Without them, captions
+            are taken in turn and compared with the others.
+        unknown: requests for what it did not learn; those of `unknown_requests.txt` by default. Those that the
+            captions cover are left out.
+
+    Returns:
+        How well the score tells them apart; None if there are too few of one kind, and nothing is written.
+    """
+    unknown = read_lines(UNKNOWN_REQUESTS) if unknown is None else unknown
+    coverage, report = fit_text_coverage(list(captions), lambda texts: embed(animate, texts), known, unknown)
+    if coverage is not None:
+        coverage.save(folder)
+    return report
+
+
+def fit_text_coverage(
+    captions: Sequence[str], embed: Callable[[Sequence[str]], Tensor], known: Sequence[str], unknown: Sequence[str]
+) -> tuple[TextCoverage | None, CalibrationReport | None]:
+    """As `save_text_coverage`, for an `embed` that turns texts into embeddings (texts, size) of length 1."""
+    words = Counter(word for caption in captions for word in set(content_words(caption)))
+    distinct = list(dict.fromkeys(captions))
+    if len(distinct) > MOST_CONSIDERED:
+        distinct = [distinct[index] for index in np.linspace(0, len(distinct) - 1, MOST_CONSIDERED).astype(int)]
+    embeddings = embed(distinct)  # (captions, size)
+    unknown, of_unknown = _not_covered(list(dict.fromkeys(unknown)), embed, embeddings)
+    # one half becomes part of the coverage, which is then calibrated on the other
+    others, of_unknown, unknown = of_unknown[::2], of_unknown[1::2], unknown[1::2]
+    others = others[spread_out(others, MOST_OTHERS)]
+
+    if known:
+        of_known = embed(list(known))
+        to_captions, shares = of_known @ embeddings.T, [known_share(text, words) for text in known]
+    else:
+        rows = torch.arange(0, len(distinct), max(1, len(distinct) // 1000))
+        of_known = embeddings[rows]
+        to_captions = of_known @ embeddings.T
+        to_captions[torch.arange(len(rows)), rows] = -1  # without itself
+        shares = [known_share(distinct[row], words, at_least=2) for row in rows]
+    if min(len(of_known), len(of_unknown)) < FEWEST or len(distinct) < 2:
+        logger.warning("There are too few captions or requests to find out where what the model learned ends.")
+        return None, None
+    facts = [
+        text_facts(to_captions, of_known @ others.T, shares),
+        text_facts(of_unknown @ embeddings.T, of_unknown @ others.T, [known_share(text, words) for text in unknown]),
+    ]
+    calibration, report = calibrate(*facts)
+    bytes_per_caption = embeddings.shape[1] + 8 + sum(map(len, distinct)) // len(distinct)
+    kept = spread_out(embeddings, MOST_BYTES // bytes_per_caption).tolist()
+    coverage = TextCoverage(calibration, [distinct[row] for row in kept], embeddings[kept], others, sorted(words))
+    return coverage, report
+
+
+def _not_covered(
+    unknown: list[str], embed: Callable[[Sequence[str]], Tensor], embeddings: Tensor
+) -> tuple[list[str], Tensor]:
+    """The requests that are about what no caption is about, and their embeddings."""
+    if not unknown:
+        return [], embeddings[:0]
+    of_unknown = embed(unknown)
+    apart = (of_unknown @ embeddings.T).amax(1) < COVERED
+    return [text for text, use in zip(unknown, apart.tolist(), strict=True) if use], of_unknown[apart]
+
+
+@torch.no_grad()
+def embed(animate: TextToMotionPipeline, texts: Sequence[str]) -> Tensor:
+    """Embeddings (texts, size) of texts, by the text features of a pipeline's model, on the CPU."""
+    rows = []
+    for start in range(0, len(texts), BATCH_SIZE):
+        inputs = animate.processor(text=list(texts[start : start + BATCH_SIZE]), return_tensors="pt")
+        inputs = inputs.to(animate.model.device)
+        features = animate.model.get_text_features(inputs["input_ids"], inputs["attention_mask"])
+        rows.append(embed_texts(features, inputs["attention_mask"]).cpu())
+    return torch.cat(rows)
+
+
+def spread_out(embeddings: Tensor, most: int) -> Tensor:
+    """Indices of at most `most` rows of embeddings (rows, size), each as far as possible from those before it.
+
+    Farthest-point sampling (Gonzalez, 1985); duplicates come last.
+    """
+    if len(embeddings) <= most:
+        return torch.arange(len(embeddings))
+    chosen = torch.zeros(most, dtype=torch.long)
+    nearest = embeddings @ embeddings[0]  # cosine to the nearest chosen row
+    for number in range(1, most):
+        chosen[number] = nearest.argmin()
+        nearest = torch.maximum(nearest, embeddings @ embeddings[chosen[number]])
+    return chosen.sort().values
+
+
+def save_motion_coverage(
+    folder: str | PathLike,
+    describe: MotionToTextPipeline,
+    known: Sequence[np.ndarray],
+    unknown: Sequence[np.ndarray] | None = None,
+) -> CalibrationReport | None:
+    """Write what a motion-to-text model learned into its folder.
+
+    Args:
+        folder: the checkpoint.
+        describe: its pipeline.
+        known: joints (frames, joints, 3) of motions like those that the model learned, which it did not see.
+        unknown: joints of motions unlike them; by default what `spoiled` makes of the known ones.
+
+    Returns:
+        How well the score tells them apart; None if there are too few of one kind, and nothing is written.
+    """
+    unknown = list(spoiled(known, describe)) if unknown is None else unknown
+    if min(len(known), len(unknown)) < FEWEST:
+        logger.warning("There are too few motions to find out where what the model learned ends.")
+        return None
+    calibration, report = calibrate(*(facts_of_motions(describe, motions) for motions in (known, unknown)))
+    MotionCoverage(calibration).save(folder)
+    return report
+
+
+def facts_of_motions(describe: MotionToTextPipeline, motions: Sequence[np.ndarray]) -> Tensor:
+    """Facts (motions, 4) about joints, as `motion_facts`."""
+    return torch.cat([describe.facts_of(motion) for motion in motions])
+
+
+def spoiled(motions: Sequence[np.ndarray], describe: MotionToTextPipeline) -> Iterable[np.ndarray]:
+    """Motions that nobody makes: of each, one that lies down, is too fast, in pieces, or two persons' halves."""
+    skeleton = describe.processor.feature_extractor.skeleton
+    random = np.random.default_rng(0)
+    for number, joints in enumerate(motions):
+        kind = number % 4
+        if kind == 0:
+            turned = joints[..., [0, 2, 1]] * np.array([1, -1, 1], joints.dtype)  # onto its back
+            yield turned - turned[..., 1].min() * np.array([0, 1, 0], joints.dtype)
+        elif kind == 1:
+            yield joints[:: max(2, min(5, len(joints) // 12))]
+        elif kind == 2:
+            pieces = np.array_split(np.arange(len(joints)), max(2, len(joints) // 6))
+            random.shuffle(pieces)
+            yield joints[np.concatenate(pieces)]
+        else:
+            other = motions[(number * 7 + 1) % len(motions)]
+            frames = min(len(joints), len(other))
+            mixed = joints[:frames].copy()
+            legs = [joint for joint in range(1, skeleton.num_joints) if _is_of_leg(joint, skeleton)]
+            mixed[:, legs] = other[:frames, legs] - other[:frames, :1] + mixed[:, :1]
+            yield mixed
+
+
+def _is_of_leg(joint: int, skeleton) -> bool:
+    feet = {*skeleton.left_foot, *skeleton.right_foot}
+    return any(joint in chain and feet & set(chain) for chain in skeleton.chains)
+
+
+def calibrate(known: Tensor, unknown: Tensor) -> tuple[Calibration, CalibrationReport]:
+    """Fit the score to facts about cases that were learned and that were not.
+
+    The threshold lies in the middle between what 95 % of the known cases exceed and what 90 % of the unknown ones do
+    not; in cases that the fit has not seen, by cross-validation.
+
+    Args:
+        known: (cases, facts).
+        unknown: likewise.
+    """
+    facts = torch.cat([known, unknown]).double()
+    labels = torch.tensor([1.0] * len(known) + [0.0] * len(unknown), dtype=torch.double)
+    folds = torch.arange(len(facts)) % FOLDS
+    logits = torch.zeros(len(facts), dtype=torch.double)
+    for fold in range(FOLDS):
+        weights, bias = _logistic(facts[folds != fold], labels[folds != fold])
+        logits[folds == fold] = facts[folds == fold] @ weights + bias
+    of_known, of_unknown = logits[labels == 1], logits[labels == 0]
+    threshold = (of_known.quantile(0.05) + of_unknown.quantile(0.9)) / 2
+    weights, bias = _logistic(facts, labels)
+    report = CalibrationReport(
+        auc=float(
+            (of_known[:, None] > of_unknown).double().mean() + (of_known[:, None] == of_unknown).double().mean() / 2
+        ),
+        known_warned=float((of_known < threshold).double().mean()),
+        unknown_warned=float((of_unknown < threshold).double().mean()),
+        threshold=float(threshold.sigmoid()),
+    )
+    return Calibration(weights, bias, report.threshold), report
+
+
+def _logistic(facts: Tensor, labels: Tensor) -> tuple[Tensor, float]:
+    """Weights (facts,) and bias of a logistic regression; both kinds of cases count alike, whatever their number."""
+    mean, std = facts.mean(0), facts.std(0) + 1e-9
+    inputs = torch.cat([(facts - mean) / std, torch.ones(len(facts), 1, dtype=facts.dtype)], dim=1)
+    share = labels.mean()
+    importance = torch.where(labels > 0, 0.5 / share, 0.5 / (1 - share)) / len(labels)
+    weights = torch.zeros(inputs.shape[1], dtype=facts.dtype)
+    decay = torch.full_like(weights, 2 * DECAY)
+    decay[-1] = 1e-9
+    for _ in range(50):  # Newton's method, on a strictly convex function
+        probabilities = (inputs @ weights).sigmoid()
+        gradient = inputs.T @ (importance * (probabilities - labels)) + decay * weights
+        curvature = (inputs.T * (importance * probabilities * (1 - probabilities))) @ inputs + decay.diag()
+        step = torch.linalg.solve(curvature, gradient)
+        weights = weights - step
+        if step.abs().max() < 1e-9:
+            break
+    scaled = weights[:-1] / std
+    return scaled, float(weights[-1] - scaled @ mean)
+
+
+def read_lines(path: str | PathLike) -> list[str]:
+    """The lines of a text file that are not empty."""
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+__all__ = [
+    "CalibrationReport",
+    "calibrate",
+    "fit_text_coverage",
+    "save_motion_coverage",
+    "save_text_coverage",
+    "spoiled",
+]
