@@ -43,12 +43,13 @@ for model_type, name in names.items():
     processor.save_pretrained(output_dir / model_type)
     report[model_type] = {
         "classes": [f"{type(each).__module__}.{type(each).__name__}" for each in found],
-        "weights": sum(float(parameter.double().sum()) for parameter in model.parameters()),
+        "weights": sum(float(parameter.detach().double().sum()) for parameter in model.parameters()),
     }
 
-animate = pipeline("text-to-motion", model=names["tm2t-t2m"], **TRUST)
-motion = animate("a person walks forward", do_sample=False, min_new_tokens=3, max_new_tokens=3, return_codes=True)
-report["codes"] = motion["codes"].tolist()
+options = {"do_sample": False, "min_new_tokens": 3, "max_new_tokens": 3, "return_codes": True}
+for model_type in ("tm2t-t2m", "tm2t-t2m-transformer"):
+    animate = pipeline("text-to-motion", model=names[model_type], **TRUST)
+    report[model_type]["codes"] = animate("a person walks forward", **options)["codes"].tolist()
 describe = pipeline("motion-to-text", model=names["tm2t-m2t"], **TRUST)
 report["caption"] = describe(joints, max_new_tokens=4)[0]["generated_text"]
 animate.save_pretrained(output_dir / "animate")

@@ -91,11 +91,11 @@ class LoopArguments:
 
     push_to_hub: bool = field(
         default=False,
-        metadata={"help": "Upload the best model to the Hub, in the background, whenever it is written."},
+        metadata={"help": "Upload the best model to the Hub whenever it is written, and at the end."},
     )
     hub_model_id: str = field(
         default="",
-        metadata={"help": "Repository to upload to, owner/name; the name of the output folder if left out."},
+        metadata={"help": "Repository to upload to, owner/name; named after the output folder if left out."},
     )
     hub_private_repo: bool = field(default=False, metadata={"help": "Make a new repository private."})
     hub_revision: str = field(default="", metadata={"help": "Branch to upload to; the main one if left out."})
