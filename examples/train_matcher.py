@@ -30,7 +30,7 @@ from tm2t_hf import (
     load_skeleton,
     train_text_tokenizer,
 )
-from tm2t_hf.data import crop_tokens, load_motion_dataset, row_generator
+from tm2t_hf.data import crop_tokens, data_folder, load_motion_dataset, row_generator
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
 from tm2t_hf.modeling_matcher import contrastive_losses
 from tm2t_hf.training import (
@@ -124,7 +124,7 @@ def main():
     config = MotionTextMatcherConfig(feature_size=skeleton.feature_size, **text, **arguments.model_config)
     model = MotionTextMatcher(config)
     feature_extractor = MotionFeatureExtractor.from_data_dir(
-        arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+        data_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )
     processor = MotionTextMatcherProcessor(feature_extractor=feature_extractor, tokenizer=tokenizer)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
-from tm2t_hf.data import VQCollator, load_motion_dataset
+from tm2t_hf.data import VQCollator, data_folder, load_motion_dataset
 from tm2t_hf.loading import check_fits, load_whole
 from tm2t_hf.training import (
     LoopArguments,
@@ -81,7 +81,7 @@ def main():
 
     config = model.config
     feature_extractor = MotionFeatureExtractor.from_data_dir(
-        arguments.data_dir, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+        data_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )
     check_fits(model, feature_extractor)
 

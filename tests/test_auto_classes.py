@@ -93,9 +93,10 @@ def test_every_type_and_both_pipelines_work_without_the_package(folders, tmp_pat
         # saved again, it still has its code
         again = tmp_path / "again" / model_type
         assert code_in(again) == code_in(folder)
-        for name in ("config.json", "processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
-            if (folder / name).is_file():
-                assert json.loads((again / name).read_text()) == json.loads((folder / name).read_text())
+        for path in folder.rglob("*config.json"):
+            saved, before = (json.loads(each.read_text()) for each in (again / path.relative_to(folder), path))
+            saved.pop("text_encoder_config", None), before.pop("text_encoder_config", None)  # learns its dtype
+            assert saved == before
     for task in ("animate", "describe"):
         assert code_in(tmp_path / "again" / task) == code_in(folders["tm2t-m2t"])
 
@@ -147,7 +148,7 @@ def test_no_traces_of_the_machine(folders, model_type, tmp_path):
             assert trace not in text, path.name
     config = json.loads((again / "config.json").read_text())
     for name, inside in config.items():
-        assert not (name.endswith("_config") and {"auto_map", "custom_pipelines"} & set(inside))
+        assert not (name.endswith("_config") and {"auto_map", "custom_pipelines"} & set(inside or ()))
 
 
 def test_a_configuration_in_the_package_holds_no_entries_about_the_code(folders, t2m_model):

@@ -18,6 +18,7 @@ from .codes import tokenize_motions
 from .collators import CaptionFeatures, TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
+from .hub import data_folder, is_on_hub, push_data
 from .prepare import prepare
 from .recordings import ImportedRecordings, import_recordings
 from .variation import BodyVariation, varied_motion
@@ -34,7 +35,10 @@ __all__ = [
     "check",
     "crop_tokens",
     "crop_window",
+    "data_folder",
     "import_recordings",
+    "is_on_hub",
+    "push_data",
     "load_motion_dataset",
     "load_statistics",
     "mirror_caption",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import Array2D, Dataset, Features, List, Value, config
+from datasets import Array2D, Dataset, Features, IterableDataset, List, Value, config
 from datasets.exceptions import DatasetGenerationError
 
 from ..files import load_array, load_offsets
@@ -20,6 +20,7 @@ from ..skeletons import HUMANML3D, Skeleton
 from .cache import rebuilt_if_broken
 from .captions import CaptionLine, mirror_caption, read_captions
 from .folder import read_split
+from .hub import data_folder, fetch_small_files, is_on_hub, stream_folders
 from .variation import BodyVariation, varied_motion
 
 logger = logging.getLogger(__name__)
@@ -55,15 +56,17 @@ def load_motion_dataset(
     repeats: Mapping[str, int] | None = None,
     bodies: BodyVariation | None = None,
     further_texts: Sequence[str] = (),
-) -> Dataset:
-    """Load one split of a folder in the HumanML3D layout.
+    streaming: bool = False,
+    revision: str | None = None,
+) -> Dataset | IterableDataset:
+    """Load one split of a folder in the HumanML3D layout, or of a data set on the Hub (`hub.push_data`).
 
     A row is a clip with its whole-clip captions, or the part of a clip that a tagged caption names (captions with the
     same tags share a row); the part is a row of its own and leaves the clip as it is. Rows are built once and
     memory-mapped from the `datasets` cache, whose key covers the files' names, sizes and times.
 
     Args:
-        data_dir: the folder.
+        data_dir: the folder, or the id of a data set on the Hub, which is downloaded once.
         split: name of the split file without `.txt`.
         skeleton: what the features belong to.
         min_frames: shorter rows are dropped, and their number is logged. The original takes 40 for HumanML3D and 24
@@ -81,12 +84,15 @@ def load_motion_dataset(
             training splits only.
         further_texts: sub-folders of the data folder with further captions, such as `texts_people`, laid out as
             `texts`. They follow a clip's own captions; a clip need not have any.
+        streaming: read rows when they are asked for, without a cache, and clip after clip from the Hub: first what is
+            made of the first few clips, then of the next. Not possible with `repeats`.
+        revision: branch, tag or commit of a data set on the Hub.
 
     Returns:
-        Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
-        feature_size) float32, not normalized, a frame shorter where mirrored or of another speed, `captions` (list of
-        str), `tokens` (the caption's `lemma/POS` string, list of str) and `sources` (the sub-folder that each caption
-        is from, list of str). `features` comes as a numpy array.
+        Dataset, or an IterableDataset when streaming, with the columns `id` (str; a part is `<clip>@<start>-<end>` in
+        seconds), `features` (frames, feature_size) float32, not normalized, a frame shorter where mirrored or of
+        another speed, `captions` (list of str), `tokens` (the caption's `lemma/POS` string, list of str) and `sources`
+        (the sub-folder that each caption is from, list of str). `features` comes as a numpy array.
 
     Raises:
         FileNotFoundError: the split file, a feature file, a text file or a folder of further texts is missing.
@@ -95,34 +101,24 @@ def load_motion_dataset(
     """
     repeats = dict(repeats or {})
     _check_arguments(min_frames, max_frames, speeds, repeats)
-    data_dir = Path(data_dir)
+    if streaming and repeats:
+        raise ValueError("streaming=True cannot repeat clips, as it does not know all of them; leave repeats out.")
+    options = (split, skeleton, min_frames, max_frames, mirror, speeds, bodies, further_texts)
+    if streaming and is_on_hub(data_dir):
+        return _streamed(_generate_streamed_rows, skeleton, (str(data_dir), revision, options))
+    data_dir = data_folder(data_dir, revision)
     clips = read_split(data_dir, split)
     for folder in further_texts:
         if not (data_dir / folder).is_dir():
             raise FileNotFoundError(f"further_texts names {folder}, but {data_dir} has no such folder.")
-    rows, dropped = [], 0
+    rows, dropped = _rows_of_clips(data_dir, clips, set(clips), *options[1:6], further_texts)
     fingerprint = hashlib.sha256(repr((CACHE_VERSION, skeleton, min_frames, max_frames)).encode())
-    for clip in clips:
-        path = data_dir / "new_joint_vecs" / f"{clip}.npy"
-        num_frames = _count_frames(clip, path, skeleton, data_dir)
-        stat = path.stat()
-        fingerprint.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
-        for row in _rows_of_clip(clip, path, num_frames, _lines_of_clip(clip, data_dir, further_texts), skeleton.fps):
-            if min_frames <= row.end - row.start <= max_frames:
-                rows.append(row)
-            else:
-                dropped += 1
-    if mirror:
-        known = set(clips)
-        rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.clip, known)]
-    rows = [
-        row if speed == 1 else row._replace(id=f"{row.id}*{speed:g}", speed=float(speed))
-        for speed in speeds
-        for row in rows
-    ]
+    for path in {row.path: None for row in rows}:
+        stat = Path(path).stat()
+        fingerprint.update(repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns)).encode())
     rows = _repeated(rows, repeats)
     bodies = bodies or BodyVariation()
-    rows += [row._replace(id=f"{row.id}~{body}", body=body) for body in range(1, bodies.copies + 1) for row in rows]
+    rows += _with_bodies(rows, bodies)
     logger.info(
         "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
         data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
@@ -132,22 +128,16 @@ def load_motion_dataset(
     offsets = load_offsets(data_dir, skeleton)
     fingerprint.update(repr((rows, bodies, None if offsets is None else offsets.tolist())).encode())
 
-    columns = Features(
-        {
-            "id": Value("string"),
-            "features": Array2D((None, skeleton.feature_size), "float32"),
-            "captions": List(Value("string")),
-            "tokens": List(Value("string")),
-            "sources": List(Value("string")),
-        }
-    )
+    variants = _Opaque((skeleton, bodies, offsets))
+    if streaming:
+        return _streamed(_generate_rows, skeleton, rows, variants)
     name = fingerprint.hexdigest()[:32]
 
     def build() -> Dataset:
         return Dataset.from_generator(
             _generate_rows,
-            features=columns,
-            gen_kwargs={"rows": _Opaque(rows), "variants": _Opaque((skeleton, bodies, offsets))},
+            features=_columns(skeleton),
+            gen_kwargs={"rows": _Opaque(rows), "variants": variants},
             fingerprint=name,
             cache_dir=str(cache_dir),
         )
@@ -160,6 +150,63 @@ def load_motion_dataset(
             raise error.__cause__ from None
         raise
     return dataset.with_format("numpy", columns=["features"], output_all_columns=True)
+
+
+def _columns(skeleton: Skeleton) -> Features:
+    return Features(
+        {
+            "id": Value("string"),
+            "features": Array2D((None, skeleton.feature_size), "float32"),
+            "captions": List(Value("string")),
+            "tokens": List(Value("string")),
+            "sources": List(Value("string")),
+        }
+    )
+
+
+def _streamed(generate, skeleton: Skeleton, rows: Any, variants: "_Opaque | None" = None) -> IterableDataset:
+    dataset = IterableDataset.from_generator(
+        generate, features=_columns(skeleton), gen_kwargs={"rows": _Opaque(rows), "variants": variants}
+    )
+    return dataset.with_format("numpy")
+
+
+def _rows_of_clips(
+    data_dir: Path,
+    clips: Sequence[str],
+    known: set[str],
+    skeleton: Skeleton,
+    min_frames: int,
+    max_frames: int,
+    mirror: bool,
+    speeds: Sequence[float],
+    further_texts: Sequence[str],
+) -> tuple[list[_Row], int]:
+    """The rows that clips give at each speed, and the number of those dropped for their length.
+
+    `known` are the ids of all clips of the split, some of which may be mirror images of others.
+    """
+    rows, dropped = [], 0
+    for clip in clips:
+        path = data_dir / "new_joint_vecs" / f"{clip}.npy"
+        num_frames = _count_frames(clip, path, skeleton, data_dir)
+        for row in _rows_of_clip(clip, path, num_frames, _lines_of_clip(clip, data_dir, further_texts), skeleton.fps):
+            if min_frames <= row.end - row.start <= max_frames:
+                rows.append(row)
+            else:
+                dropped += 1
+    if mirror:
+        rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.clip, known)]
+    rows = [
+        row if speed == 1 else row._replace(id=f"{row.id}*{speed:g}", speed=float(speed))
+        for speed in speeds
+        for row in rows
+    ]
+    return rows, dropped
+
+
+def _with_bodies(rows: list[_Row], bodies: BodyVariation) -> list[_Row]:
+    return [row._replace(id=f"{row.id}~{body}", body=body) for body in range(1, bodies.copies + 1) for row in rows]
 
 
 def _check_arguments(min_frames: int, max_frames: int, speeds: Sequence[float], repeats: Mapping[str, int]):
@@ -252,6 +299,20 @@ class _Opaque:
     """Keeps `from_generator` from looking into (and splitting) an argument: lists there mean shards."""
 
     value: Any
+
+
+def _generate_streamed_rows(rows: _Opaque, variants: None):
+    """Rows of a data set on the Hub: `rows` holds its id, its revision and the arguments of `load_motion_dataset`."""
+    name, revision, (split, skeleton, min_frames, max_frames, mirror, speeds, bodies, further_texts) = rows.value
+    bodies = bodies or BodyVariation()
+    small_files = fetch_small_files(name, revision)
+    known, offsets = set(read_split(small_files, split)), load_offsets(small_files, skeleton)
+    variants = _Opaque((skeleton, bodies, offsets))
+    for folder, clips in stream_folders(name, split, revision):
+        rows_of_clips, _ = _rows_of_clips(
+            folder, clips, known, skeleton, min_frames, max_frames, mirror, speeds, further_texts
+        )
+        yield from _generate_rows(_Opaque(rows_of_clips + _with_bodies(rows_of_clips, bodies)), variants)
 
 
 def _generate_rows(rows: _Opaque, variants: _Opaque):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from huggingface_hub import ModelCard, ModelCardData
 from safetensors import safe_open
 
+from ..data.hub import is_on_hub
 from ..files import written_beside
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
@@ -102,8 +103,9 @@ def write_model_card(
         FileNotFoundError: when the folder holds no checkpoint.
     """
     values = asdict(arguments)
-    data_set = Path(values["data_dir"]).resolve().name
-    name = Path(values.get("output_dir") or folder).resolve().name
+    data_set = values["data_dir"] if is_on_hub(values["data_dir"]) else Path(values["data_dir"]).resolve().name
+    name = values.get("push_to_hub") and values["hub_model_id"]
+    name = name or Path(values.get("output_dir") or folder).resolve().name
     training = {
         "data_set": data_set,
         "skeleton": Path(values["skeleton"]).name.removesuffix(".json"),
@@ -169,7 +171,7 @@ def model_card(
         tags=["tm2t", "human-motion", "text-to-motion", "motion-to-text", config["model_type"]],
     )
     used = [each for each in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline") if each in text.usage]
-    imports = f"import tm2t_hf  # `pip install -e .` in its clone\nfrom transformers import {', '.join(used)}\n\n"
+    imports = f"import tm2t_hf  # or pass trust_remote_code=True below\nfrom transformers import {', '.join(used)}\n\n"
     return ModelCard.from_template(
         data,
         template_path=str(TEMPLATE),
