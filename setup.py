@@ -47,7 +47,7 @@ setup(
     packages=find_packages(include=["tm2t_hf", "tm2t_hf.*"]),
     py_modules=["tm2t_hf_cli"],
     package_data={
-        "tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")],
+        "tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.py", "*.safetensors", "README.md")],
         "tm2t_hf.formats": [
             f"web/{name}" for name in ("template.html", "viewer.js", "viewer.min.js", "three.LICENSE")
         ],

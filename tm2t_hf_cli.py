@@ -112,6 +112,7 @@ def build_parser() -> ArgumentParser:
     _add_model_commands(add)
     _add_motion_commands(add)
     _add_folder_commands(add)
+    _add_hub_commands(add)
     return parser
 
 
@@ -214,6 +215,27 @@ def _add_folder_commands(add) -> None:
     command.add_argument("output_dir", help="folder to make")
     command.add_argument("--num_clips", type=count, default=300, help="number of clips")
     command.add_argument("--seed", type=int, default=0, help="another seed gives other clips")
+
+
+def _add_hub_commands(add) -> None:
+    command = add("hub.push", "upload a trained model")
+    command.add_argument("model_dir", help="folder that training, save_pretrained or convert_original.py made")
+    _add_repository(command, "model")
+
+    command = add("hub.push_data_folder", "upload a prepared data folder", name="push-data")
+    command.add_argument("data_dir", help="folder in the HumanML3D layout, as `tm2t-hf prepare` leaves it")
+    _add_repository(command, "data set")
+    command.add_argument("--license", default="other", help="of the data, as the Hub names it, such as cc-by-nc-4.0")
+    _add_skeleton(command)
+
+    command = add("hub.update", "save models again with the code and configuration of this version")
+    command.add_argument("model_dir", nargs="+", help="folder of a model; its weights stay as they are")
+
+
+def _add_repository(command: ArgumentParser, what: str) -> None:
+    command.add_argument("repo_id", nargs="?", default="", help=f"{what} on the Hub: owner/name; by default as here")
+    command.add_argument("--private", action="store_true", help="if it is new, make it private")
+    command.add_argument("--revision", default="", help="branch to upload to; the main one if left out")
 
 
 def _add_output(command: ArgumentParser, note: str) -> None:

@@ -20,7 +20,6 @@ from ..coverage import (
     content_words,
     embed_texts,
     known_share,
-    motion_facts,
     text_facts,
 )
 from ..files import read_text

@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
 from ..data.hub import is_on_hub
@@ -70,6 +70,14 @@ STAGES = {
         "distance = matcher(**inputs).distances  # small where sentence and motion match",
     ),
 }
+
+ROWS = {  # of an evaluation's tables, by the type of model that they are about
+    "tm2t-vq": "VQ reconstruction",
+    "tm2t-m2t": "motion to text",
+    "tm2t-t2m": "text to motion",
+    "tm2t-t2m-transformer": "text to motion",
+}
+TASKS = {"VQ reconstruction": "motion-reconstruction"}  # of rows that are not called as their task is
 
 LIMITS = (
     "For research, previews and teaching, on motion of one person like that of `{data_set}`: captions or motions of "
@@ -184,6 +192,45 @@ def model_card(
     )
 
 
+def add_results(path: str | PathLike, report: Mapping[str, Any]) -> int:
+    """Put what an evaluation found about a model into the metadata of its card, as the Hub's `model-index`.
+
+    Args:
+        path: the card, whose tags say the type of the model.
+        report: content of the `report.json` that `examples/evaluate_tm2t.py` writes.
+
+    Returns:
+        The number of results; 0 for a page that is no card, or of a model that the report has no row about.
+    """
+    card = ModelCard.load(path, ignore_metadata_errors=True)
+    row = next((ROWS[tag] for tag in card.data.tags or () if tag in ROWS), None)
+    data = report["data"]
+    results = [
+        EvalResult(
+            task_type=TASKS.get(row, row.replace(" ", "-")),
+            dataset_type=data["name"],
+            dataset_name=data["name"],
+            dataset_split=data["split"],
+            metric_type=name,
+            metric_name=f"{name} ({group})",
+            metric_value=round(float(value[0] if isinstance(value, Sequence) else value), 6),
+        )
+        for group in ("matcher", "judge", "motions", "captions")
+        for name, value in report.get(group, {}).get(row, {}).items()
+        if isinstance(value, (int, float)) or _is_mean_with_interval(value)
+    ]
+    if results:
+        title = next((line[2:] for line in card.text.splitlines() if line.startswith("# ")), "model")
+        card.data.eval_results, card.data.model_name = results, title
+        with written_beside(path) as part:
+            card.save(part)
+    return len(results)
+
+
+def _is_mean_with_interval(value: Any) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, (int, float)) for each in value)
+
+
 def _short(part: str) -> str:
     """A path -> its name, except the repository's own `examples/...`: nobody else has the folders of this machine."""
     if "examples/" in part:
@@ -206,4 +253,4 @@ def _sizes(folder: Path, config: dict) -> list[tuple[str, str]]:
     return rows
 
 
-__all__ = ["STAGES", "model_card", "write_model_card"]
+__all__ = ["STAGES", "add_results", "model_card", "write_model_card"]
