@@ -51,6 +51,7 @@ setup(
         "tm2t_hf.formats": [
             f"web/{name}" for name in ("template.html", "viewer.js", "viewer.min.js", "three.LICENSE")
         ],
+        "tm2t_hf.data": ["*.md"],
         "tm2t_hf.training": ["*.md", "*.txt"],
     },
     install_requires=[
