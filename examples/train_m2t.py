@@ -124,11 +124,13 @@ def main():
         )
 
     train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
-    val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
+    val_loader = validation_loader(accelerator, arguments, val_set, collator(random=False))
+
+    def counts(batch):
+        return {"loss": (batch["labels"] != -100).sum()}
 
     def losses_of(model, batch):
-        tokens = (batch["labels"] != -100).sum()
-        return {"loss": Loss(model(**batch).loss, tokens, reduction=config.loss_reduction)}
+        return {"loss": Loss(model(**batch).loss, counts(batch)["loss"], reduction=config.loss_reduction)}
 
     codebook = vq.quantizer.embedding.weight
     similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbors + 1, largest=False).indices[:, 1:]
@@ -148,7 +150,8 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="m2t", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, losses_of, save)
+    losses = (training_losses, losses_of)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts)
 
 
 if __name__ == "__main__":

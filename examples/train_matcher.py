@@ -30,11 +30,11 @@ from tm2t_hf import (
     load_skeleton,
     train_text_tokenizer,
 )
-from tm2t_hf.data import crop_tokens, data_folder, load_motion_dataset, row_generator
+from tm2t_hf.data import crop_tokens, data_folder, draw_caption, load_motion_dataset, row_generator
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
 from tm2t_hf.modeling_matcher import contrastive_losses
 from tm2t_hf.training import (
-    LoopArguments,
+    CaptionArguments,
     Loss,
     check_range,
     fit,
@@ -49,7 +49,7 @@ from tm2t_hf.training import (
 
 
 @dataclass
-class MatcherArguments(LoopArguments):
+class MatcherArguments(CaptionArguments):
     """Arguments of the matcher's training."""
 
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
@@ -58,6 +58,11 @@ class MatcherArguments(LoopArguments):
     def __post_init__(self):
         super().__post_init__()
         check_range(self, 1, None, "text_vocab_size")
+        if self.gradient_accumulation_steps > 1:
+            raise ValueError(
+                "The matcher compares all rows of a batch, so --gradient_accumulation_steps is not for it; raise "
+                "--batch_size."
+            )
         if not self.feat_bias > 0:
             raise ValueError(f"--feat_bias must be above 0; got {self.feat_bias}.")
 
@@ -66,13 +71,14 @@ class MatcherArguments(LoopArguments):
 class MatcherCollator:
     """Rows of `load_motion_dataset` -> what `MotionTextMatcher.forward` reads, and the rows' captions as numbers.
 
-    With `random` a caption and a crop to whole movements are drawn for each row, otherwise its first caption and its
-    whole motion are taken. `caption_ids` (batch, most captions) has a number for each of a row's captions, equal for
-    equal ones, and -1 behind them.
+    With `random` a caption (see `draw_caption`) and a crop to whole movements are drawn for each row, otherwise its
+    first caption and its whole motion are taken. `caption_ids` (batch, most captions) has a number for each of a row's
+    captions, equal for equal ones, and -1 behind them.
     """
 
     processor: MotionTextMatcherProcessor
     random: bool = True
+    even_sources: bool = False
     seed: int = 0
     epoch: int = 0
 
@@ -90,7 +96,7 @@ class MatcherCollator:
         if not self.random:
             return row["captions"][0], row["features"]
         rng = row_generator(self.seed, self.epoch, row["id"])
-        caption = row["captions"][rng.integers(len(row["captions"]))]
+        caption = draw_caption(row, rng, self.even_sources)
         crop = crop_tokens(len(row["features"]), self.processor.feature_extractor.unit_length, rng)
         return caption, row["features"][crop]
 
@@ -114,7 +120,12 @@ def main():
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(
-            arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
+            arguments.data_dir,
+            "train",
+            skeleton,
+            further_texts=arguments.further_texts,
+            **arguments.variants,
+            **arguments.limits,
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
@@ -132,14 +143,19 @@ def main():
         accelerator,
         arguments,
         train_set,
-        MatcherCollator(processor, seed=arguments.seed),
+        MatcherCollator(processor, even_sources=arguments.even_sources, seed=arguments.seed),
         # a small last batch would have few mismatches, or none
         drop_last=len(train_set) > arguments.batch_size * accelerator.num_processes,
     )
     # whole groups, in an order that does not put clips of one kind together, as split files do
     group_size = min(GROUP_SIZE, len(val_set))
     val_loader = validation_loader(
-        accelerator, val_set.shuffle(seed=0), MatcherCollator(processor, random=False), group_size, drop_last=True
+        accelerator,
+        arguments,
+        val_set.shuffle(seed=0),
+        MatcherCollator(processor, random=False),
+        group_size,
+        drop_last=True,
     )
 
     def groups_of(caption_ids):

@@ -46,7 +46,7 @@ from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.text_features import TEXT_ENCODER
 from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
-    LoopArguments,
+    CaptionArguments,
     Loss,
     check_range,
     check_same_codes,
@@ -67,7 +67,7 @@ ARCHITECTURES = {
 
 
 @dataclass
-class T2MArguments(LoopArguments):
+class T2MArguments(CaptionArguments):
     """Arguments of text-to-motion's training."""
 
     vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
@@ -84,13 +84,6 @@ class T2MArguments(LoopArguments):
         default=True, metadata={"help": "Keep the text encoder of --text_encoder as is."}
     )
     text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
-    further_texts: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Sub-folders of the data with further captions of the training clips, laid out as `texts`."},
-    )
-    even_sources: bool = field(
-        default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
-    )
     init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
     num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
@@ -127,6 +120,8 @@ class T2MArguments(LoopArguments):
             raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
         if self.alignment_kl_weight and not self.init_from:
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
+        if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
+            raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
         if self.text_encoder and self.init_from:
             raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
         check_range(self, 0, None, "text_encoder_lr")
@@ -202,6 +197,8 @@ def main():
         text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
         if arguments.text_encoder:
             text_encoder = AutoModelForTextEncoding.from_pretrained(arguments.text_encoder, dtype=torch.float32)
+            if Path(arguments.text_encoder).is_dir():
+                text_encoder.config.name_or_path = ""  # of no use to others
             text = {"text_encoder_config": text_encoder.config, "freeze_text_encoder": arguments.freeze_text_encoder}
             text |= {"frozen_storage_dtype": "float16"}
         model = model_class(config_class(**{"vq_config": vq.config, **text, **arguments.model_config}))
@@ -230,7 +227,7 @@ def main():
         )
 
     train_loader = training_loader(accelerator, arguments, train_set, collator(random=True))
-    val_loader = validation_loader(accelerator, val_set, collator(random=False), arguments.batch_size)
+    val_loader = validation_loader(accelerator, arguments, val_set, collator(random=False))
     reduction = model.config.loss_reduction
 
     def corrupted(ids):
@@ -249,8 +246,14 @@ def main():
         forcing = {"teacher_forcing": teacher_forcing} if is_gru else {}  # the transformer reads real tokens alone
         return model(**inputs, decoder_input_ids=read, **forcing)
 
+    def counts(batch):
+        labels = {"motion_loss": batch["labels"]}
+        if arguments.alignment_weight:
+            labels["alignment_loss"] = batch["caption_labels"]
+        return {name: (each != -100).sum() for name, each in labels.items()}
+
     def motion_loss(output, batch):
-        return Loss(output.loss, (batch["labels"] != -100).sum(), reduction=reduction)
+        return Loss(output.loss, counts(batch)["motion_loss"], reduction=reduction)
 
     def gumbel_noise(moment, sizes):
         """Gumbel noise of each row (tokens, K + 3), the same whichever process the row is in."""
@@ -284,7 +287,7 @@ def main():
             reference=reference if arguments.alignment_kl_weight else None,
             **options,
         )
-        words = (labels != -100).sum()
+        words = counts(batch)["alignment_loss"]
         losses = {"alignment_loss": Loss(output.loss, words, arguments.alignment_weight, reduction)}
         if output.kl is not None:
             tokens = (output.samples.lengths + 1).clamp(max=output.samples.logits.shape[1]).sum()
@@ -331,6 +334,7 @@ def main():
         validation_losses,
         save,
         learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
+        counts=counts,
     )
 
 

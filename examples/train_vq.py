@@ -42,6 +42,10 @@ class VQArguments(LoopArguments):
     """Arguments of the motion VQ's training."""
 
     init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
+    freeze_codes: bool = field(
+        default=False,
+        metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
+    )
     window: int = field(default=64, metadata={"help": "Frames of a training window."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
     foot_weight: float = field(
@@ -54,8 +58,13 @@ class VQArguments(LoopArguments):
         super().__post_init__()
         check_range(self, 1, None, "window")
         check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
+        if self.freeze_codes and not self.init_from:
+            raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
         if self.feat_bias == 0:
             raise ValueError("--feat_bias must be above 0.")
+        for name in ("adversarial_weight", "foot_weight"):
+            if getattr(self, name) and self.gradient_accumulation_steps > 1:
+                raise ValueError(f"--{name} works without --gradient_accumulation_steps.")
 
 
 def main():
@@ -69,6 +78,8 @@ def main():
     if arguments.init_from:
         model = load_whole(MotionVQModel, arguments.init_from, **arguments.model_config)
         check_same_skeleton(model, skeleton, arguments.init_from)
+        if arguments.freeze_codes:
+            model.freeze_codes()
     else:
         data = {"feature_size": skeleton.feature_size, "fps": skeleton.fps}
         model = MotionVQModel(MotionVQConfig(**data, **arguments.model_config))
@@ -80,9 +91,12 @@ def main():
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
 
     config = model.config
-    feature_extractor = MotionFeatureExtractor.from_data_dir(
-        data_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
-    )
+    if arguments.init_from:  # its statistics, which give its weights their meaning
+        feature_extractor = load_processor(MotionFeatureExtractor, arguments.init_from)
+    else:
+        feature_extractor = MotionFeatureExtractor.from_data_dir(
+            data_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+        )
     check_fits(model, feature_extractor)
 
     train_loader = training_loader(
@@ -92,7 +106,7 @@ def main():
         VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
     )
     val_loader = validation_loader(
-        accelerator, val_set, VQCollator(feature_extractor, window=None, random=False), arguments.batch_size
+        accelerator, arguments, val_set, VQCollator(feature_extractor, window=None, random=False)
     )
 
     extra = {}
@@ -112,10 +126,15 @@ def main():
     # how far the latents are from the codebook depends on their scale, and says nothing about the motion
     validation_weights = weights | {"codebook_loss": 0.0, "commitment_loss": 0.0}
 
-    def losses_of(output, batch, weights):
+    def counts(batch):
         tokens = (batch["attention_mask"].sum(-1) // config.unit_length).sum()
-        losses = {name: Loss(output[name], tokens, weight) for name, weight in weights.items() if name in output}
-        return losses | {"perplexity": Loss(output.perplexity, tokens, weight=0)}
+        return dict.fromkeys((*weights, "perplexity"), tokens)
+
+    def losses_of(output, batch, weights):
+        weights = weights | {"perplexity": 0}
+        return {
+            name: Loss(output[name], count, weights[name]) for name, count in counts(batch).items() if name in output
+        }
 
     def foot_loss(batch, output):
         frames = output.reconstruction.shape[1]
@@ -157,7 +176,8 @@ def main():
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save, extra)
+    losses = (training_losses, validation_losses)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts)
 
 
 if __name__ == "__main__":

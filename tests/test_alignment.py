@@ -18,6 +18,7 @@ from tm2t_hf.alignment import (
 )
 from tm2t_hf.configuration_motion_to_text import MotionToTextConfig
 from tm2t_hf.configuration_text_to_motion import TextToMotionConfig
+from tm2t_hf.configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from tm2t_hf.conversion import (
     MIX_HALVES,
     MIX_WEIGHT,
@@ -27,26 +28,32 @@ from tm2t_hf.conversion import (
 )
 from tm2t_hf.modeling_motion_to_text import MotionToTextModel
 from tm2t_hf.modeling_text_to_motion import TextToMotionModel
+from tm2t_hf.modeling_text_to_motion_transformer import TextToMotionTransformer
 
 ATTENTIONS = ["early", "late"]
 CODES, BOM, EOM, PAD = 12, 12, 13, 14
 
 
-@pytest.fixture(params=ATTENTIONS)
+@pytest.fixture(params=[*ATTENTIONS, "transformer"])
 def t2m(request):
     torch.manual_seed(0)
-    config = TextToMotionConfig(
-        codebook_size=CODES,
-        text_vocab_size=20,
-        text_embedding_size=10,
-        text_hidden_size=6,
-        motion_hidden_size=8,
-        attention=request.param,
-    )
-    model = TextToMotionModel(config).eval()
+    sizes = {"codebook_size": CODES, "text_vocab_size": 20}
+    if request.param == "transformer":
+        sizes |= dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
+        sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+        sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim", "d_model"), 16)
+        model = TextToMotionTransformer(TextToMotionTransformerConfig(**sizes)).eval()
+    else:
+        sizes |= {"text_embedding_size": 10, "text_hidden_size": 6, "motion_hidden_size": 8}
+        model = TextToMotionModel(TextToMotionConfig(attention=request.param, **sizes)).eval()
     with torch.no_grad():
         model.lm_head.weight[EOM] = 0  # no motion ends at once
     return model
+
+
+def inner_weight(model) -> torch.nn.Parameter:
+    """A weight before the logits."""
+    return model.decoder.layers[0].fc1.weight if hasattr(model.decoder, "layers") else model.decoder.mix.weight
 
 
 @pytest.fixture
@@ -177,7 +184,7 @@ def test_hard_samples_are_one_hots_with_soft_gradients(t2m, text):
         assert torch.equal((samples.probs == 0) | (samples.probs == 1), torch.ones(2, size, 15).bool()) == hard
         t2m.zero_grad()
         (samples.probs * weight[:, :size]).sum().backward()
-        gradients.append(t2m.decoder.initial_state.weight.grad.clone())
+        gradients.append(inner_weight(t2m).grad.clone())
     assert gradients[0].abs().max() > 0
     torch.testing.assert_close(*gradients)
 
@@ -293,7 +300,7 @@ def test_frozen_model_translates_in_eval_mode_unless_told(t2m, m2t, text):
 def test_both_models_may_learn(t2m, m2t, text):
     inverse_alignment_loss(t2m, m2t, LABELS, **text, max_tokens=8, train_m2t=True).loss.backward()
     assert m2t.lm_head.weight.grad.abs().sum() > 0
-    assert t2m.decoder.mix.weight.grad.abs().sum() > 0
+    assert inner_weight(t2m).grad.abs().sum() > 0
 
 
 def test_batch_of_one(t2m, m2t, text):
@@ -339,7 +346,7 @@ def test_divergence_from_the_reference(t2m, m2t, text):
     same = inverse_alignment_loss(t2m, m2t, LABELS, **text, max_tokens=8, reference=reference)
     assert same.kl.abs() < 1e-5
     with torch.no_grad():
-        t2m.decoder.mix.weight.add_(0.5 * torch.randn(8, 8))
+        inner_weight(t2m).add_(0.5 * torch.randn_like(inner_weight(t2m)))
     output = inverse_alignment_loss(t2m, m2t, LABELS, **text, max_tokens=8, reference=reference)
     samples = output.samples
     own = samples.logits.log_softmax(-1)

@@ -20,9 +20,11 @@ from transformers import AutoModel, AutoProcessor, GenerationConfig
 
 import tm2t_hf_cli
 from tm2t_hf import pipelines, quickstart
+from tm2t_hf.body_size import METRES_PER_UNIT
 from tm2t_hf.cli import build_parser, folders, main
 from tm2t_hf.feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
-from tm2t_hf.formats import MOTION_SUFFIXES, axes_and_units, read_motion, save_motion
+from tm2t_hf.formats import MOTION_SUFFIXES, read_motion, save_motion
+from tm2t_hf.formats.axes import TURNS
 from tm2t_hf.skeletons import SKELETONS
 from tm2t_hf.toy import make_toy_clip
 
@@ -486,8 +488,8 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys):
 def test_the_command_line_knows_what_the_library_can_do():
     assert tuple(SKELETONS) == tm2t_hf_cli.SKELETONS
     assert MOTION_SUFFIXES == tm2t_hf_cli.MOTION_SUFFIXES
-    assert tuple(axes_and_units.TURNS) == tm2t_hf_cli.AXES
-    assert axes_and_units.METRES_PER_UNIT.items() >= tm2t_hf_cli.METERS_PER_UNIT.items()
+    assert tuple(TURNS) == tm2t_hf_cli.AXES
+    assert METRES_PER_UNIT.items() >= tm2t_hf_cli.METERS_PER_UNIT.items()
     assert (SLOWEST_FPS, FASTEST_FPS) == (tm2t_hf_cli.SLOWEST_FPS, tm2t_hf_cli.FASTEST_FPS)
 
 

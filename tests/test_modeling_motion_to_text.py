@@ -14,6 +14,7 @@ from accelerate import cpu_offload, disk_offload, init_empty_weights, load_check
 from huggingface_hub.errors import StrictDataclassError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from transformers import (
     AutoModel,
     AutoModelForSeq2SeqLM,
@@ -728,3 +729,15 @@ def test_a_call_without_a_caption_says_what_to_do(model, motion):
     for inputs in ({"motion_values": values, "attention_mask": mask}, {"encoder_outputs": encoded}):
         with pytest.raises(ValueError, match="Give `decoder_input_ids` or `labels`; .* call generate()"):
             model(**inputs)
+
+
+def test_the_motion_vq_may_be_stored_in_half_precision(m2t_model, tmp_path):
+    m2t_model.save_pretrained(tmp_path / "single")
+    m2t_model.config.frozen_storage_dtype = "float16"
+    m2t_model.save_pretrained(tmp_path / "half")
+    single, half = (load_file(tmp_path / name / "model.safetensors") for name in ("single", "half"))
+    for name, tensor in half.items():
+        assert tensor.dtype == (torch.float16 if name.startswith("vq.") else torch.float32), name
+        torch.testing.assert_close(tensor.float(), single[name], atol=1e-3, rtol=1e-3)
+    loaded = MotionToTextModel.from_pretrained(tmp_path / "half")
+    assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}

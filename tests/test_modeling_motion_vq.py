@@ -733,3 +733,16 @@ def test_what_is_no_batch_is_named():
             call([[1, 2]])
     with pytest.raises(ValueError, match="`motion_values` must be a tensor .* got a list"):
         model.encode([[[0.0] * 23] * 8])
+
+
+def test_frozen_codes_stay_while_the_decoder_learns(vq_model):
+    vq_model.train().freeze_codes()
+    motion = torch.randn(4, 32, vq_model.config.feature_size)
+    before = {name: value.clone() for name, value in vq_model.state_dict().items()}
+    optimizer = torch.optim.AdamW(vq_model.parameters(), 1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        vq_model(motion).loss.backward()
+        optimizer.step()
+    for name, value in vq_model.state_dict().items():
+        assert torch.equal(value, before[name]) == (not name.startswith("decoder.")), name

@@ -19,14 +19,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
 from .generation_text_to_motion import drawable
 from .layers_text_to_motion import TextEncoderOutput
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_text_to_motion import TextToMotionModel
-from .modeling_text_to_motion_transformer import TextToMotionTransformer
+from .modeling_text_to_motion_transformer import EncodedText, TextToMotionTransformer
 from .vocabulary import MotionVocabularyMixin
 
 TextToMotion = TextToMotionModel | TextToMotionTransformer  # which learn alike
@@ -55,7 +54,7 @@ def gumbel_rollout(
     attention_mask: Tensor | None = None,
     inputs_embeds: Tensor | None = None,
     *,
-    encoder_outputs: TextEncoderOutput | BaseModelOutput | None = None,
+    encoder_outputs: TextEncoderOutput | EncodedText | None = None,
     max_tokens: int = 55,
     tau: float = 1.0,
     hard: bool = True,
@@ -92,8 +91,6 @@ def gumbel_rollout(
     if end_rule not in ("argmax", "sample"):
         raise ValueError(f'`end_rule` must be "argmax" or "sample", got {end_rule!r}.')
     config = model.config
-    if attention_mask is None and input_ids is not None:
-        attention_mask = (input_ids != config.text_pad_id).long()
     text = model.encoder(input_ids, attention_mask, inputs_embeds) if encoder_outputs is None else encoder_outputs
     batch, device = len(text.last_hidden_state), text.last_hidden_state.device
     # <pad> is among what the original draws here.
@@ -108,7 +105,7 @@ def gumbel_rollout(
         lengths[ends & (lengths == max_tokens)] = step
         return drawn[-1], bool((lengths < max_tokens).all())
 
-    logits = model.free_run(text, attention_mask, max_tokens, draw)  # (batch, tokens, K + 3)
+    logits = model.free_run(text, max_tokens, draw)  # (batch, tokens, K + 3)
     scores = drawable(logits, never, top_k) + torch.stack(noises, dim=1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
     probs = _with_bom(_relaxed(scores, ids, tau, hard), config)

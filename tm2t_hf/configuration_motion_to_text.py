@@ -28,6 +28,8 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
         vq_config: configuration (or its dict) of the motion VQ that the model carries to take motion features; None
             for a model that takes motion ids only.
         codebook_size: K. Follows from `vq_config` where that is given; 1024, the paper's, otherwise.
+        frozen_storage_dtype: type in which `save_pretrained` stores the motion VQ, which no training of this model
+            changes. It is float32 again once loaded.
         vocab_size: number of entries of the text vocabulary.
         d_model: width of the transformer.
         encoder_layers, decoder_layers: number of layers.
@@ -59,6 +61,7 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
+    frozen_storage_dtype: Literal["float32", "float16"] = "float32"
     vocab_size: int = 2000
     d_model: int = 512
     encoder_layers: int = 4

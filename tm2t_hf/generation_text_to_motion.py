@@ -70,7 +70,7 @@ def motion_generation_config(config: PreTrainedConfig) -> GenerationConfig:
         eos_token_id=config.eos_token_id,
         pad_token_id=config.pad_token_id,
         suppress_tokens=[config.bos_token_id, config.pad_token_id],
-        max_new_tokens=50,  # the original's limit
+        max_new_tokens=min(50, getattr(config, "max_position_embeddings", 50)),  # 50 is the original's limit
         eom_by_argmax=False,
     )
 
@@ -137,6 +137,13 @@ class MotionGenerationMixin(GenerationMixin):
                 f"`min_seconds`={min_seconds} is {kwargs['min_new_tokens']} motion tokens, but at most {limit} are "
                 f"allowed ({limit * self.config.vq_config.seconds_per_token:g} s): raise `max_seconds`."
             )
+        positions = getattr(self.config, "max_position_embeddings", None)
+        start = 1 if kwargs.get("decoder_input_ids") is None else kwargs["decoder_input_ids"].shape[1]
+        if positions is not None and limit is not None and start + limit - 1 > positions:  # the last id is not read
+            raise ValueError(
+                f"{limit} motion tokens after {start} are too many for a model with positions for {positions}: lower "
+                "`max_seconds` or `max_new_tokens`."
+            )
         return super().generate(inputs, generation_config, **kwargs)
 
     def _check_text(self, inputs: Tensor | None, kwargs: dict):
@@ -182,9 +189,10 @@ class MotionGenerationMixin(GenerationMixin):
     @staticmethod
     def _check_cached(ids: Tensor, cache: RecurrentCache | None):
         """Refuse a cache that comes from other motions than ids (batch, tokens) begin with."""
-        if cache is None or cache.ids is None or len(cache.ids) != len(ids):  # `forward` refuses another batch size
+        seen = getattr(cache, "ids", None)  # which a cache of keys and values does not know
+        if seen is None or len(seen) != len(ids):  # `forward` refuses another batch size
             return
-        if not torch.equal(ids[:, : cache.seen], cache.ids[:, : ids.shape[1]].to(ids.device)):
+        if not torch.equal(ids[:, : cache.seen], seen[:, : ids.shape[1]].to(ids.device)):
             raise ValueError(
                 "The cache has seen other motions than `decoder_input_ids` begin with: give those that it belongs to, "
                 "or leave `past_key_values` out."

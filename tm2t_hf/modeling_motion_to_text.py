@@ -22,6 +22,7 @@ from transformers.models.marian.modeling_marian import (
 from transformers.utils import can_return_tuple
 
 from .configuration_motion_to_text import SPECIAL_IDS, MotionToTextConfig
+from .frozen_parts import FrozenStorageMixin
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel, can_be_read, padded_lengths
 from .vocabulary import codes_to_ids
@@ -163,7 +164,7 @@ class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
         self.post_init()
 
 
-class MotionToTextModel(MotionToTextPreTrainedModel, MarianMTModel):
+class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianMTModel):
     """Translates motion to text.
 
     The motion is given in one of three forms, to `forward()` and to `generate()` alike:

@@ -167,11 +167,16 @@ class MotionVQQuantizer(nn.Module):
     The moving averages `code_uses` (how many tokens of a batch chose each code) and `code_sums` (the sum of their
     latents), both relative to an even use of all codes, are needed only to go on training: `save_pretrained` leaves
     them out, and they restart from the codebook.
+
+    While `accumulating` is True the averages stand still, and the next batch moves them by all latents since then, as
+    one large batch would (gradient accumulation).
     """
 
     def __init__(self, config: MotionVQConfig):
         super().__init__()
         self.config = config
+        self.is_frozen = False
+        self.accumulating, self._accumulated = False, []
         self.embedding = MotionVQCodebook(config.codebook_size, config.hidden_size)
         if config.codebook_update != "gradient":
             self.register_buffer("code_uses", torch.zeros(config.codebook_size))
@@ -217,8 +222,12 @@ class MotionVQQuantizer(nn.Module):
         share = uses / uses.sum()
         perplexity = torch.exp(-(share * torch.log(share + 1e-10)).sum())
         quantized = latents + (vectors - latents).detach()
-        if self.training and self.config.codebook_update != "gradient":
-            self._move_averages(kept.detach(), chosen, uses)
+        if self.training and not self.is_frozen and self.config.codebook_update != "gradient":
+            self._accumulated.append((kept.detach(), chosen, uses))
+            if not self.accumulating:
+                latents_of_all, codes_of_all, uses_of_all = zip(*self._accumulated, strict=True)
+                self._move_averages(torch.cat(latents_of_all), torch.cat(codes_of_all), sum(uses_of_all))
+                self._accumulated = []
         return Quantization(codes, quantized, codebook_loss, commitment_loss, perplexity)
 
     @torch.no_grad()
@@ -299,6 +308,15 @@ class MotionVQModel(MotionVQPreTrainedModel):
     def set_input_embeddings(self, value: nn.Module):
         """Replace the first layer."""
         self.encoder.downsamples[0] = value
+
+    def freeze_codes(self):
+        """Keep the encoder and the codebook, and so the codes of every motion, as they are: only the decoder learns.
+
+        Models that were trained on these codes can be given the better decoder.
+        """
+        self.encoder.requires_grad_(False)
+        self.quantizer.requires_grad_(False)
+        self.quantizer.is_frozen = True
 
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
         """Codes of a batch of motions.

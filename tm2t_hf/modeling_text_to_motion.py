@@ -244,17 +244,12 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         return checked_text(encoder_outputs, attention_mask)
 
     def free_run(
-        self,
-        text: TextEncoderOutput,
-        attention_mask: Tensor | None,
-        steps: int,
-        choose: Callable[[int, Tensor], tuple[Tensor, bool]],
+        self, text: TextEncoderOutput, steps: int, choose: Callable[[int, Tensor], tuple[Tensor, bool]]
     ) -> Tensor:
         """Let the decoder run on its own choices; see `unroll`.
 
         Args:
-            text: the encoded text, which knows its `attention_mask`.
-            attention_mask: of the text.
+            text: the encoded text.
             steps: the most ids to choose.
             choose: takes the step and its logits (batch, K + 3); returns the next ids (batch,) and whether to stop.
 

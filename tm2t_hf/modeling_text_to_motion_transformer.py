@@ -7,15 +7,16 @@ It is the post-LN transformer of Vaswani et al. (2017), built on the Marian clas
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization as init
 from transformers.generation import GenerationMixin
-from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.marian.modeling_marian import MarianDecoder, MarianEncoder, MarianPreTrainedModel
-from transformers.utils import can_return_tuple
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from .generation_text_to_motion import MotionGenerationMixin, motion_generation_config
@@ -40,6 +41,23 @@ class TextToMotionTransformerPreTrainedModel(WholeWeightsMixin, MarianPreTrained
             init.copy_(module.table, module.compute_table())
         elif isinstance(module, nn.Linear | nn.Embedding):
             init.xavier_uniform_(module.weight)  # as in the paper's code
+
+
+@dataclass
+class EncodedText(ModelOutput):
+    """The encoded text, which knows its padding.
+
+    Args:
+        last_hidden_state: (batch, words, d_model).
+        attention_mask: (batch, words), 1 for words and 0 for padding.
+        hidden_states: if asked for, what each layer reads, and `last_hidden_state`.
+        attentions: if asked for, each layer's attention.
+    """
+
+    last_hidden_state: Tensor | None = None
+    attention_mask: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
 
 
 class TransformerTextEncoder(TextFeaturesMixin, TextToMotionTransformerPreTrainedModel, MarianEncoder):
@@ -72,16 +90,20 @@ class TransformerTextEncoder(TextFeaturesMixin, TextToMotionTransformerPreTraine
         attention_mask: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         **kwargs,
-    ) -> BaseModelOutput:
+    ) -> EncodedText:
         """Encode captions: ids (batch, words) or text features (batch, words, size) -> (batch, words, d_model)."""
         if attention_mask is None and input_ids is not None:
             attention_mask = (input_ids != self.config.text_pad_id).long()
         features = self.text_features(input_ids, attention_mask, inputs_embeds)
-        if attention_mask is not None and not torch.compiler.is_compiling():
+        if attention_mask is None:
+            attention_mask = torch.ones(features.shape[:2], dtype=torch.long, device=features.device)
+        elif not torch.compiler.is_compiling():
             text_lengths(attention_mask, features)  # refuses empty texts, and padding before a text
         if self.text_encoder is not None:
             features = self.norm(self.projection(self.feature_dropout(features.to(self.projection.weight.dtype))))
-        return super().forward(inputs_embeds=features, attention_mask=attention_mask, **kwargs)
+        kwargs["return_dict"] = True
+        output = super().forward(inputs_embeds=features, attention_mask=attention_mask, **kwargs)
+        return EncodedText(output.last_hidden_state, attention_mask, output.hidden_states, output.attentions)
 
 
 class NoPositions(nn.Module):
@@ -178,7 +200,7 @@ class TextToMotionTransformer(
         decoder_input_ids: Tensor | None = None,
         labels: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        encoder_outputs: BaseModelOutput | tuple | None = None,
+        encoder_outputs: EncodedText | tuple | None = None,
         past_key_values=None,
         use_cache: bool | None = None,
         decoder_attention_mask: Tensor | None = None,
@@ -196,8 +218,7 @@ class TextToMotionTransformer(
             labels: (batch, tokens) the motion ids to predict, `<eom>` included; -100 is ignored.
             inputs_embeds: (batch, words, text_embedding_size), what `get_text_features` gives, in place of
                 `input_ids`.
-            encoder_outputs: what the encoder made of the text, in place of both. Its padding is told by
-                `attention_mask` alone.
+            encoder_outputs: what the encoder made of the text, in place of both.
             past_key_values: the cache of an earlier call, which `decoder_input_ids` continue: they hold only what the
                 cache has not seen.
             use_cache: return a cache; by default, `config.use_cache` without labels.
@@ -225,8 +246,6 @@ class TextToMotionTransformer(
             raise ValueError("Give the motion either as `decoder_input_ids` or as `decoder_inputs_embeds`.")
         if encoder_outputs is None:
             text = self.encoder(input_ids, attention_mask, inputs_embeds, **kwargs)
-            if attention_mask is None and input_ids is not None:
-                attention_mask = (input_ids != self.config.text_pad_id).long()
         else:
             text = self.checked_text(encoder_outputs, attention_mask)
         if use_cache is None:
@@ -237,10 +256,10 @@ class TextToMotionTransformer(
             attention_mask=decoder_attention_mask,
             position_ids=decoder_position_ids,
             encoder_hidden_states=text.last_hidden_state,
-            encoder_attention_mask=attention_mask,
+            encoder_attention_mask=text.attention_mask,
             past_key_values=past_key_values,
             use_cache=use_cache,
-            **kwargs,
+            **(kwargs | {"return_dict": True}),
         )
         logits = self.lm_head(output.last_hidden_state)  # (batch, tokens, vocabulary)
         return Seq2SeqLMOutput(
@@ -267,15 +286,35 @@ class TextToMotionTransformer(
             return loss
         return loss / ((labels != -100).sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch)
 
-    def checked_text(self, encoder_outputs: BaseModelOutput | tuple, attention_mask: Tensor | None) -> BaseModelOutput:
-        """The encoded text, after a look at the mask that comes with it."""
-        text = BaseModelOutput(*encoder_outputs) if isinstance(encoder_outputs, tuple) else encoder_outputs
-        if attention_mask is not None and attention_mask.shape != text.last_hidden_state.shape[:2]:
+    def checked_text(self, encoder_outputs: EncodedText | tuple, attention_mask: Tensor | None) -> EncodedText:
+        """The encoded text, whose mask is only checked: the encoder has seen it."""
+        text = EncodedText(*encoder_outputs) if isinstance(encoder_outputs, tuple) else encoder_outputs
+        if getattr(text, "attention_mask", None) is None:
+            raise ValueError("`encoder_outputs` must be what the encoder of a TextToMotionTransformer returns.")
+        if attention_mask is not None and attention_mask.shape != text.attention_mask.shape:
             raise ValueError(
                 f"The attention mask is {tuple(attention_mask.shape)}, the encoded text "
-                f"{tuple(text.last_hidden_state.shape[:2])}."
+                f"{tuple(text.attention_mask.shape)}."
             )
         return text
+
+    def _check_prefix(self, kwargs: dict):
+        super()._check_prefix(kwargs)
+        ids, mask = kwargs.get("decoder_input_ids"), kwargs.get("decoder_attention_mask")
+        if ids is None:
+            return
+        if kwargs.get("past_key_values") is not None:
+            # Without a mask, generate() would feed what is in the cache a second time.
+            kwargs["decoder_attention_mask"] = mask = torch.ones_like(ids) if mask is None else mask
+            if not mask[:, -1].all():
+                raise ValueError(
+                    "The motions to continue are padded on their right side, but a cache ends with their last tokens: "
+                    "leave `past_key_values` out."
+                )
+        elif mask is not None:
+            # The next id is read off the last one, so that the padding has to stand in front.
+            order = mask.long().argsort(dim=1, stable=True)
+            kwargs["decoder_input_ids"], kwargs["decoder_attention_mask"] = ids.gather(1, order), mask.gather(1, order)
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args, **kwargs) -> dict:
         """What `forward` reads in one step of `generate()`."""
@@ -286,50 +325,35 @@ class TextToMotionTransformer(
             inputs["decoder_position_ids"] = visible_positions(mask)[:, -read:]
         return inputs
 
-    def free_run(
-        self,
-        text: BaseModelOutput,
-        attention_mask: Tensor | None,
-        steps: int,
-        choose: Callable[[int, Tensor], tuple[Tensor, bool]],
-    ) -> Tensor:
+    def free_run(self, text: EncodedText, steps: int, choose: Callable[[int, Tensor], tuple[Tensor, bool]]) -> Tensor:
         """Let the decoder run on its own choices, then read all of them anew in one pass.
 
         As the choices are without gradient, that one pass has all of it.
 
         Args:
             text: the encoded text.
-            attention_mask: of the text.
             steps: the most ids to choose.
             choose: takes the step and its logits (batch, K + 3); returns the next ids (batch,) and whether to stop.
 
         Returns:
             Logits (batch, chosen, K + 3).
         """
-        batch, encoded = text.last_hidden_state.shape[0], text.last_hidden_state.detach()
-        ids = torch.full((batch, 1), self.config.bos_token_id, device=encoded.device)
-        read, cache = [ids], None
+        batch, device = len(text.last_hidden_state), text.last_hidden_state.device
+        read, cache = [torch.full((batch, 1), self.config.bos_token_id, device=device)], None
         with torch.no_grad():
             for step in range(steps):
-                output = self(
-                    encoder_outputs=(encoded,),
-                    attention_mask=attention_mask,
-                    decoder_input_ids=read[-1],
-                    past_key_values=cache,
-                    use_cache=True,
-                )
+                output = self(encoder_outputs=text, decoder_input_ids=read[-1], past_key_values=cache, use_cache=True)
                 cache = output.past_key_values
                 chosen, done = choose(step, output.logits[:, -1])
                 if done:
                     break
                 read.append(chosen.unsqueeze(1))
         read = torch.cat(read[:steps], dim=1)
-        return self(
-            encoder_outputs=text, attention_mask=attention_mask, decoder_input_ids=read, use_cache=False
-        ).logits
+        return self(encoder_outputs=text, decoder_input_ids=read, use_cache=False).logits
 
 
 __all__ = [
+    "EncodedText",
     "TextToMotionTransformer",
     "TextToMotionTransformerPreTrainedModel",
     "TransformerMotionDecoder",

@@ -2,12 +2,11 @@
 # Licensed under the Apache License, Version 2.0.
 """What the text-to-motion models share: a pretrained text encoder, and parts that no training changes."""
 
-from os import PathLike
-
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForTextEncoding, PreTrainedConfig, PreTrainedModel
 
+from .frozen_parts import FrozenStorageMixin
 from .recurrent import look_up_words
 
 VQ, TEXT_ENCODER = "vq", "encoder.text_encoder"  # where a text-to-motion model has the parts that may be frozen
@@ -55,7 +54,7 @@ class TextFeaturesMixin:
             return self.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
 
-class FrozenPartsMixin:
+class FrozenPartsMixin(FrozenStorageMixin):
     """A text-to-motion `PreTrainedModel`: its motion VQ stays as it is, and so does a frozen text encoder."""
 
     def get_text_features(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
@@ -133,35 +132,11 @@ class FrozenPartsMixin:
                 if name.startswith("pooler."):
                     parameter.requires_grad_(False)
 
-    def save_pretrained(self, save_directory: str | PathLike, *args, state_dict: dict | None = None, **kwargs):
-        """`PreTrainedModel.save_pretrained`, with frozen parts in the type `config.frozen_storage_dtype`.
-
-        Raises:
-            ValueError: if a weight is too large for that type.
-        """
-        dtype = getattr(torch, self.config.frozen_storage_dtype)
-        if dtype != torch.float32:
-            prefixes = tuple(f"{name}." for name in self._frozen_names())
-            state_dict = {
-                name: _stored(tensor, name, dtype) if name.startswith(prefixes) else tensor
-                for name, tensor in (self.state_dict() if state_dict is None else state_dict).items()
-            }
-        super().save_pretrained(save_directory, *args, state_dict=state_dict, **kwargs)
-
     def _frozen_names(self) -> list[str]:
-        names = [] if self.vq is None else [VQ]
+        names = super()._frozen_names()
         if self.encoder.text_encoder is not None and self.config.freeze_text_encoder:
             names.append(TEXT_ENCODER)
         return names
-
-
-def _stored(tensor: Tensor, name: str, dtype: torch.dtype) -> Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    stored = tensor.to(dtype)
-    if not stored.isfinite().all():
-        raise ValueError(f"{name} holds values beyond {dtype}: save with `config.frozen_storage_dtype` 'float32'.")
-    return stored
 
 
 __all__ = ["FrozenPartsMixin", "TextFeaturesMixin", "new_text_encoder"]

@@ -4,7 +4,8 @@
 
 Captioning a generated motion back is no proof that the motion is right: the inverse alignment trains text-to-motion to
 please exactly that captioner. This judge is trained on the joints of real clips only, never on features, codes or
-captions, so no model here can have learned to please it. `evaluate_tm2t.py` uses the one that ships in `judge/`:
+captions, so no model here can have learned to please it. It knows the one body of its training clips, HumanML3D's:
+retarget others first. `evaluate_tm2t.py` uses the one that ships in `judge/`:
 
     judge = ActionStyleJudge.from_folder()
     judge.judge([joints, ...])     # [("wave-left-hand", "elderly"), ...]; joints (frames, 22, 3), meters, y up, 20 fps
@@ -15,6 +16,8 @@ To train it again (about eight minutes on one core), and to see its scores on th
 """
 
 import json
+import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +30,9 @@ from tqdm.auto import tqdm
 from transformers import HfArgumentParser
 
 from tm2t_hf import HUMANML3D
+from tm2t_hf.bodies import varied_offsets
 from tm2t_hf.files import load_array, written_beside
-from tm2t_hf.motion import mirror_joints
+from tm2t_hf.motion import bone_offsets, mirror_joints, retarget
 
 from .labels import action_and_style_of_clip, mirror_action
 
@@ -44,6 +48,7 @@ class Arguments:
     output_dir: str = field(default=str(SHIPPED), metadata={"help": "where the weights and labels are written"})
     networks: int = field(default=3, metadata={"help": "networks trained apart and averaged"})
     epochs: int = field(default=20, metadata={"help": "passes over the train split, each network"})
+    least: int = field(default=24, metadata={"help": "show rarer actions as often as if they had this many clips"})
     batch_size: int = field(default=32)
     learning_rate: float = field(default=2e-3)
     seed: int = field(default=0)
@@ -185,12 +190,12 @@ def smooth_noise(frames, deviation, rng, joints=22):
     return (1 - weight) * knots[before] + weight * knots[before + 1]
 
 
-def disturb(joints, rng):
-    """What a decoded motion may do to a real one without becoming another action or style."""
+def disturb(joints, rng, pace=1.05):
+    """What a decoded motion may do to a real one without becoming another action or style; at most `pace` as fast."""
     frames = len(joints)
     start, end = rng.integers(0, 5, 2) if frames > 30 else (0, 0)
     joints = joints[start : frames - end]
-    pace = rng.uniform(0.95, 1.05)
+    pace = rng.uniform(1 / pace, pace)
     at = np.linspace(0, len(joints) - 1, round(len(joints) * pace))
     before = np.minimum(at.astype(int), len(joints) - 2)
     weight = (at - before)[:, None, None].astype(np.float32)
@@ -214,6 +219,19 @@ def batches(clips, batch_size, rng):
             yield pool[i : i + batch_size]
 
 
+def perform_again(joints, rng):
+    """The same by somebody else, at another pace: what a rare action lacks."""
+    own = bone_offsets(joints, HUMANML3D)
+    performed = retarget(joints, HUMANML3D, varied_offsets(own, HUMANML3D, rng))
+    return disturb(retarget(performed, HUMANML3D, own), rng, pace=1.2)
+
+
+def rare_clips(labels, least):
+    """Indices of the clips of rare actions, each repeated until every action has `least`, its first time left out."""
+    counts = Counter(action for action, _ in labels)
+    return [i for i, (action, _) in enumerate(labels) for _ in range(math.ceil(least / counts[action]) - 1)]
+
+
 def load(data_dir, split):
     """The split's joints and their (action, style) labels."""
     data_dir = Path(data_dir)
@@ -233,6 +251,9 @@ def train(network, judge, joints, labels, validation, args, seed):
     action_of = {name: i for i, name in enumerate(judge.actions)}
     style_of = {name: i for i, name in enumerate(judge.styles)}
     clips = [standing(clip) for clip in joints]
+    rare = rare_clips(labels, args.least)
+    shown, first_rare = clips + [clips[i] for i in rare], len(clips)
+    labels = labels + [labels[i] for i in rare]
     everything = torch.cat([describe(torch.as_tensor(clip)[None])[0] for clip in clips])
     network.mean.copy_(everything.mean(0))
     network.std.copy_(everything.std(0) + 1e-2)
@@ -244,16 +265,16 @@ def train(network, judge, joints, labels, validation, args, seed):
     ]
 
     optimizer = torch.optim.AdamW(network.parameters(), args.learning_rate, weight_decay=0.05)
-    steps = args.epochs * len(list(batches(clips, args.batch_size, np.random.default_rng(0))))
+    steps = args.epochs * len(list(batches(shown, args.batch_size, np.random.default_rng(0))))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.learning_rate, total_steps=steps, pct_start=0.1)
     best, best_state = None, None
     progress = tqdm(range(args.epochs), desc=f"network {seed - args.seed + 1}")
     for _ in progress:
         network.train()
-        for chosen in batches(clips, args.batch_size, rng):
+        for chosen in batches(shown, args.batch_size, rng):
             batch, actions, styles = [], [], []
             for i in chosen:
-                clip, (action, style) = disturb(clips[i], rng), labels[i]
+                clip, (action, style) = (perform_again if i >= first_rare else disturb)(shown[i], rng), labels[i]
                 if rng.random() < 0.5:
                     clip, action = mirror_joints(clip, HUMANML3D), mirror_action(action)
                 batch.append(standing(clip))

@@ -71,7 +71,8 @@ def check_checkpoints(checkpoints: dict[str, Checkpoint], args: Arguments):
         if (other.extractor.skeleton, other.extractor.fps) != (first.extractor.skeleton, first.extractor.fps):
             raise SystemExit(f"{first.name} and {other.name} are models of different skeletons or frame rates.")
     if "m2t" in checkpoints and "t2m" in checkpoints:
-        books = [checkpoints[role].model.vq.quantizer.embedding.weight for role in ("m2t", "t2m")]
+        # in half precision, in which a text-to-motion model may store its motion VQ
+        books = [checkpoints[role].model.vq.quantizer.embedding.weight.half() for role in ("m2t", "t2m")]
         if books[0].shape != books[1].shape or not torch.equal(*books):
             raise SystemExit(
                 f"{args.m2t} and {args.t2m} carry different motion VQs: the one cannot read the other's tokens."

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from tm2t_hf.configuration_motion_vq import MotionVQConfig
 from tm2t_hf.data import (
+    CaptionFeatures,
     CaptionLine,
     TranslationCollator,
     VQCollator,
     crop_tokens,
     crop_window,
+    draw_caption,
     load_motion_dataset,
     load_statistics,
     mirror_caption,
@@ -86,7 +88,7 @@ def vq():
 
 def test_rows_are_the_clips(folder):
     dataset = load_motion_dataset(folder, "train")
-    assert dataset.column_names == ["id", "features", "captions", "tokens"]
+    assert dataset.column_names == ["id", "features", "captions", "tokens", "sources"]
     assert list(dataset["id"]) == ["a", "b", "c"]
     row = dataset[1]
     assert row["features"].dtype == np.float32
@@ -400,6 +402,57 @@ def test_translation_draws_captions_sequences_and_ends(translation_rows):
     assert abs(whole - 2 / 3) < 0.06
     again = collator(translation_rows)
     assert again["labels"].tolist() == collator(translation_rows)["labels"].tolist()
+
+
+def test_further_texts(folder):
+    (folder / "texts_people").mkdir()
+    (folder / "texts_people" / "b.txt").write_text("he turns left\nhe bows##1.0#3.0\n")
+    dataset = load_motion_dataset(folder, "train", mirror=True, further_texts=["texts_people"])
+    rows = {row["id"]: row for row in dataset}
+    assert rows["a"]["captions"] == ["a person waves"] and rows["a"]["sources"] == ["texts"]
+    assert rows["b"]["captions"] == ["a person waves", "he turns left"]
+    assert rows["b"]["sources"] == rows["Mb"]["sources"] == ["texts", "texts_people"]
+    assert rows["Mb"]["captions"] == ["a person waves", "he turns right"]
+    assert rows["b@1-3"]["sources"] == ["texts_people"]
+    assert len(load_motion_dataset(folder, "train", mirror=True)) == 6
+    with pytest.raises(FileNotFoundError, match="further_texts names texts_peopel, but .* has no such folder"):
+        load_motion_dataset(folder, "train", further_texts=["texts_peopel"])
+
+
+def test_folders_of_captions_are_drawn_evenly():
+    row = {"captions": ["own", *(f"people {n}" for n in range(50))], "sources": ["texts", *["texts_people"] * 50]}
+    for even, share in ((True, 1 / 2), (False, 1 / 51)):
+        drawn = Counter(draw_caption(row, np.random.default_rng(seed), even) for seed in range(1000))
+        assert abs(drawn["own"] / 1000 - share) < 0.05
+        assert len(drawn) == 51
+    one = {"captions": ["own", "two"], "sources": ["texts", "texts"]}
+    draws = [[draw_caption(one, np.random.default_rng(seed), even) for seed in range(20)] for even in (True, False)]
+    assert draws[0] == draws[1]
+
+
+def test_captions_are_encoded_once(translation_rows):
+    tokenizer = train_text_tokenizer([caption for row in translation_rows for caption in row["captions"]], 300)
+    other = train_text_tokenizer(["a person"], 280)
+    encoded = []
+
+    def encode(input_ids, attention_mask):
+        encoded.append(len(input_ids))
+        return (input_ids * attention_mask).unsqueeze(-1).float().expand(-1, -1, 3)
+
+    collator = TranslationCollator(
+        tokenizer, MotionTokenizer(10), "t2m", random=False,
+        text_features=CaptionFeatures(encode, tokenizer, batch_size=1), label_tokenizer=other,
+    )  # fmt: skip
+    batch = collator(translation_rows)
+    collator(translation_rows)
+    assert encoded == [1, 1]
+    captions = [row["captions"][0] for row in translation_rows]
+    ids = tokenizer(captions, padding=True, return_tensors="pt")
+    assert batch.keys() == {"inputs_embeds", "attention_mask", "labels", "caption_labels"}
+    assert torch.equal(batch["attention_mask"], ids["attention_mask"])
+    assert torch.equal(batch["inputs_embeds"][..., 2], (ids["input_ids"] * ids["attention_mask"]).float())
+    expected = [ids[1:] for ids in other(captions)["input_ids"]]
+    assert [[i for i in row if i != -100] for row in batch["caption_labels"].tolist()] == expected
 
 
 def test_unknown_direction():

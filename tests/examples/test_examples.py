@@ -23,12 +23,15 @@ from transformers import (
     AutoModel,
     AutoModelForSeq2SeqLM,
     AutoProcessor,
+    BertConfig,
+    BertModel,
     pipeline,
 )
 
 from tm2t_hf import HUMANML3D, MotionToTextConfig, MotionVQConfig, MotionVQModel, Skeleton, TextToMotionConfig
 from tm2t_hf.data import prepare
 from tm2t_hf.motion import SKELETONS
+from tm2t_hf.tokenization_text import train_text_tokenizer
 from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import STAGES, parse_arguments
 
@@ -310,8 +313,58 @@ def test_t2m_without_alignment(run, folder):
     assert not changed(out, folder / "begun")
     vocabularies = [AutoProcessor.from_pretrained(each).tokenizer.get_vocab() for each in (out, folder / "begun")]
     assert vocabularies[0] == vocabularies[1]
-    with pytest.raises(ValueError, match="begun has another text vocabulary; give the --m2t it was trained with"):
-        run("train_t2m.py", "--m2t", "tm2t-m2t", "--init_from", "begun")
+    # which need not be that of the model that translates back
+    out = run("train_t2m.py", "--m2t", "tm2t-m2t", "--init_from", "begun", "--alignment_start_epoch", "0")
+    assert AutoProcessor.from_pretrained(out).tokenizer.get_vocab() == vocabularies[0]
+    assert "alignment_loss" in (out / "README.md").read_text()
+
+
+TRANSFORMER = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 16}
+TRANSFORMER |= {"decoder_ffn_dim": 16, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1}
+TRANSFORMER_FLAGS = ("--architecture", "transformer", "--model_config", json.dumps(TRANSFORMER))
+
+
+@pytest.fixture(scope="module")
+def text_encoder(folder) -> str:
+    """The folder of a tiny pretrained text encoder with its tokenizer."""
+    tokenizer = train_text_tokenizer(["a person waves", "someone walks forward"], 300)
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = BertConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **sizes)
+    BertModel(config).save_pretrained(folder / "encoder")
+    tokenizer.save_pretrained(folder / "encoder")
+    return "encoder"
+
+
+@pytest.mark.parametrize("architecture", ["gru", "transformer"])
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_pretrained_text_encoder(run, folder, text_encoder, architecture, freeze):
+    (folder / "data" / "texts_people").mkdir(exist_ok=True)
+    clip = (folder / "data" / "train.txt").read_text().split()[0]
+    (folder / "data" / "texts_people" / f"{clip}.txt").write_text("he does it again.\n")
+    flags = TRANSFORMER_FLAGS if architecture == "transformer" else ()
+    flags += () if freeze else ("--no_freeze_text_encoder", "--text_encoder_lr", "1e-3")
+    out = run(
+        *("train_t2m.py", "--m2t", "tm2t-m2t", "--alignment_start_epoch", "0", "--text_encoder", text_encoder),
+        *("--further_texts", "texts_people", "--even_sources", *flags),
+    )
+    model = AutoModelForSeq2SeqLM.from_pretrained(out)
+    assert model.config.model_type == ("tm2t-t2m-transformer" if architecture == "transformer" else "tm2t-t2m")
+    given = BertModel.from_pretrained(folder / text_encoder).state_dict()
+    stored = model.encoder.text_encoder.state_dict()
+    moved = {name for name in given if not torch.allclose(given[name], stored[name], atol=1e-3)}
+    assert not moved if freeze else "embeddings.word_embeddings.weight" in moved
+    motion = pipeline("text-to-motion", model=str(out), device="cpu")("A person waves.", max_seconds=1, min_seconds=1)
+    assert motion["joints"].shape == (20, 22, 3)
+    again = run("train_t2m.py", "--alignment_weight", "0", "--init_from", str(out), "--output_dir", "again")
+    assert AutoModelForSeq2SeqLM.from_pretrained(again).config.model_type == model.config.model_type
+
+
+def test_a_transformer_with_word_vectors_of_its_own(run):
+    out = run("train_t2m.py", "--m2t", "tm2t-m2t", "--alignment_samples", "teacher_forced", *TRANSFORMER_FLAGS)
+    model = AutoModelForSeq2SeqLM.from_pretrained(out)
+    assert model.config.text_encoder_config is None
+    assert model.config.text_vocab_size == len(AutoProcessor.from_pretrained(out).tokenizer)
 
 
 def test_a_skeleton_of_your_own(run, folder):

@@ -12,6 +12,8 @@ from tm2t_hf.training import LoopArguments, Loss, fit, start, training_loader, v
 
 
 class Model(torch.nn.Module):
+    supports_gradient_checkpointing = False
+
     def __init__(self, dropout: float = 0.5):
         super().__init__()
         self.layers = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Dropout(dropout), torch.nn.Linear(8, 1))
@@ -55,7 +57,7 @@ class Run:
         data = [torch.randn(2 + n % 5, 3, generator=generator) for n in range(rows)]
         self.collator = Collator()
         self.train_loader = training_loader(self.accelerator, self.arguments, data, self.collator)
-        self.val_loader = validation_loader(self.accelerator, data[:3], Collator(), 2)
+        self.val_loader = validation_loader(self.accelerator, self.arguments, data[:3], Collator(), 2)
 
     def training_losses(self, model, batch, moment):
         assert model.training and torch.is_grad_enabled()
@@ -77,6 +79,9 @@ class Run:
             value = torch.tensor(self.validation[(self.validations - 1) // 2])
         return {"error": Loss(value, batch["mask"].sum()), "other": Loss(value * 2, weight=0)}
 
+    def counts(self, batch):
+        return {"error": batch["mask"].sum()}
+
     def save(self, model, folder, scores):
         assert isinstance(model, Model)
         self.scores.append(scores)
@@ -93,6 +98,7 @@ class Run:
             fit(
                 self.accelerator, self.arguments, self.model, self.train_loader, self.val_loader,
                 self.training_losses, self.validation_losses, self.save,
+                counts=self.counts,
             )  # fmt: skip
         finally:
             if self.accelerator.output_lock:

@@ -61,6 +61,42 @@ def test_a_kill_at_any_file_operation_loses_nothing(tmp_path):
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 0])
+def test_earlier_checkpoints_are_kept_up_to_the_limit(tmp_path, limit):
+    """The best of two validations is that of the second epoch."""
+    options = {"rows": 9, "batch_size": 3, "validate_every": 2, "checkpointing_steps": 2}
+    options["checkpoints_total_limit"] = limit
+    Run(tmp_path, validation=[1.0, 2.0], **options).fit()
+    folders = sorted(tmp_path.glob("checkpoint*"))
+    assert [folder.name for folder in folders] == {
+        1: [],
+        2: ["checkpoint-3-1"],
+        3: ["checkpoint-2-2", "checkpoint-3-1"],
+        0: [f"checkpoint-{name}" for name in ("0-2", "1-1", "2-0", "2-2", "3-1")],
+    }[limit]
+    straight = contents(tmp_path)
+    for folder in folders:  # what comes after it is done again
+        validation = [1.0, 2.0] if folder.name < "checkpoint-2" else [2.0]
+        Run(tmp_path, validation=validation, resume_from_checkpoint=str(folder), **options).fit()
+        again = contents(tmp_path)
+        names = straight.keys() & again.keys()
+        assert {name for name in names if straight[name] != again[name]} == set()
+        assert {name for name in straight if "checkpoint" not in name} <= names
+        assert len(list(tmp_path.glob("checkpoint*"))) == len(folders) + (limit == 0)  # what was last before
+
+
+@pytest.mark.parametrize("operation", [3, 5, 7])
+def test_a_kill_while_earlier_checkpoints_are_moved(tmp_path, operation):
+    options = {"epochs": 3, "rows": 6, "checkpoints_total_limit": 2}
+    Run(tmp_path / "straight", **options).fit()
+    total = killed_at(0, tmp_path / "count", lambda: Run(tmp_path / "count", **options).fit())
+    folder = tmp_path / "killed"
+    assert killed_at(total - operation, folder, lambda: Run(folder, **options).fit()) is None
+    AcceleratorState._reset_state(True)
+    Run(folder, resume_from_checkpoint="latest", **options).fit()
+    assert contents(folder) == contents(tmp_path / "straight")
+
+
 @pytest.mark.parametrize("kind", ["last", "best"])
 def test_a_save_that_fails_leaves_the_earlier_checkpoint_whole(tmp_path, kind):
     validation = [4.0, 3.0, 2.0, 1.0]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from forked import in_processes
-from small_run import Interrupted, Run, assert_different, assert_equal, contents, kept
+from small_run import Interrupted, Model, Run, assert_different, assert_equal, contents, kept
 
 from tm2t_hf.training import TrainingError
+from tm2t_hf.training.loop import parameter_groups
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,15 @@ def test_the_loop_trains_what_is_not_frozen(tmp_path):
     assert run.accelerator._optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
 
 
+def test_parts_with_a_learning_rate_of_their_own():
+    model = Model()
+    groups = parameter_groups(model, {"layers.2": 1e-5, "nothing": 1.0})
+    assert [group.get("lr") for group in groups] == [None, 1e-5]
+    assert [[id(p) for p in group["params"]] for group in groups] == [
+        [id(p) for p in model.layers[place].parameters()] for place in (0, 2)
+    ]
+
+
 def test_a_batch_may_be_worth_several_updates(tmp_path):
     once, twice = Run(tmp_path / "once", epochs=1).fit(), Run(tmp_path / "twice", epochs=1, updates=2).fit()
     assert once.lrs == twice.lrs[::2]
@@ -84,6 +94,71 @@ def test_gradients_are_clipped(tmp_path, max_grad_norm):
         run.fit()
     assert len(norms) == 3
     assert all(norm == pytest.approx(1e-3, rel=1e-3) if max_grad_norm else norm > 2e-3 for norm in norms)
+
+
+@pytest.mark.parametrize(("patience", "last"), [(0, 6), (1, 3), (2, 6), (9, 6)])
+def test_early_stopping(tmp_path, patience, last):
+    options = {"epochs": 6, "lr_schedule": "constant", "early_stopping_patience": patience}
+    validation = [3.0, 2.0, 2.0, 1.0, 1.5, 1.1]
+    run = Run(tmp_path, validation=validation, **options).fit()
+    assert kept(run.folder / "last")[1]["epoch"] == last
+    assert kept(run.folder)[1]["epoch"] == (4 if last == 6 else 2)
+
+
+def test_early_stopping_counts_over_a_resume(tmp_path, caplog):
+    options = {"lr_schedule": "constant", "early_stopping_patience": 2}
+    Run(tmp_path, validation=[1.0, 2.0], epochs=2, **options).fit()
+    options["resume_from_checkpoint"] = "latest"
+    run = Run(tmp_path, validation=[3.0, 0.5], epochs=9, **options).fit()
+    assert run.saved == [(3, "last")]
+    with caplog.at_level("INFO"):
+        again = Run(tmp_path, epochs=9, **options).fit()
+    assert not again.epochs and "Stopped early: no better validation loss in the last 2." in caplog.messages
+    options["early_stopping_patience"] = 3
+    assert Run(tmp_path, validation=[0.5] * 9, epochs=4, **options).fit().saved == [(4, "last"), (4, "best")]
+
+
+# --------------------------------------------------------------------------------------------- what makes it cheaper
+
+
+def test_workers_change_nothing(tmp_path):
+    straight = Run(tmp_path / "straight").fit()
+    workers = Run(tmp_path / "workers", num_workers=2).fit()
+    assert workers.orders == straight.orders
+    assert contents(workers.folder) == contents(straight.folder)
+
+
+@pytest.mark.parametrize("option", ["fused_optimizer", "compile"])
+def test_cheaper_ways_give_the_same(tmp_path, monkeypatch, option):
+    # tracing is what depends on the model; generating machine code takes a minute
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile(function, backend="eager", **options))
+    straight = Run(tmp_path / "straight", dropout=0.0).fit()
+    cheaper = Run(tmp_path / "cheaper", dropout=0.0, **{option: True})
+    before = list(cheaper.model.state_dict())
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    cheaper.fit()
+    assert bool(torch._dynamo.utils.counters["stats"]["unique_graphs"]) == (option == "compile")
+    assert cheaper.accelerator._optimizers[0].param_groups[0]["fused"] == (option == "fused_optimizer" or None)
+    assert list(cheaper.model.state_dict()) == before
+    for name, tensor in straight.model.state_dict().items():
+        torch.testing.assert_close(cheaper.model.state_dict()[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_what_has_no_layers_to_compute_again(tmp_path):
+    with pytest.raises(ValueError, match="Model has no gradient checkpointing, only transformers have; leave out"):
+        Run(tmp_path, gradient_checkpointing=True).fit()
+
+
+def test_a_device_without_fused_kernels(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("`fused=True` requires all the params to be on another device")
+
+    run = Run(tmp_path, fused_optimizer=True)
+    monkeypatch.setattr(torch.optim, "AdamW", refuse)
+    with pytest.raises(ValueError, match="There is no fused AdamW here .*; leave out --fused_optimizer"):
+        run.fit()
 
 
 # -------------------------------------------------------------------------------------------------------- not finite

@@ -14,9 +14,11 @@ from small_run import Run
 from tm2t_hf import HUMANML3D, MotionVQConfig, MotionVQModel
 from tm2t_hf.motion import joints_to_features
 from tm2t_hf.toy import make_toy_clip
-from tm2t_hf.training import Loss, Means, foot_sliding, gather_rows, validate
+from tm2t_hf.training import LoopArguments, Loss, Means, foot_sliding, gather_rows, validate
 from tm2t_hf.training.loaders import TrainingBatches, ValidationBatches, validation_loader
 from tm2t_hf.training.losses import minimized, sums_over_processes
+
+ARGUMENTS = LoopArguments(data_dir="", output_dir="")
 
 
 def test_means_weigh_by_what_a_loss_averages_over():
@@ -36,29 +38,35 @@ def test_a_mean_over_nothing_counts_nothing():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3), st.booleans())
-def test_training_batches_are_those_of_one_process(rows, size, world, epoch, drop_last):
-    def batches(rank, world):
-        sampler = TrainingBatches(rows, size * 4, 5, rank, world, drop_last)
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3), st.booleans(), st.integers(1, 4))
+def test_training_batches_are_those_of_one_process(rows, size, world, epoch, drop_last, accumulated):
+    def batches(rank, world, accumulated):
+        """The sampler, and its rows by batch, then by part."""
+        sampler = TrainingBatches(rows, size * 4, 5, rank, world, drop_last, accumulated)
         sampler.epoch = epoch
-        return sampler, list(sampler)
+        parts = iter(sampler)
+        return sampler, [[next(parts) for _ in sampler.parts(batch)] for batch in range(len(sampler))]
 
-    _, whole = batches(0, 1)
+    _, whole = batches(0, 1, 1)
+    whole = [part for (part,) in whole]
     assert sorted(sum(whole, [])) == sorted(set(sum(whole, [])))
     if not drop_last:
         assert len(sum(whole, [])) == rows
-    samplers, parts = zip(*(batches(rank, world) for rank in range(world)), strict=True)
+    samplers, parts = zip(*(batches(rank, world, accumulated) for rank in range(world)), strict=True)
     for number, batch in enumerate(whole):
-        together = [row for part in parts for row in part[number]]
+        assert all(part for process in parts for part in process[number])
+        (number_of_parts,) = {len(process[number]) for process in parts}
+        assert number_of_parts == accumulated or number_of_parts == max(len(batch), world) // world < accumulated
+        together = [row for process in parts for part in process[number] for row in part]
         assert together[: len(batch)] == batch
         # filled up only where there are fewer rows than processes
         assert len(together) == max(len(batch), world)
-        places = [place for sampler in samplers for place in sampler.part(number)]
+        places = [place for sampler in samplers for part in sampler.parts(number) for place in part]
         assert places == list(range(len(together)))
     for sampler, part in zip(samplers, parts, strict=True):
         assert len(sampler) == len(part) == len(whole)
         sampler.start = len(whole) // 2
-        assert list(sampler) == part[sampler.start :]
+        assert list(sampler) == sum(part[sampler.start :], [])
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -84,7 +92,7 @@ def test_validation_is_the_same_on_any_number_of_processes(world):
             values, clips = batch["values"], batch["clips"]
             return {"frames": Loss(values.mean(), len(values)), "clips": Loss(clips.mean(), len(clips), weight=0)}
 
-        loader = validation_loader(accelerator, rows, collator, 32)
+        loader = validation_loader(accelerator, ARGUMENTS, rows, collator, 32)
         return validate(accelerator, torch.nn.Dropout(0.5).train(), loader, compute)
 
     expected = sum(n * (1 + n % 3) for n in range(135)) / sum(1 + n % 3 for n in range(135))
@@ -96,7 +104,9 @@ def test_validation_is_the_same_on_any_number_of_processes(world):
 def test_fewer_validation_batches_than_processes():
     def scores():
         accelerator = Accelerator()
-        loader = validation_loader(accelerator, [torch.tensor(3.0)], lambda rows: {"x": torch.stack(rows)}, 4)
+        loader = validation_loader(
+            accelerator, ARGUMENTS, [torch.tensor(3.0)], lambda rows: {"x": torch.stack(rows)}, 4
+        )
         return validate(
             accelerator, torch.nn.Identity(), loader, lambda model, batch: {"loss": Loss(batch["x"].mean(), 1)}
         )
@@ -127,7 +137,8 @@ def test_what_is_minimized_averages_to_the_whole(reduction):
         mine = torch.tensor(values[accelerator.process_index])
         losses = {"loss": Loss(getattr(mine, reduction)(), len(mine), reduction=reduction)}
         sums = sums_over_processes(accelerator, losses)
-        return float(minimized(accelerator, losses, sums)), sums
+        counts = {"loss": sums[0][1]}
+        return float(minimized(accelerator, losses, counts)), sums
 
     results = in_processes(own, 2)
     assert sum(value for value, _ in results) / 2 == pytest.approx(3.5 if reduction == "mean" else 14.0)
@@ -150,6 +161,59 @@ def test_several_processes_train_as_one(tmp_path, world):
             torch.testing.assert_close(others[name], tensor, rtol=1e-5, atol=1e-6)
     for own, other in zip(scores, results[0][1], strict=True):
         assert own == pytest.approx(other, rel=1e-5)
+
+
+@pytest.mark.parametrize(("world", "accumulated"), [(1, 2), (1, 3), (2, 3)])
+def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path, world, accumulated):
+    """Parts with different numbers of frames, a smaller last batch, and two updates by each batch."""
+
+    def train(folder, **options):
+        run = Run(folder, dropout=0.0, rows=16, epochs=3, updates=2, **options).fit()
+        return run.model.state_dict(), run.scores, run.epochs
+
+    ((weights, scores, _),) = in_processes(lambda: train(tmp_path / "whole", batch_size=6))
+    size = 6 // world // accumulated
+    options = {"batch_size": size, "gradient_accumulation_steps": accumulated}
+    for others, other_scores, epochs in in_processes(lambda: train(tmp_path / "parts", **options), world):
+        # the last batch has four rows
+        assert len(epochs) == 3 * (2 * accumulated + min(accumulated, 4 // world))
+        for name, tensor in weights.items():
+            torch.testing.assert_close(others[name], tensor, rtol=1e-5, atol=1e-6)
+        for own, other in zip(scores, other_scores, strict=False):
+            assert own == pytest.approx(other, rel=1e-5)
+
+
+def test_accumulating_needs_to_know_what_losses_average_over(tmp_path):
+    run = Run(tmp_path, gradient_accumulation_steps=2)
+    run.counts = lambda batch: {"half": 1}
+    with pytest.raises(ValueError, match="needs to know beforehand what error averages over"):
+        run.fit()
+
+
+def test_the_codebook_of_accumulated_batches_is_that_of_the_large_one():
+    """Padded clips, moving averages, and restarts that are drawn from the latents of all parts."""
+    config = MotionVQConfig(hidden_size=8, codebook_size=24, num_decoder_blocks=1, reset_threshold=0.5)
+    values = torch.randn(6, 24, 263, generator=torch.Generator().manual_seed(1)).cumsum(1)
+    mask = (torch.arange(24) < torch.tensor([24, 8, 12, 4, 20, 16])[:, None]).long()
+
+    def codebooks(*parts):
+        torch.manual_seed(0)
+        model = MotionVQModel(config).train()
+        books = []
+        for _ in range(5):
+            for part in parts:
+                model.quantizer.accumulating = part is not parts[-1]
+                before = model.quantizer.embedding.weight.clone()
+                model(values[part], mask[part])
+                assert torch.equal(before, model.quantizer.embedding.weight) == model.quantizer.accumulating
+            books.append(model.quantizer.embedding.weight.clone())
+        return books
+
+    (whole,) = in_processes(lambda: codebooks(slice(0, 6)))
+    (in_parts,) = in_processes(lambda: codebooks(slice(0, 1), slice(1, 4), slice(4, 6)))
+    for book, expected in zip(in_parts, whole, strict=True):
+        torch.testing.assert_close(book, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(whole[0], whole[-1], atol=1e-3)
 
 
 def test_the_codebook_of_several_processes_is_that_of_one():

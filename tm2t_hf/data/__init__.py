@@ -15,7 +15,15 @@ from ..files import load_statistics
 from .captions import CaptionLine, mirror_caption, read_captions
 from .check import check
 from .codes import tokenize_motions
-from .collators import CaptionFeatures, TranslationCollator, VQCollator, crop_tokens, crop_window, row_generator
+from .collators import (
+    CaptionFeatures,
+    TranslationCollator,
+    VQCollator,
+    crop_tokens,
+    crop_window,
+    draw_caption,
+    row_generator,
+)
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
 from .hub import data_folder, is_on_hub, push_data
@@ -36,6 +44,7 @@ __all__ = [
     "crop_tokens",
     "crop_window",
     "data_folder",
+    "draw_caption",
     "import_recordings",
     "is_on_hub",
     "push_data",

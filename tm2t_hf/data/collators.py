@@ -38,6 +38,22 @@ def crop_tokens(num_frames: int, unit_length: int, rng: np.random.Generator) -> 
     return crop_window(num_frames, num_frames - shorter, unit_length, rng)
 
 
+def draw_caption(row: dict, rng: np.random.Generator, even_sources: bool = False) -> str:
+    """One of a row's captions.
+
+    Args:
+        row: of `load_motion_dataset` or `tokenize_motions`.
+        rng: the source of the draw.
+        even_sources: first draw one of the folders that the captions are from, then one of its captions: a folder with
+            many captions then counts no more than one with few.
+    """
+    captions = row["captions"]
+    if even_sources and len(sources := sorted(set(row["sources"]))) > 1:
+        chosen = sources[rng.integers(len(sources))]
+        captions = [caption for caption, source in zip(captions, row["sources"], strict=True) if source == chosen]
+    return captions[rng.integers(len(captions))]
+
+
 @dataclass
 class VQCollator:
     """Rows of `load_motion_dataset` -> normalized `motion_values` (batch, window, feature_size) and `attention_mask`.
@@ -87,8 +103,7 @@ class TranslationCollator:
         direction: "m2t" (motion to text) or "t2m" (text to motion).
         random: draw one caption and one code sequence per row, and one time in three leave out the first or the last
             code, as the original does. Otherwise the first caption and the whole first sequence are taken.
-        even_sources: with `random`, first draw one of the folders that the row's captions are from, then one of its
-            captions: a folder with many captions counts no more than one with few.
+        even_sources: with `random`, how a caption is drawn, see `draw_caption`.
         shortest_crop: with `random`, half of the sequences are cropped to a random stretch of at least this share of
             their length, so that an action or a style is known by any part of it; 1 crops nothing.
         max_text_length: captions are cut to this many ids.
@@ -146,11 +161,7 @@ class TranslationCollator:
         if not self.random:
             return row["captions"][0], row["codes"][0]
         rng = row_generator(self.seed, self.epoch, row["id"])
-        captions = row["captions"]
-        if self.even_sources and len(sources := sorted(set(row["sources"]))) > 1:
-            chosen = sources[rng.integers(len(sources))]
-            captions = [caption for caption, source in zip(captions, row["sources"], strict=True) if source == chosen]
-        caption = captions[rng.integers(len(captions))]
+        caption = draw_caption(row, rng, self.even_sources)
         codes = row["codes"][rng.integers(len(row["codes"]))]
         if rng.integers(3) == 0 and len(codes) > 1:
             codes = codes[1:] if rng.integers(2) else codes[:-1]

@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """What the training scripts share: arguments, losses over several processes, one loop, checkpoints, model cards."""
 
-from .arguments import LoopArguments, check_range, parse_arguments
+from .arguments import CaptionArguments, LoopArguments, check_range, parse_arguments
 from .checkpoints import TrainingError, check_same_codes, check_same_skeleton
 from .discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
 from .loaders import training_loader, validation_loader
@@ -13,6 +13,7 @@ from .script import run, start
 
 __all__ = [
     "STAGES",
+    "CaptionArguments",
     "Loss",
     "LoopArguments",
     "Means",

@@ -60,6 +60,9 @@ class LoopArguments:
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
     batch_size: int = field(default=64, metadata={"help": "Batch size per process."})
+    gradient_accumulation_steps: int = field(
+        default=1, metadata={"help": "Batches per update, which count as one batch of their total size."}
+    )
     learning_rate: float = field(default=2e-4, metadata={"help": "Peak learning rate of AdamW."})
     weight_decay: float = field(default=0.0, metadata={"help": "Weight decay of AdamW; 0 is Adam, as in the paper."})
     lr_schedule: Literal[
@@ -71,9 +74,22 @@ class LoopArguments:
         default_factory=dict, metadata={"help": f"Fields of the model's configuration, as JSON: {EXAMPLE}."}
     )
     mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Mixed-precision mode."})
+    gradient_checkpointing: bool = field(
+        default=False, metadata={"help": "Compute activations again in the backward pass, to save memory."}
+    )
+    fused_optimizer: bool = field(default=False, metadata={"help": "Use the fused kernels of AdamW."})
+    compile: bool = field(default=False, metadata={"help": "Compile the model with torch.compile."})
+    num_workers: int = field(default=0, metadata={"help": "Processes per process that load data."})
     validate_every: int = field(default=1, metadata={"help": "Epochs between validations, each with a checkpoint."})
+    early_stopping_patience: int = field(
+        default=0, metadata={"help": "Stop after this many validations without a better one; 0 never."}
+    )
     checkpointing_steps: int = field(
         default=0, metadata={"help": "Also write a checkpoint after this many updates within an epoch; 0 never."}
+    )
+    checkpoints_total_limit: int = field(
+        default=1,
+        metadata={"help": "Checkpoints to keep: `last/` and, as `checkpoint-*/`, those before it; 0 keeps all."},
     )
     license: str = field(
         default="other", metadata={"help": "License of the weights, for the model card.", "aliases": ["--licence"]}
@@ -106,8 +122,11 @@ class LoopArguments:
             str(self.resume_from_checkpoint).lower(), self.resume_from_checkpoint
         )
         load_skeleton(self.skeleton)
-        check_range(self, 1, None, "min_frames", "epochs", "batch_size", "validate_every")
+        check_range(self, 1, None, "min_frames", "epochs", "batch_size", "gradient_accumulation_steps")
+        check_range(self, 1, None, "validate_every")
         check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
+        check_range(self, 0, None, "checkpointing_steps", "checkpoints_total_limit", "early_stopping_patience")
+        check_range(self, 0, None, "num_workers")
         check_range(self, 0, None, "checkpointing_steps", "body_copies", "still_frames")
         check_range(self, 0, MOST_VARIATION, "body_variation")
         check_range(self, 0, MOST_JITTER, "jitter")
@@ -129,6 +148,19 @@ class LoopArguments:
         """What `load_motion_dataset` makes of the clips of a training split, and of no other."""
         bodies = BodyVariation(self.body_copies, self.body_variation, self.jitter, self.still_frames)
         return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
+
+
+@dataclass
+class CaptionArguments(LoopArguments):
+    """Arguments of scripts whose models read captions; a script adds its own."""
+
+    further_texts: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Sub-folders of the data with further captions of the training clips, laid out as `texts`."},
+    )
+    even_sources: bool = field(
+        default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
+    )
 
 
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:

@@ -6,6 +6,7 @@ output_dir/            the best model and its card
   train_config.json    the arguments it was trained with
   last/                the last model and its card
     state/             what resuming needs besides: loop.json, training.pt, random_states_<process>.pt
+  checkpoint-3-20/     with --checkpoints_total_limit: an earlier `last/`, of 3 epochs and 20 updates
   checkpoint.writing/  a checkpoint in the making, worth nothing
   checkpoint.ready/    a whole one that is being moved into place; `recover` finishes that after a kill
 """
@@ -40,20 +41,37 @@ FREE = {
     "resume_from_checkpoint",
     "license",
     "validate_every",
+    "early_stopping_patience",
     "checkpointing_steps",
     "push_to_hub",
     "hub_model_id",
     "hub_private_repo",
     "hub_revision",
+    "checkpoints_total_limit",
+    "num_workers",
 }
-REPORTED = {"epochs", "mixed_precision", "data_dir", "vq", "m2t", "init_from", "batch_size", "num_processes"}
+REPORTED = {
+    "epochs",
+    "mixed_precision",
+    "gradient_checkpointing",
+    "fused_optimizer",
+    "compile",
+    "data_dir",
+    "vq",
+    "m2t",
+    "init_from",
+    "batch_size",
+    "gradient_accumulation_steps",
+    "num_processes",
+}
 
 
 def check_same_codes(vq: PreTrainedModel, model: PreTrainedModel, name: str) -> None:
     """Raise a ValueError if the translation model `name` was trained on codes that are not those of `vq`."""
     same = model.config.codebook_size == vq.config.codebook_size
     if same and model.vq is not None:
-        codebook, other = (each.quantizer.embedding.weight.cpu() for each in (vq, model.vq))
+        # in half precision, in which a text-to-motion model may store its motion VQ
+        codebook, other = (each.quantizer.embedding.weight.cpu().half() for each in (vq, model.vq))
         same = torch.equal(codebook, other)
     if not same:
         raise ValueError(
@@ -83,6 +101,7 @@ class Progress:
     Args:
         epoch, step: whole epochs done, and batches of the next one.
         best: lowest validation loss so far.
+        worse: validations since then.
         sums: of the training losses of the epoch so far, as `Means` holds them.
         num_rows, global_batch_size: what `step` counts in.
     """
@@ -90,6 +109,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     best: float | None = None
+    worse: int = 0
     sums: dict = field(default_factory=dict)
     num_rows: int = 0
     global_batch_size: int = 0
@@ -155,7 +175,7 @@ def save_checkpoint(
             settle(writing)
             os.replace(writing, output_dir / "checkpoint.ready")
             _sync(output_dir)
-            recover(output_dir)
+            recover(output_dir, arguments.checkpoints_total_limit)
         accelerator.wait_for_everyone()
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(writing, ignore_errors=True)
@@ -164,8 +184,10 @@ def save_checkpoint(
         ) from error
 
 
-def recover(output_dir: Path) -> None:
+def recover(output_dir: Path, limit: int = 1) -> None:
     """Finish moving a whole checkpoint into place, and remove what a killed run left of an unfinished one.
+
+    With a limit above 1, or 0 for none, earlier checkpoints are kept as `checkpoint-*`; the oldest go.
 
     May be interrupted and repeated at any point. The old card goes before the weights that it describes, and the new
     one comes last, so that no card ever stands next to weights of another checkpoint.
@@ -189,8 +211,28 @@ def recover(output_dir: Path) -> None:
             os.replace(last, old)
         os.replace(ready / "last", last)
         _sync(output_dir)
+    if old.is_dir() and limit != 1:
+        kept = output_dir / _name_of(old)
+        _remove(kept)  # of a run that was resumed from before it
+        os.replace(old, kept)
+        _sync(output_dir)
     _remove(old)
+    if limit > 1:
+        for folder in kept_checkpoints(output_dir)[: 1 - limit]:
+            _remove(folder)
     _remove(ready)
+
+
+def kept_checkpoints(output_dir: Path) -> list[Path]:
+    """The folders of the checkpoints before `last/`, the oldest first."""
+    folders = [folder for folder in output_dir.glob("checkpoint-*") if (folder / "state" / LOOP).is_file()]
+    return sorted(folders, key=lambda folder: (folder / "state" / LOOP).stat().st_mtime_ns)
+
+
+def _name_of(folder: Path) -> str:
+    """The name under which a checkpoint is kept: by the epochs and the updates after them that it has seen."""
+    progress = _read_json(folder / "state" / LOOP)
+    return f"checkpoint-{progress.get('epoch')}-{progress.get('step')}"
 
 
 def settle(folder: Path) -> None:
@@ -292,10 +334,11 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
     path = folder / "state" / LOOP
     content = _read_json(path)
     try:
+        content.setdefault("worse", 0)  # checkpoints from before there was early stopping
         if content.keys() != asdict(Progress()).keys():
             raise ValueError(f"it holds {', '.join(content) or 'nothing'}")
         progress = Progress(**content)
-        numbers = (progress.epoch, progress.step, progress.num_rows, progress.global_batch_size)
+        numbers = (progress.epoch, progress.step, progress.worse, progress.num_rows, progress.global_batch_size)
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError(f"counts are {numbers}")
         if not (progress.best is None or isinstance(progress.best, float | int)):

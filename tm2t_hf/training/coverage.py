@@ -237,7 +237,9 @@ def calibrate(known: Tensor, unknown: Tensor) -> tuple[Calibration, CalibrationR
     threshold = (of_known.quantile(0.05) + of_unknown.quantile(0.9)) / 2
     weights, bias = _logistic(facts, labels)
     report = CalibrationReport(
-        auc=float((of_known[:, None] > of_unknown).double().mean() + (of_known[:, None] == of_unknown).double().mean() / 2),
+        auc=float(
+            (of_known[:, None] > of_unknown).double().mean() + (of_known[:, None] == of_unknown).double().mean() / 2
+        ),
         known_warned=float((of_known < threshold).double().mean()),
         unknown_warned=float((of_unknown < threshold).double().mean()),
         threshold=float(threshold.sigmoid()),

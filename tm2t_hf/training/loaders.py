@@ -3,6 +3,7 @@
 """Data loaders whose order depends on the seed and the epoch alone, split by process without padding."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,41 +14,55 @@ from .arguments import LoopArguments
 
 
 class TrainingBatches(Sampler):
-    """Batches of row numbers for one process: its contiguous part of each batch of all processes together.
+    """Lists of row numbers for one process: its contiguous part of each batch of all processes together, in parts.
 
-    The order is that of one process with a batch size as large as that of all together. A last batch with fewer rows
-    than processes is filled up from the beginning of the epoch's order, so that no process is left without a row.
+    A batch is what one update learns from. The order is that of one process with a batch size as large as that of all
+    together. A last batch with fewer rows than processes is filled up from the beginning of the epoch's order, so that
+    no process is left without a row.
 
     Args:
         num_rows: rows of the data set.
-        batch_size: rows of all processes together.
+        batch_size: rows of an update, of all processes together.
         seed, epoch: what the order depends on. Set `epoch` before each epoch.
         start: batches to skip, on resuming within an epoch.
         drop_last: leave out a smaller last batch.
+        accumulated: into how many parts a process divides its part of a batch, as it has no memory for more at once;
+            fewer where there are not as many rows.
     """
 
     def __init__(
-        self, num_rows: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, drop_last: bool = False
+        self,
+        num_rows: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        drop_last: bool = False,
+        accumulated: int = 1,
     ):
         self.num_rows, self.batch_size, self.seed, self.drop_last = num_rows, batch_size, seed, drop_last
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.accumulated = rank, world, accumulated
         self.epoch = self.start = 0
 
     def __len__(self) -> int:
         return self.num_rows // self.batch_size if self.drop_last else -(-self.num_rows // self.batch_size)
 
-    def part(self, batch: int) -> range:
-        """The places within a batch of all processes that are this process's."""
+    def parts(self, batch: int) -> list[range]:
+        """The places within a batch of all processes that are this process's, by part; as many on each process."""
         size = min(self.batch_size, self.num_rows - batch * self.batch_size)
         size = max(size, self.world)
-        return range(self.rank * size // self.world, (self.rank + 1) * size // self.world)
+        number = min(self.accumulated, size // self.world)
+        first, end = (rank * size // self.world for rank in (self.rank, self.rank + 1))
+        bounds = [first + part * (end - first) // number for part in range(number + 1)]
+        return [range(*pair) for pair in pairwise(bounds)]
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         order = torch.randperm(self.num_rows, generator=generator).tolist()
         order += order[: self.world] * self.world  # for a last batch with fewer rows than processes
         for batch in range(self.start, len(self)):
-            yield [order[batch * self.batch_size + place] for place in self.part(batch)]
+            for part in self.parts(batch):
+                yield [order[batch * self.batch_size + place] for place in part]
 
 
 class ValidationBatches(Sampler):
@@ -72,23 +87,30 @@ def training_loader(
     """A loader for `fit` of this process's part of every batch; a collator with an attribute `epoch` is told it."""
     batches = TrainingBatches(
         len(dataset),
-        arguments.batch_size * accelerator.num_processes,
+        arguments.batch_size * arguments.gradient_accumulation_steps * accelerator.num_processes,
         arguments.seed,
         accelerator.process_index,
         accelerator.num_processes,
         drop_last,
+        arguments.gradient_accumulation_steps,
     )
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator)
+    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
 
 
 def validation_loader(
-    accelerator: Accelerator, dataset: Any, collator: Callable, batch_size: int, drop_last: bool = False
+    accelerator: Accelerator,
+    arguments: LoopArguments,
+    dataset: Any,
+    collator: Callable,
+    batch_size: int | None = None,
+    drop_last: bool = False,
 ) -> DataLoader:
-    """A loader for `fit` of this process's share of whole batches."""
+    """A loader for `fit` of this process's share of whole batches, of the arguments' size by default."""
+    batch_size = batch_size or arguments.batch_size
     batches = ValidationBatches(
         len(dataset), batch_size, accelerator.process_index, accelerator.num_processes, drop_last
     )
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator)
+    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
 
 
 __all__ = ["TrainingBatches", "ValidationBatches", "training_loader", "validation_loader"]

@@ -5,6 +5,8 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,8 +31,9 @@ from .checkpoints import (
     save_checkpoint,
     set_random_states,
 )
-from .losses import Loss, Means, minimized, sums_over_processes
+from .losses import Loss, Means
 from .script import StopSignals, on_main_process
+from .updates import make_cheaper, make_optimizer, update
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ class Moment(NamedTuple):
 
     Args:
         epoch, step: the epoch, and the batch within it.
-        rows: the places of this process's rows within the batch of all processes.
+        rows: the places of this process's rows, or of a part of them, within the batch of all processes.
     """
 
     epoch: int
@@ -58,6 +61,7 @@ def fit(
     validation_losses: Callable[[torch.nn.Module, dict], dict[str, Loss]],
     save: Callable[[torch.nn.Module, Path, dict], None],
     extra: dict[str, Any] | None = None,
+    counts: Callable[[dict], dict[str, Any]] | None = None,
     learning_rates: dict[str, float] | None = None,
 ) -> None:
     """Train `model` and keep the best and the last of it.
@@ -78,6 +82,8 @@ def fit(
             batches.
         save: `(model, folder, scores)` writes everything a user of the model needs into a folder.
         extra: what else has a state to resume, by name: anything with `state_dict` and `load_state_dict`.
+        counts: `(batch)` gives, by the names of the losses, what they will average over; accumulating gradients needs
+            it, to weigh the losses of a part of a batch before those of the other parts are known.
         learning_rates: peak learning rates of parameters whose names begin with these keys, in place of
             `arguments.learning_rate`.
 
@@ -85,9 +91,8 @@ def fit(
         TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, learning_rates or {}), lr=arguments.learning_rate, weight_decay=arguments.weight_decay
-    )
+    make_cheaper(arguments, model)
+    optimizer = make_optimizer(arguments, model, learning_rates or {})
     scheduler = get_scheduler(
         arguments.lr_schedule,
         optimizer,
@@ -122,6 +127,9 @@ def fit(
                 sys.exit(128 + signal)
 
         for epoch in range(progress.epoch, arguments.epochs):
+            if 0 < arguments.early_stopping_patience <= progress.worse:
+                logger.info("Stopped early: no better validation loss in the last %d.", progress.worse)
+                break
             train_loader.collate_fn.epoch = batches.epoch = epoch
             batches.start = progress.step
             model.train()
@@ -130,12 +138,14 @@ def fit(
             if progress.step:
                 set_random_states(states)
             with progress_bar(accelerator, arguments, epoch, progress.step, len(batches)) as bar:
-                for step, batch in enumerate(loader, start=progress.step):
-                    batch = send_to_device(batch, accelerator.device)
-                    for losses in training_losses(model, batch, Moment(epoch, step, batches.part(step))):
-                        update(
-                            accelerator, arguments, model, optimizer, losses, means, f"{epoch + 1}, batch {step + 1}"
-                        )
+                for step in range(progress.step, len(batches)):
+                    rows = batches.parts(step)
+                    batch = [send_to_device(part, accelerator.device) for part in islice(loader, len(rows))]
+                    moments = [Moment(epoch, step, places) for places in rows]
+                    losses = [training_losses(model, *each) for each in zip(batch, moments, strict=True)]
+                    not_finite = partial(_not_finite, f"{epoch + 1}, batch {step + 1}", arguments)
+                    known = list(map(counts, batch)) if counts else [{}]
+                    update(accelerator, arguments, model, optimizer, losses, known, means, not_finite)
                     scheduler.step()
                     progress.step, progress.sums = step + 1, means.sums
                     bar.set_postfix({name: f"{value:.4g}" for name, value in means.values().items()}, refresh=False)
@@ -152,10 +162,11 @@ def fit(
                 scores = validate(accelerator, model, val_loader, validation_losses)
                 logger.info("epoch %d: train %s | validation %s", epoch + 1, _shown(means.values()), _shown(scores))
                 if not isfinite(scores["loss"]):
-                    raise _not_finite("validation loss", scores["loss"], f"{epoch + 1}", arguments)
+                    raise _not_finite(f"{epoch + 1}", arguments, "validation loss", scores["loss"])
                 is_best = progress.best is None or scores["loss"] < progress.best
                 if is_best:
                     progress.best = scores["loss"]
+                progress.worse = 0 if is_best else progress.worse + 1
                 checkpoint(scores, is_best)
                 due = True
             elif due:
@@ -169,39 +180,6 @@ def fit(
             logger.info("Uploaded: %s", accelerator.uploads.upload("End of training"))
         except ValueError as error:
             raise TrainingError(f"{error} The model itself is whole in {arguments.output_dir}.") from error
-
-
-def parameter_groups(model: torch.nn.Module, learning_rates: dict[str, float]) -> list[dict]:
-    """The trainable parameters as groups of an optimizer: those without a learning rate of their own come first."""
-    groups = [{"params": []}, *({"params": [], "lr": rate} for rate in learning_rates.values())]
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            own = [place for place, prefix in enumerate(learning_rates, start=1) if name.startswith(prefix)]
-            groups[own[0] if own else 0]["params"].append(parameter)
-    return [group for group in groups if group["params"]]
-
-
-def update(
-    accelerator: Accelerator,
-    arguments: LoopArguments,
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    losses: dict[str, Loss | None],
-    means: Means,
-    when: str,
-) -> None:
-    """One step of the optimizer along the gradient of the losses over the whole batch, which `means` counts."""
-    losses = {name: loss for name, loss in losses.items() if loss is not None}
-    sums = sums_over_processes(accelerator, losses)
-    for name, (total, _) in zip(losses, sums, strict=True):
-        if losses[name].weight and not isfinite(total):
-            raise _not_finite(name, total, when, arguments)
-    accelerator.backward(minimized(accelerator, losses, sums))
-    if arguments.max_grad_norm:
-        accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad()
-    means.add(losses, sums)
 
 
 def progress_bar(accelerator: Accelerator, arguments: LoopArguments, epoch: int, done: int, total: int) -> tqdm:
@@ -223,7 +201,7 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     progress = load_progress(folder, progress.num_rows, progress.global_batch_size)
     load_parts(parts, folder)
     states = restore_random_states(folder, accelerator)
-    if folder.resolve() != (Path(arguments.output_dir) / "last").resolve():
+    if folder.resolve().parent != Path(arguments.output_dir).resolve():
         progress.best = None  # the best model so far lies elsewhere
     within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
     logger.info("Resuming after epoch %d%s.", progress.epoch, within)
@@ -257,7 +235,7 @@ def _is_due(arguments: LoopArguments, batches: int) -> bool:
     return bool(arguments.checkpointing_steps) and batches % arguments.checkpointing_steps == 0
 
 
-def _not_finite(name: str, value: float, when: str, arguments: LoopArguments) -> TrainingError:
+def _not_finite(when: str, arguments: LoopArguments, name: str, value: float) -> TrainingError:
     last = Path(arguments.output_dir) / "last"
     kept = f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
     return TrainingError(

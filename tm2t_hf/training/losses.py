@@ -3,7 +3,7 @@
 """Losses that know what they average over, so that several processes count as one with the whole batch."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -42,9 +42,8 @@ class Means:
     """Means of named losses over many batches and all processes, each weighted by what it averages over."""
 
     def __init__(self, sums: dict[str, list[float]] | None = None):
-        self.sums = (
-            {} if sums is None else sums
-        )  # name -> total, count, weight; plain numbers, so that JSON holds them
+        # name -> total, count, weight; plain numbers, so that JSON holds them
+        self.sums = {} if sums is None else sums
 
     def add(self, losses: dict[str, Loss], sums: list[list[float]]) -> None:
         """Count named losses, whose totals and counts over all processes are given in the same order."""
@@ -72,6 +71,15 @@ class Means:
         return Means(sums)
 
 
+def counts_over_processes(accelerator: Accelerator, counts: list[dict[str, Any]]) -> dict[str, float]:
+    """The sums of counts by name over the parts of a batch, and over all processes."""
+    names = list(counts[0])
+    own = [sum(float(part[name]) for part in counts) for name in names]
+    if accelerator.num_processes > 1:
+        own = accelerator.reduce(torch.tensor(own, dtype=torch.float64, device=accelerator.device), "sum").tolist()
+    return dict(zip(names, own, strict=True))
+
+
 def sums_over_processes(accelerator: Accelerator, losses: dict[str, Loss]) -> list[list[float]]:
     """[total, count] of each loss, over all processes."""
     own = [[loss.total, float(loss.count)] for loss in losses.values()]
@@ -80,19 +88,32 @@ def sums_over_processes(accelerator: Accelerator, losses: dict[str, Loss]) -> li
     return accelerator.reduce(torch.tensor(own, dtype=torch.float64, device=accelerator.device), "sum").tolist()
 
 
-def minimized(accelerator: Accelerator, losses: dict[str, Loss], sums: list[list[float]]) -> Tensor:
-    """What this process calls `backward()` on, so that averaged gradients are those of the whole batch."""
-    world = accelerator.num_processes
+def minimized(accelerator: Accelerator, losses: dict[str, Loss], counts: dict[str, float] | None) -> Tensor:
+    """What this process calls `backward()` on, so that gradients are those of the whole batch.
+
+    Args:
+        accelerator: averages gradients over the processes.
+        losses: of this process's part of the batch, or of one of its parts.
+        counts: what each loss averages over in the whole batch; None if this is the whole batch.
+
+    Raises:
+        ValueError: no loss has a weight, or one that is part of a batch has no count.
+    """
     result = None
-    for loss, (_, count) in zip(losses.values(), sums, strict=True):
+    for name, loss in losses.items():
         if not loss.weight:
             continue
         value = loss.value if loss.weight == 1 else loss.weight * loss.value
-        if world > 1:
+        if counts is not None:
+            if name not in counts:
+                raise ValueError(
+                    f"--gradient_accumulation_steps needs to know beforehand what {name} averages over, but `counts` "
+                    "of `fit` does not give it."
+                )
             if float(loss.count) == 0:
                 value = value.nan_to_num() * 0.0
-            share = 1.0 if loss.reduction == "sum" else float(loss.count) / max(count, 1e-12)
-            value = value * (world * share)
+            share = 1.0 if loss.reduction == "sum" else float(loss.count) / max(counts[name], 1e-12)
+            value = value * (accelerator.num_processes * share)
         result = value if result is None else result + value
     if result is None:
         raise ValueError("An update needs at least one loss whose weight is not 0.")
@@ -135,4 +156,4 @@ def foot_sliding(features: Tensor, target: Tensor, mask: Tensor, skeleton: Skele
     return (speeds * contacts).sum() / count.clamp(min=1), count
 
 
-__all__ = ["Loss", "Means", "foot_sliding", "gather_rows", "minimized", "sums_over_processes"]
+__all__ = ["Loss", "Means", "counts_over_processes", "foot_sliding", "gather_rows", "minimized", "sums_over_processes"]

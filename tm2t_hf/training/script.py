@@ -63,7 +63,7 @@ def claim_output_folder(arguments: LoopArguments) -> FileLock:
     output_dir = Path(arguments.output_dir)
     lock = lock_folder(output_dir)
     try:
-        recover(output_dir)
+        recover(output_dir, arguments.checkpoints_total_limit)
         refuse_to_replace(arguments)
     except (ValueError, OSError):
         lock.release()
