@@ -17,7 +17,7 @@ import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
 from tm2t_hf.data import VQCollator, data_folder, load_motion_dataset
-from tm2t_hf.loading import check_fits, load_whole
+from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
     LoopArguments,
     Loss,
