@@ -15,7 +15,7 @@
 | | `decoder.onnx` | decoder_input_ids (one), state, memory -> logits of the next token, state |
 
 `memory` stands for one or more outputs of the encoder. Batch and lengths are free, but for the words of the GRU. The
-motion values are normalized and the ids made by the model's processor, which has no part in the files; `generate` below
+motion values are normalized and the ids made by the processor, which has no part in the files; `generate` below
 shows the loop that uses them. `--int8` also writes the weights of all matrices in 8 bits, to `int8/`.
 """
 
