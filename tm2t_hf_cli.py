@@ -231,6 +231,15 @@ def _add_hub_commands(add) -> None:
     command = add("hub.update", "save models again with the code and configuration of this version")
     command.add_argument("model_dir", nargs="+", help="folder of a model; its weights stay as they are")
 
+    command = add("hub.demo", "show the demo in a browser, on this machine alone")
+    command.add_argument(
+        "--text_to_motion", default="", help="folder or Hub id of a model; the shipped one if left out"
+    )
+    command.add_argument(
+        "--motion_to_text", default="", help="folder or Hub id of a model; the shipped one if left out"
+    )
+    command.add_argument("--port", type=count, default=7860, help="port on the loopback device")
+
 
 def _add_repository(command: ArgumentParser, what: str) -> None:
     command.add_argument("repo_id", nargs="?", default="", help=f"{what} on the Hub: owner/name; by default as here")

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The commands for the Hub: push, push-data, and update, which renews the code that a checkpoint carries."""
+"""The commands for the Hub: push, push-data, update (of the code that a checkpoint carries), and demo."""
 
 import shutil
 import tempfile
@@ -51,6 +51,21 @@ def update(arguments: Namespace) -> int:
     return 2 if failed else 0
 
 
+def demo(arguments: Namespace) -> int:
+    """Serve the demo on the loopback device until it is interrupted.
+
+    Raises:
+        ImportError: Gradio is missing.
+    """
+    try:
+        from ..demo import LAUNCH, build_app
+    except ImportError as error:
+        raise ImportError(f"tm2t-hf demo needs Gradio: pip install -e '.[app]' ({error}).") from error
+    app = build_app(arguments.text_to_motion, arguments.motion_to_text)
+    app.launch(server_name="127.0.0.1", server_port=arguments.port, **LAUNCH)
+    return 0
+
+
 def update_folder(folder: Path) -> None:
     """Renew a model's configuration, processor and code in its folder, where code that is no longer used goes.
 
@@ -70,4 +85,4 @@ def update_folder(folder: Path) -> None:
         shutil.copytree(new, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
 
 
-__all__ = ["push", "push_data_folder", "update", "update_folder"]
+__all__ = ["demo", "push", "push_data_folder", "update", "update_folder"]
