@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The demo in a browser, by Gradio: sentences to motions that play, and motion files to captions.
 
-Whoever can open it may be a stranger: requests wait in a queue of limited length, one is computed at a time, sentences,
-motions and uploads are limited, and no file is read but what the visitor uploads.
+Whoever can open it may be a stranger: requests wait in a queue of limited length, one is computed at a time,
+sentences, motions and uploads are limited, and no file is read but what the visitor uploads.
 """
 
 import html

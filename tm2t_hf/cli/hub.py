@@ -61,7 +61,7 @@ def demo(arguments: Namespace) -> int:
         from ..demo import LAUNCH, build_app
     except ImportError as error:
         raise ImportError(f"tm2t-hf demo needs Gradio: pip install -e '.[app]' ({error}).") from error
-    app = build_app(arguments.text_to_motion, arguments.motion_to_text)
+    app = build_app(arguments.text_to_motion or "", arguments.motion_to_text or "")
     app.launch(server_name="127.0.0.1", server_port=arguments.port, **LAUNCH)
     return 0
 
