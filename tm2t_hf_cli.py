@@ -24,6 +24,7 @@ MOTION_SUFFIXES = (".gif", ".mp4", ".html", ".bvh", ".glb", ".npy", ".npz", ".cs
 AXES = ("y", "z", "x", "-y", "-z", "-x")
 METERS_PER_UNIT = {"meters": 1.0, "centimeters": 0.01, "millimeters": 0.001, "inches": 0.0254, "feet": 0.3048}
 SLOWEST_FPS, FASTEST_FPS = 1.0, 1000.0
+SHORTEST_FIGURE, TALLEST_FIGURE = 0.3, 3.0
 
 SHORT_UNITS = {"m": "meters", "cm": "centimeters", "mm": "millimeters", "in": "inches", "ft": "feet"}
 PICTURES = (".gif", ".mp4", ".html")
@@ -128,6 +129,7 @@ def _add_model_commands(add) -> None:
     command.add_argument("--prefix", metavar="FILE", help="motion to go on from; it becomes the beginning")
     command.add_argument("--clean", action="store_true", help="smooth the motion and keep feet from sliding")
     command.add_argument("--fps", type=rate, help="frames per second of the output; the model's if left out")
+    command.add_argument("--height", type=float, metavar="METERS", help="of the figure; the model's if left out")
     command.add_argument("--min_seconds", type=float, help="shortest motion, or part of a chain")
     command.add_argument("--max_seconds", type=float, help="longest motion, or part of a chain")
     command.add_argument("--top_k", type=count, help="draw from the k likeliest tokens")
@@ -209,6 +211,9 @@ def _add_folder_commands(add) -> None:
 
     command = add("folders.check_folder", "report every problem of a data folder", name="check")
     command.add_argument("data_dir", help="folder in the HumanML3D layout")
+    command.add_argument(
+        "--thorough", action="store_true", help="compare the features of all clips with their joints, not those of 50"
+    )
     _add_skeleton(command)
 
     command = add("folders.toy", "make a small data set to try training on")
@@ -226,6 +231,7 @@ def _add_hub_commands(add) -> None:
     command.add_argument("data_dir", help="folder in the HumanML3D layout, as `tm2t-hf prepare` leaves it")
     _add_repository(command, "data set")
     command.add_argument("--license", default="other", help="of the data, as the Hub names it, such as cc-by-nc-4.0")
+    command.add_argument("--further_texts", nargs="+", default=(), metavar="DIR", help="folders of captions")
     _add_skeleton(command)
 
     command = add("hub.update", "save models again with the code and configuration of this version")
@@ -317,6 +323,10 @@ def check_generate(arguments: Namespace) -> None:
         raise ValueError(
             f"--temperature must be above 0; got {arguments.temperature:g}. For the likeliest token at each step, "
             "pass --greedy."
+        )
+    if arguments.height is not None and not SHORTEST_FIGURE <= arguments.height <= TALLEST_FIGURE:
+        raise ValueError(
+            f"--height must be from {SHORTEST_FIGURE:g} to {TALLEST_FIGURE:g} meters; got {arguments.height:g}."
         )
     for name in ("min_seconds", "max_seconds"):
         value = getattr(arguments, name)

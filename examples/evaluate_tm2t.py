@@ -50,10 +50,10 @@ from evaluation.people import (
     judged,
     people_scores,
     read_requests,
-    read_sentences,
+    read_unknown,
+    request_rows,
     request_scores,
     sentence_rows,
-    warning_scores,
 )
 from evaluation.pictures import draw_pictures
 from evaluation.recordings import load_recordings, recording_rows
@@ -114,7 +114,7 @@ class Evaluation:
         self.judge = module_of(args.labels, "judge").ActionStyleJudge.from_folder() if args.labels else None
         self.action_and_style = module_of(args.labels, "labels").action_and_style if args.labels else None
         self.requests = read_requests(args.people) if args.people else []
-        self.unknown = read_sentences(args.unknown) if args.unknown else []
+        self.unknown = read_unknown(args.unknown) if args.unknown else {}
         self.seeds = [replication_seed(args.seed, replication) for replication in range(args.replications)]
         self.report = describe_run(args, self.checkpoints, self.data)
         self.report |= {"matcher": {}, "motions": {}, "judge": {}, "captions": {}}
@@ -183,7 +183,7 @@ class Evaluation:
     def evaluate_people(self):
         """People's sentences -> motions, by the judge; and the scores of these and of requests never learned."""
         if self.unknown:
-            self.evaluate_requests([request.sentence for request in self.requests], self.unknown)
+            self.evaluate_requests()
         requests = judged(self.requests, self.judge.actions)
         if not requests:
             raise SystemExit(f"--people {self.args.people}: the judge of --labels knows none of its actions.")
@@ -201,15 +201,15 @@ class Evaluation:
         self.report["people_actions"] = action_rows(replications, requests)
         self.report["people_sentences"] = sentence_rows(replications, requests)
 
-    def evaluate_requests(self, known: list[str], unknown: list[str]):
-        """How well the score of text to motion tells known requests from those never learned."""
-        scored = request_scores(self.t2m, known + unknown, self.args.device)
+    def evaluate_requests(self):
+        """How well the score of text to motion tells people's sentences from requests never learned."""
+        sentences = [request.sentence for request in self.requests] + list(self.unknown)
+        scored = request_scores(self.t2m, sentences, self.args.device)
         if scored is None:
             raise SystemExit(f"--unknown: {self.t2m.name} has no scores for requests (no coverage.safetensors).")
         scores, threshold = scored
-        found = warning_scores(scores[: len(known)], scores[len(known) :], threshold)
-        self.report["requests"] = {"text to motion": found}
-        self.report["request_scores"] = dict(zip(known + unknown, scores, strict=True))
+        self.report["request_scores"] = dict(zip(sentences, scores, strict=True))
+        self.report["requests"] = request_rows(self.report["request_scores"], self.unknown, threshold)
 
     def evaluate_bodies(self):
         """The clips on other bodies -> captions, by the action and the style that these name."""

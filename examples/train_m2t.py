@@ -28,8 +28,11 @@ from tm2t_hf import (
 from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_motions
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
+    NUM_SAMPLES,
     LoopArguments,
     Loss,
+    Sample,
+    calibrate_motions,
     check_range,
     check_same_skeleton,
     fit,
@@ -97,8 +100,10 @@ def main():
             arguments.data_dir, "train", skeleton, **arguments.variants, **arguments.limits
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
-        val_set = tokenize_motions(val_set, vq, feature_extractor)
+        val_joints = [feature_extractor.to_joints(torch.as_tensor(row["features"])).numpy() for row in val_set]
+        workers = {"num_workers": arguments.num_workers}
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     captions = [caption for captions in train_set["captions"] for caption in captions]
     processor = TM2TProcessor(
@@ -145,13 +150,23 @@ def main():
     def training_losses(model, batch, moment):
         yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"])})
 
+    def samples(model):
+        rows = [val_set[number] for number in range(min(NUM_SAMPLES, len(val_set)))]
+        batch = {name: tensor.to(accelerator.device) for name, tensor in collator(random=False)(rows).items()}
+        ids = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        captions = processor.batch_decode(ids, skip_special_tokens=True)
+        for number, (row, caption) in enumerate(zip(rows, captions, strict=True), 1):
+            yield Sample(f"clip {number}", f"{caption} (by a person: {row['captions'][0]})")
+
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
         write_model_card(folder, stage="m2t", arguments=arguments, scores=scores)
 
     losses = (training_losses, losses_of)
-    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts, samples=samples)
+    if accelerator.is_main_process:
+        calibrate_motions(arguments.output_dir, val_joints)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from tm2t_hf import (
     load_skeleton,
     train_text_tokenizer,
 )
-from tm2t_hf.data import crop_tokens, data_folder, draw_caption, load_motion_dataset, row_generator
+from tm2t_hf.data import crop_tokens, draw_caption, load_motion_dataset, row_generator, statistics_folder
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
 from tm2t_hf.modeling_matcher import contrastive_losses
 from tm2t_hf.training import (
@@ -135,7 +135,7 @@ def main():
     config = MotionTextMatcherConfig(feature_size=skeleton.feature_size, **text, **arguments.model_config)
     model = MotionTextMatcher(config)
     feature_extractor = MotionFeatureExtractor.from_data_dir(
-        data_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+        statistics_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
     )
     processor = MotionTextMatcherProcessor(feature_extractor=feature_extractor, tokenizer=tokenizer)
 
@@ -144,8 +144,8 @@ def main():
         arguments,
         train_set,
         MatcherCollator(processor, even_sources=arguments.even_sources, seed=arguments.seed),
-        # a small last batch would have few mismatches, or none
-        drop_last=len(train_set) > arguments.batch_size * accelerator.num_processes,
+        # a small last batch would have few mismatches, or none; a stream has no last batch
+        drop_last=arguments.streaming or len(train_set) > arguments.batch_size * accelerator.num_processes,
     )
     # whole groups, in an order that does not put clips of one kind together, as split files do
     group_size = min(GROUP_SIZE, len(val_set))

@@ -46,8 +46,11 @@ from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.text_features import TEXT_ENCODER
 from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
+    NUM_SAMPLES,
     CaptionArguments,
     Loss,
+    Sample,
+    calibrate_requests,
     check_range,
     check_same_codes,
     check_same_skeleton,
@@ -122,6 +125,8 @@ class T2MArguments(CaptionArguments):
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
         if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
             raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
+        if self.alignment_weight and self.fsdp:
+            raise ValueError("--alignment_weight works without --fsdp.")
         if self.text_encoder and self.init_from:
             raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
         check_range(self, 0, None, "text_encoder_lr")
@@ -166,8 +171,9 @@ def main():
             **arguments.limits,
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets)
-        val_set = tokenize_motions(val_set, vq, feature_extractor)
+        workers = {"num_workers": arguments.num_workers}
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     m2t_tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer if arguments.m2t else None
     if arguments.init_from:
@@ -212,7 +218,9 @@ def main():
 
     text_features = None
     if has_text_encoder and model.config.freeze_text_encoder:
-        text_features = CaptionFeatures(model.get_text_features, tokenizer, accelerator.device)
+        text_features = CaptionFeatures(model, tokenizer)
+        if arguments.num_workers:
+            text_features([caption for each in (train_set, val_set) for row in each["captions"] for caption in row])
 
     def collator(random):
         return TranslationCollator(
@@ -319,6 +327,14 @@ def main():
                 losses |= alignment_losses(model, batch, output.logits)
         return losses
 
+    def samples(model):
+        captions = [val_set[number]["captions"][0] for number in range(min(NUM_SAMPLES, len(val_set)))]
+        text = tokenizer(captions, padding=True, padding_side="right", return_tensors="pt").to(accelerator.device)
+        ids = model.generate(input_ids=text["input_ids"], attention_mask=text["attention_mask"])
+        for number, (caption, motion) in enumerate(zip(captions, model.decode_motion(ids), strict=True), 1):
+            joints = feature_extractor.post_process(motion)[0] if len(motion) else None
+            yield Sample(f"caption {number}", caption, joints)
+
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
@@ -335,7 +351,10 @@ def main():
         save,
         learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
         counts=counts,
+        samples=samples,
     )
+    if accelerator.is_main_process:
+        calibrate_requests(arguments.output_dir, train_set["captions"])
 
 
 if __name__ == "__main__":

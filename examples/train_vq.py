@@ -16,12 +16,14 @@ from pathlib import Path
 import torch
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQConfig, MotionVQModel, load_skeleton
-from tm2t_hf.data import VQCollator, data_folder, load_motion_dataset
+from tm2t_hf.data import VQCollator, load_motion_dataset, statistics_folder
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
+    NUM_SAMPLES,
     LoopArguments,
     Loss,
     MotionVQDiscriminator,
+    Sample,
     check_range,
     check_same_skeleton,
     discriminator_loss,
@@ -94,8 +96,9 @@ def main():
     if arguments.init_from:  # its statistics, which give its weights their meaning
         feature_extractor = load_processor(MotionFeatureExtractor, arguments.init_from)
     else:
+        folder = statistics_folder(arguments.data_dir)
         feature_extractor = MotionFeatureExtractor.from_data_dir(
-            data_folder(arguments.data_dir), skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
+            folder, skeleton, unit_length=config.unit_length, feat_bias=arguments.feat_bias
         )
     check_fits(model, feature_extractor)
 
@@ -171,13 +174,20 @@ def main():
         losses = losses_of(output, batch, validation_weights)
         return losses | foot_loss(batch, output) if arguments.foot_weight else losses
 
+    def samples(model):
+        for number in range(min(NUM_SAMPLES, len(val_set))):
+            row = val_set[number]
+            values = torch.from_numpy(feature_extractor.normalize(row["features"]))[None].to(accelerator.device)
+            (joints,) = feature_extractor.post_process(model.decode(model.encode(values).codes))
+            yield Sample(f"clip {number + 1}", row["captions"][0], joints)
+
     def save(model, folder: Path, scores: dict):
         model.save_pretrained(folder)
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
     losses = (training_losses, validation_losses)
-    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts, samples=samples)
 
 
 if __name__ == "__main__":

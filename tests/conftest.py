@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Tiny random models, and the folders with reference data where they are at hand."""
+"""Tiny random models, and the folders with reference data where they are on this machine."""
 
 import os
 import sys
@@ -33,6 +33,8 @@ from tm2t_hf import (
     MotionVQModel,
     TextToMotionConfig,
     TextToMotionModel,
+    TextToMotionTransformer,
+    TextToMotionTransformerConfig,
     TM2TProcessor,
     train_text_tokenizer,
 )
@@ -51,7 +53,9 @@ CAPTIONS = [
 def shared_folder(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():
-        pytest.skip(f"the reference data {name}/ is not at hand (set TM2T_SHARED to the folder that holds it)")
+        pytest.skip(
+            f"the reference data is not on this machine: {folder} (TM2T_SHARED names the folder that holds {name}/)"
+        )
     return folder
 
 
@@ -149,5 +153,18 @@ def t2m_model(vq_model, text_tokenizer) -> TextToMotionModel:
         motion_hidden_size=16,
     )
     model = TextToMotionModel(config).eval()
+    model.vq = vq_model
+    return model
+
+
+@pytest.fixture
+def t2m_transformer(vq_model, text_tokenizer) -> TextToMotionTransformer:
+    sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
+    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
+    config = TextToMotionTransformerConfig(
+        vq_config=vq_model.config, text_vocab_size=len(text_tokenizer), d_model=16, **sizes
+    )
+    model = TextToMotionTransformer(config).eval()
     model.vq = vq_model
     return model

@@ -247,7 +247,7 @@ def test_render_draws_what_can_be_read(walk, shipped, capsys):
     captured = capsys.readouterr()
     assert captured.out == "m-1.gif: 0.5 s: short\nm-3.gif: 0.5 s: short\nm.html: 2 motions\n"
     assert [line for line in captured.err.splitlines() if "nowhere.bvh" in line] == [
-        "tm2t-hf: There is no file nowhere.bvh."
+        "tm2t-hf: nowhere.bvh is missing."
     ]
     with Image.open("m-3.gif") as gif:
         assert gif.n_frames == 10
@@ -368,7 +368,7 @@ def test_quickstart(shipped, capsys, monkeypatch):
         (["tokens", "--decode", "<motion_99>"], "'<motion_99>', which is no motion token of this codebook"),
         (["tokens", "--decode", "<bom> <eom>"], "--decode has no motion token"),
         (["convert", "walk.bvh", "walk.fbx"], "--output walk.fbx must end in"),
-        (["convert", "nowhere.bvh", "walk.glb"], "no file nowhere.bvh"),
+        (["convert", "nowhere.bvh", "walk.glb"], "nowhere.bvh is missing"),
         (["convert", "short.npy", "walk.glb", "--skeleton", "kit"], "short.npy has the shape (3, 263), but kit needs"),
         (["convert", "walk.bvh", "walk.glb", "--skeleton", "mine"], "skeleton 'mine' is neither a name"),
         (["convert", "walk.bvh", "walk.glb", "--joint_map", "none.json"], "none.json"),
@@ -427,7 +427,7 @@ DAMAGE = {
     ),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json"),
-    "half a tokenizer": (lambda folder: truncate(folder / "tokenizer.json"), "could not be loaded"),
+    "half a tokenizer": (lambda folder: truncate(folder / "tokenizer.json"), "tokenizer.json is not JSON"),
     "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "has no processor_config.json"),
     "no configuration": (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
     "half a configuration": (lambda folder: truncate(folder / "config.json"), "is not the JSON of a configuration"),
@@ -451,7 +451,7 @@ def test_damaged_models_are_one_sentence(kind, checkpoints, shipped, capsys):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("tm2t-vq-copy", "is a model of type tm2t-vq, but one of type tm2t-m2t or tm2t-t2m is needed"),
+        ("tm2t-vq-copy", "is a model of type tm2t-vq, but one of type tm2t-m2t or tm2t-t2m or"),
         ("runs/typo", "is neither a folder with a config.json nor a model of the Hub within reach"),
         ("C:\\me\\t2m", "There is no folder"),
         ("./typo", "There is no folder"),
@@ -491,6 +491,8 @@ def test_the_command_line_knows_what_the_library_can_do():
     assert tuple(TURNS) == tm2t_hf_cli.AXES
     assert METRES_PER_UNIT.items() >= tm2t_hf_cli.METERS_PER_UNIT.items()
     assert (SLOWEST_FPS, FASTEST_FPS) == (tm2t_hf_cli.SLOWEST_FPS, tm2t_hf_cli.FASTEST_FPS)
+    assert pipelines.SHORTEST_FIGURE == tm2t_hf_cli.SHORTEST_FIGURE
+    assert pipelines.TALLEST_FIGURE == tm2t_hf_cli.TALLEST_FIGURE
 
 
 HEAVY = ("numpy", "torch", "transformers", "tm2t_hf")

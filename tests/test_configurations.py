@@ -16,6 +16,7 @@ from tm2t_hf import (
     MotionVQConfig,
     MotionVQModel,
     TextToMotionConfig,
+    TextToMotionTransformerConfig,
 )
 from tm2t_hf.vocabulary import MAX_CODEBOOK_SIZE
 
@@ -27,9 +28,12 @@ SMALL = {
         "vq_config": VQ, "text_vocab_size": 40, "text_embedding_size": 8, "text_hidden_size": 8,
         "motion_hidden_size": 8,
     },
+    "tm2t-t2m-transformer": {
+        "vq_config": VQ, "text_vocab_size": 40, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1,
+    },
     "tm2t-matcher": {"text_vocab_size": 40, "movement_hidden_size": 8, "movement_size": 8, "embedding_size": 8},
 }  # fmt: skip
-TRANSLATIONS = ["tm2t-m2t", "tm2t-t2m"]
+TRANSLATIONS = ["tm2t-m2t", "tm2t-t2m", "tm2t-t2m-transformer"]
 SPECIAL = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -145,6 +149,8 @@ def test_derived_fields_follow_and_cannot_be_set():
         ("tm2t-m2t", {"num_attention_heads": 5}, "encoder_attention_heads=5 does not divide d_model=16"),
         ("tm2t-m2t", {"vocab_size": 2}, "eos_token_id must be an id"),
         ("tm2t-t2m", {"text_vocab_size": 5, "text_pad_id": 7}, "`text_pad_id` 7 is outside"),
+        ("tm2t-t2m-transformer", {"d_model": 12}, "`encoder_attention_heads` 8 does not divide `d_model` 12"),
+        ("tm2t-t2m-transformer", {"text_vocab_size": 5, "text_pad_id": 7}, "`text_pad_id` 7 is outside"),
         ("tm2t-matcher", {"text_vocab_size": 5, "text_pad_id": 7}, "`text_pad_id` 7 is outside"),
         ("tm2t-matcher", {"contact_size": 263}, "`contact_size`"),
     ],
@@ -160,6 +166,7 @@ def test_overrides_that_fit_are_those_of_construction(saved, model_type):
         "tm2t-vq": {"unit_length": 8, "codebook_size": 5},
         "tm2t-m2t": {"hidden_size": 24, "vocab_size": 99},  # hidden_size is another name of d_model
         "tm2t-t2m": {"num_layers": 3, "text_vocab_size": None},
+        "tm2t-t2m-transformer": {"hidden_size": 24, "text_vocab_size": 50},
         "tm2t-matcher": {"pos_size": 15},
     }[model_type]
     config, unused = AutoConfig.from_pretrained(
@@ -173,7 +180,9 @@ def test_overrides_that_fit_are_those_of_construction(saved, model_type):
 
 
 @pytest.mark.parametrize("size", [0, -3, 10**9])
-@pytest.mark.parametrize("config_class", [MotionVQConfig, MotionToTextConfig, TextToMotionConfig])
+@pytest.mark.parametrize(
+    "config_class", [MotionVQConfig, MotionToTextConfig, TextToMotionConfig, TextToMotionTransformerConfig]
+)
 def test_a_codebook_of_a_sensible_size(config_class, size):
     with pytest.raises(StrictDataclassError, match=f"codebook_size must be from 1 to {MAX_CODEBOOK_SIZE:,} codes"):
         config_class(codebook_size=size)
@@ -194,6 +203,9 @@ def test_a_codebook_of_a_sensible_size(config_class, size):
         (TextToMotionConfig, "initializer_range"),
         (TextToMotionConfig, "dropout"),
         (TextToMotionConfig, "label_smoothing"),
+        (TextToMotionTransformerConfig, "dropout"),
+        (TextToMotionTransformerConfig, "label_smoothing"),
+        (TextToMotionTransformerConfig, "layer_norm_eps"),
         (MotionTextMatcherConfig, "margin"),
         (MotionTextMatcherConfig, "initializer_range"),
         (MotionTextMatcherConfig, "dropout"),

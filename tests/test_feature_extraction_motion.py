@@ -220,7 +220,7 @@ def test_a_clip_that_resampling_makes_too_short_says_so(extractor):
         extractor(make_joints(9), fps=60)
 
 
-@pytest.mark.parametrize("fps", [0, -20, 1e-3, 1e9, np.inf, -np.inf, np.nan, "20"])
+@pytest.mark.parametrize("fps", [0, -20, 1e-3, 1e9, np.inf, -np.inf, np.nan, "20", True, np.True_])
 def test_frame_rates_that_are_none_are_refused(extractor, fps):
     with pytest.raises(ValueError, match=r"fps=.* must be a number from 1 to 1000"):
         extractor(make_joints(), fps=fps)
@@ -530,3 +530,10 @@ def test_a_file_that_needs_the_package_says_so(feature_extractor, tmp_path, monk
     monkeypatch.setitem(sys.modules, "tm2t_hf.formats", None)
     with pytest.raises(ImportError, match="walk.bvh cannot be read without the package tm2t_hf; install it, or pass"):
         feature_extractor(tmp_path / "walk.bvh")
+
+
+@pytest.mark.parametrize("unit_length", [0, -4, 4.0, True, "4"])
+def test_a_unit_length_that_is_no_number_of_frames(unit_length):
+    size = HUMANML3D.feature_size
+    with pytest.raises(ValueError, match="unit_length=.* must be a number of frames"):
+        MotionFeatureExtractor(HUMANML3D, np.zeros(size), np.ones(size), unit_length=unit_length)

@@ -179,10 +179,10 @@ def test_left_padded_text_in_every_form():
 def test_guidance_is_refused():
     model = tiny_model()
     ids, _ = tiny_text([5, 2])
-    with pytest.raises(ValueError, match="`guidance_scale` is not supported"):
+    with pytest.raises(ValueError, match="is not possible: these models are not trained"):
         model.generate(ids, guidance_scale=2)
     model.generation_config.guidance_scale = 1.5
-    with pytest.raises(ValueError, match="`guidance_scale` is not supported"):
+    with pytest.raises(ValueError, match="is not possible: these models are not trained"):
         model.generate(ids)
     assert len(model.generate(ids, guidance_scale=1)) == 2
 

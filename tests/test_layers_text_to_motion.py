@@ -193,6 +193,15 @@ def test_every_projection_of_the_attention_is_called(model, part):
     torch.testing.assert_close(model(ids, mask, motions(2)).logits, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_a_hook_on_the_query_is_called(model):
+    """Without one, the query's projection is part of the keys."""
+    ids, mask = tiny_text([5, 2])
+    expected, calls = model(ids, mask, motions(2)).logits, []
+    model.encoder.attention.query.register_forward_hook(lambda *_: calls.append(1))
+    torch.testing.assert_close(model(ids, mask, motions(2)).logits, expected, atol=1e-5, rtol=1e-5)
+    assert calls
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kinds", [{nn.Linear}, None])
 def test_dynamic_int8(model, kinds):

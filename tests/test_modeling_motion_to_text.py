@@ -613,6 +613,40 @@ def test_compiles_without_a_break(motion, form):
     torch.testing.assert_close(compiled(**inputs).logits, model(**inputs).logits)
 
 
+def test_compiled_code_refuses_too(motion):
+    model = tiny_model()
+    ids, mask = model.encode_motion(*motion)
+    compiled = torch.compile(model, backend="eager")
+    inputs = {"decoder_input_ids": torch.tensor([[1, 5, 7]] * 3), "use_cache": False}
+    with torch.no_grad():
+        compiled(input_ids=ids, attention_mask=mask, **inputs)
+        with pytest.raises(RuntimeError, match="input_ids must be padded on the right side only"):
+            compiled(input_ids=ids.flip(1), attention_mask=mask.flip(1), **inputs)
+        for length in (21, 25):  # the second time, lengths are symbols
+            with pytest.raises(ValueError, match=f"it has {length} tokens .* the model has positions for 20"):
+                compiled(input_ids=torch.zeros(3, length, dtype=torch.long), **inputs)
+
+
+def test_a_full_static_cache_is_refused_in_compiled_code(motion):
+    model = tiny_model()
+    ids, mask = model.encode_motion(*motion)
+    encoded = model.get_encoder()(ids, attention_mask=mask)
+    cache = EncoderDecoderCache(*(StaticCache(config=model.config, max_cache_len=size) for size in (24, 13)))
+    step = torch.compile(model, backend="eager", fullgraph=True)
+    inputs = {"encoder_outputs": encoded, "attention_mask": mask, "past_key_values": cache}
+    with torch.no_grad():
+        model(**inputs, decoder_input_ids=torch.ones(3, 19, dtype=torch.long))
+        one = torch.ones(3, 1, dtype=torch.long)
+        step(**inputs, decoder_input_ids=one)
+        with pytest.raises(RuntimeError, match="the caption has more tokens than the model has positions for, 20"):
+            step(**inputs, decoder_input_ids=one)
+
+
+def test_guidance_is_refused(motion):
+    with pytest.raises(ValueError, match="guidance_scale=2 is not possible: these models are not trained"):
+        tiny_model().generate(motion_values=motion[0], attention_mask=motion[1], guidance_scale=2)
+
+
 def test_a_static_cache_compiles_without_a_break(motion):
     """Step by step, as `generate(cache_implementation="static")` does on a GPU."""
     model = tiny_model()

@@ -498,7 +498,7 @@ def test_bad_motions():
         model(torch.zeros(16, 23))
     with pytest.raises(ValueError, match=r"clip of 3 frames is shorter than one motion token \(4 frames\)"):
         model.encode(motions(2, 3))
-    with pytest.raises(ValueError, match=r"clip of 3 frames is shorter than one motion token \(4 frames\)"):
+    with pytest.raises(ValueError, match=r"clip of the batch is shorter than one motion token \(4 frames\)"):
         model(**padded([motions(16), motions(3)]))
 
 
@@ -691,6 +691,26 @@ def test_compiles_without_a_break():
     encode, decode = (torch.compile(f, backend="eager", fullgraph=True) for f in (model.encode, model.decode))
     assert torch.equal(encode(**inputs).codes, codes.codes)
     assert torch.equal(decode(**codes), model.decode(**codes))
+
+
+def test_compiled_code_refuses_too():
+    model = make_model()
+    inputs = padded([motions(32), motions(20, seed=2)])
+    codes = model.encode(**inputs)
+    encode, decode = (torch.compile(f, backend="eager", fullgraph=True) for f in (model.encode, model.decode))
+    with torch.no_grad():
+        assert torch.equal(encode(**inputs).codes, codes.codes)
+        with pytest.raises(RuntimeError, match="motion_values must be padded on the right side only"):
+            encode(inputs["motion_values"], inputs["attention_mask"].flip(1))
+        short = inputs["attention_mask"].clone()
+        short[1, 3:] = 0
+        with pytest.raises(RuntimeError, match="is shorter than one motion token"):
+            encode(inputs["motion_values"], short)
+        assert torch.equal(decode(**codes), model.decode(**codes))
+        with pytest.raises(RuntimeError, match="`codes` must lie between 0 and"):
+            decode(codes.codes + model.config.codebook_size, codes.attention_mask)
+        with pytest.raises(RuntimeError, match="codes must be padded on the right side only"):
+            decode(codes.codes, codes.attention_mask.flip(1))
 
 
 # -------------------------------------------------------------------------------------------------------- bad masks

@@ -419,6 +419,14 @@ def test_argmax_rule_respects_the_shortest_length(model):
 # ---- decoding -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("foreign", [-1, 15])
+def test_decode_motion_refuses_foreign_ids(foreign):
+    with pytest.raises(ValueError, match=f"`ids` holds {foreign}, but motion ids are 0 to 14; .* <pad> "):
+        tiny_model(vq_config=VQ).decode_motion(torch.tensor([[BOM, foreign, 3]]))
+    with pytest.raises(ValueError, match="`ids` must hold integers, got torch.float32"):
+        tiny_model(vq_config=VQ).decode_motion(torch.tensor([[12.0, 3.0]]))
+
+
 def test_decode_motion_keeps_every_row():
     model = tiny_model()
     motion = torch.tensor([[BOM, 3, 4, 5, EOM, PAD], [BOM, EOM, PAD, PAD, PAD, PAD], [7, 1, 1, 2, 3, 4]])

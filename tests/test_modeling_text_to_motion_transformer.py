@@ -194,7 +194,8 @@ def test_what_is_saved_loads(model, auto_class, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = auto_class.from_pretrained(tmp_path)
     assert type(loaded) is TextToMotionTransformer
-    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+    for (name, one), other in zip(model.named_parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(one, other), name
     assert torch.equal(loaded.generate(ids, attention_mask=mask, max_new_tokens=6), expected)
     assert loaded.generation_config.suppress_tokens == [BOM, PAD]
 

@@ -15,13 +15,16 @@ from transformers import pipeline, set_seed
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import KeyDataset
 
-from tm2t_hf import pipelines
+from tm2t_hf import HUMANML3D, pipelines
+from tm2t_hf.body_size import body_height
 from tm2t_hf.chaining import generate_chain
 from tm2t_hf.cleanup import clean_motion
+from tm2t_hf.coverage import Calibration, MotionCoverage, TextCoverage
 from tm2t_hf.formats import read_motion, save_motion
 from tm2t_hf.motion import features_to_joints
 from tm2t_hf.pipelines import MotionToTextPipeline, TextToMotionPipeline
 from tm2t_hf.toy import make_toy_clip
+from tm2t_hf.training.coverage import embed
 
 CAPTIONS = ["a person waves", "someone walks", "a person walks and then waves"]
 LENGTHS = {"min_seconds": 1, "max_seconds": 2}
@@ -61,7 +64,7 @@ def assert_same(one, other):
 
 def test_a_caption_gives_features_joints_and_fps(animate, t2m_model, processor):
     motion = animate(CAPTIONS[0], **LENGTHS)
-    assert set(motion) == {"motion", "joints", "fps"} and motion["fps"] == 20.0
+    assert set(motion) == {"motion", "joints", "fps", "score"} and motion["fps"] == 20.0
     frames = len(motion["motion"])
     assert 20 <= frames <= 40
     assert motion["motion"].shape == (frames, 263) and motion["motion"].dtype == np.float32
@@ -73,7 +76,7 @@ def test_a_caption_gives_features_joints_and_fps(animate, t2m_model, processor):
 
 
 def test_several_captions_and_samples_are_lists(animate):
-    assert [set(motion) for motion in animate(CAPTIONS, max_seconds=1)] == [{"motion", "joints", "fps"}] * 3
+    assert [set(motion) for motion in animate(CAPTIONS, max_seconds=1)] == [{"motion", "joints", "fps", "score"}] * 3
     samples = animate(CAPTIONS[0], do_sample=True, num_return_sequences=3, min_seconds=1, max_seconds=1)
     assert [sample["motion"].shape for sample in samples] == [(20, 263)] * 3
     assert np.abs(samples[0]["motion"] - samples[1]["motion"]).max() > 0
@@ -119,7 +122,7 @@ def test_an_empty_generation_is_returned_and_said(animate, monkeypatch):
 
 def test_a_motion_of_any_form_gives_captions(describe, motions, tmp_path):
     expected = describe(motions[0])
-    assert [set(caption) for caption in expected] == [{"generated_text"}]
+    assert [set(caption) for caption in expected] == [{"generated_text", "score"}]
     assert isinstance(expected[0]["generated_text"], str)
     np.save(tmp_path / "motion.npy", motions[0])
     for motion in (torch.tensor(motions[0]), str(tmp_path / "motion.npy"), tmp_path / "motion.npy"):
@@ -163,7 +166,7 @@ def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
         (
             "text-to-motion",
             "tm2t-m2t",
-            r"needs a checkpoint of type tm2t-t2m, but .* is of type tm2t-m2t; use it with "
+            r"needs a checkpoint of type tm2t-t2m or tm2t-t2m-transformer, but .* is of type tm2t-m2t; use it with "
             r"pipeline\('motion-to-text'\)",
         ),
         ("motion-to-text", "tm2t-t2m", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-t2m"),
@@ -249,7 +252,8 @@ def test_every_container_gives_every_motion(animate):
             assert len(outputs) == 3, type(captions)
             for output, other in zip(outputs, expected, strict=True):
                 assert_same(output, other)
-    assert_same(animate({"text": CAPTIONS[0]}, max_seconds=1), expected[0])
+    for caption in ({"text": CAPTIONS[0]}, np.array(CAPTIONS[0]), np.array({"text": CAPTIONS[0]})):
+        assert_same(animate(caption, max_seconds=1), expected[0])
 
 
 def test_every_container_gives_every_caption(describe, motions, tmp_path):
@@ -297,7 +301,8 @@ def test_joints_in_millimeters(describe):
     body = make_toy_clip("walk", np.random.default_rng(0))[0]
     assert describe(body * 1000, unit="mm") == describe(body)
     with pytest.raises(ValueError, match="pass unit='cm' or unit='mm'"):
-        describe(body * 1000)
+        describe(body * 1000, unit="m")
+    assert describe(body * 1000) == describe(body)
 
 
 def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeypatch):
@@ -315,10 +320,20 @@ def test_batches_are_decoded_once_and_in_one(animate, describe, motions, monkeyp
     assert calls == ["decode_motion", "batch_decode"]
 
 
+def test_a_transformer_takes_the_place_of_the_gru(t2m_transformer, processor, tmp_path):
+    TextToMotionPipeline(model=t2m_transformer, processor=processor).save_pretrained(tmp_path)
+    animate = pipeline("text-to-motion", model=str(tmp_path), device="cpu")
+    motions = animate(list(CAPTIONS[:2]), do_sample=True, num_return_sequences=2, **LENGTHS)
+    assert [len(samples) for samples in motions] == [2, 2]
+    chain = animate(list(CAPTIONS[:2]), chain=True, do_sample=True, **LENGTHS)
+    assert [part["text"] for part in chain["parts"]] == list(CAPTIONS[:2])
+    assert len(chain["joints"]) == chain["parts"][-1]["end"] > chain["parts"][0]["end"]
+
+
 def test_a_chain_is_one_motion_with_parts(animate, t2m_model, processor):
     torch.manual_seed(0)
     motion = animate(CAPTIONS, chain=True, do_sample=True, **LENGTHS)
-    assert set(motion) == {"motion", "joints", "fps", "parts"}
+    assert set(motion) == {"motion", "joints", "fps", "parts", "score"}
     assert [part["text"] for part in motion["parts"]] == CAPTIONS
     starts, ends = ([part[side] for part in motion["parts"]] for side in ("start", "end"))
     assert starts == [0, *ends[:-1]] and ends[-1] == len(motion["motion"]) == len(motion["joints"])
@@ -336,7 +351,7 @@ def test_a_motion_of_any_form_is_a_prefix(animate, t2m_model, motions, tmp_path)
     np.save(tmp_path / "motion.npy", motions[1])
     expected = animate(CAPTIONS[0], prefix=motions[1], do_sample=False, **LENGTHS)
     prefix, part = expected["parts"]
-    assert prefix == {"text": None, "start": 0, "end": 40} and part["start"] == 40 and part["end"] >= 60
+    assert prefix == {"text": None, "start": 0, "end": 40, "score": None} and part["start"] == 40 and part["end"] >= 60
     given = animate(CAPTIONS[0], do_sample=False, **LENGTHS) | {"motion": motions[1]}
     for other in (str(tmp_path / "motion.npy"), given, torch.tensor(motions[1])):
         np.testing.assert_array_equal(animate(CAPTIONS[0], prefix=other, **LENGTHS)["motion"], expected["motion"])
@@ -397,9 +412,10 @@ def test_clean_and_resampled_nothing(animate):
             {"prefix": np.random.default_rng(0).normal(size=(2, 24, 263))},
             "prefix holds 2 motions; pass the one to go on from",
         ),
-        ("a person", {"prefix": "nowhere.bvh"}, "no file nowhere.bvh"),
+        ("a person", {"prefix": "nowhere.bvh"}, "nowhere.bvh is missing"),
         ("a person", {"output_fps": 0}, "output_fps=0 must be a number from 1 to 1000"),
         ("a person", {"output_fps": "30"}, "output_fps='30' must be a number from 1 to 1000"),
+        ("a person", {"output_fps": True}, "output_fps=True must be a number from 1 to 1000"),
         ("a person", {"fps": 30}, "pass output_fps= for another frame rate"),
         (["a person", ""], {"chain": True}, r"text\[1\] has no words"),
     ],
@@ -437,13 +453,15 @@ def test_guidance_is_refused(animate, describe, motions):
 def test_a_model_without_a_whole_processor_is_refused(folders, file):
     path = folders / "tm2t-t2m" / file
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(ValueError, match=f"tm2t-t2m holds a model whose processor lacks {file}; write it there"):
+    with pytest.raises(
+        ValueError, match=f"tm2t-t2m has no {file}, which its processor needs; get .* or write it there"
+    ):
         pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
 
 
 def test_a_processor_with_broken_files_is_refused(folders):
     (folders / "tm2t-t2m" / "processor_config.json").write_text("{")
-    with pytest.raises(ValueError, match="The processor in .*tm2t-t2m cannot be loaded: .*processor_config.json"):
+    with pytest.raises(ValueError, match="tm2t-t2m/processor_config.json is not JSON"):
         pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
 
 
@@ -465,7 +483,9 @@ def test_a_processor_that_contradicts_the_model_is_refused(task, folders, proces
 
 def test_shipped_models_of_another_type_are_refused():
     for name in ("tm2t-vq", "tm2t-matcher"):
-        with pytest.raises(ValueError, match=f"needs a checkpoint of type tm2t-t2m, but .* is of type {name}"):
+        with pytest.raises(
+            ValueError, match=f"needs a checkpoint of type tm2t-t2m or tm2t-t2m-transformer, but .* is of type {name}"
+        ):
             pipeline("text-to-motion", model=str(pipelines.shipped_checkpoint(name)))
 
 
@@ -504,3 +524,125 @@ def test_codes_on_request(animate):
     np.testing.assert_allclose(motion["motion"], expected, atol=1e-4)
     chain = animate(["a person walks", "he waves"], chain=True, return_codes=True, do_sample=True, max_seconds=1)
     assert len(chain["codes"]) * 4 == len(chain["joints"])
+
+
+# ---- how well what is asked for is covered by what was learned ------------------------------------------------------
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The warnings of the pipelines."""
+    messages = []
+    monkeypatch.setattr(pipelines.logger, "warning", messages.append)
+    return messages
+
+
+def learn(animate, captions, threshold=0.5):
+    """The pipeline's model now knows these captions: the score is high for what resembles one, and low otherwise."""
+    calibration = Calibration(torch.tensor([100.0, 0, 0, 0, 0], dtype=torch.double), -99.0, threshold)
+    animate.coverage = TextCoverage(calibration, captions, embed(animate, captions), torch.zeros(0, 12))
+
+
+def test_without_coverage_there_is_no_score(animate, describe, motions, said):
+    assert animate.coverage is None and describe.coverage is None
+    assert animate(CAPTIONS[0], **LENGTHS)["score"] is None
+    chain = animate(CAPTIONS[:2], chain=True, **LENGTHS)
+    assert chain["score"] is None and [part["score"] for part in chain["parts"]] == [None, None]
+    assert describe(motions[0])[0]["score"] is None
+    assert not said
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_motions_have_scores_and_what_is_unlike_is_said(animate, said, batch_size):
+    expected = animate(CAPTIONS, **LENGTHS)
+    learn(animate, CAPTIONS[:1])
+    motions = animate(CAPTIONS, batch_size=batch_size, **LENGTHS)
+    scores = [motion.pop("score") for motion in motions]
+    assert scores[0] > 0.7 > 0.5 > scores[1] and all(0 <= score <= 1 for score in scores)
+    low = [caption for caption, score in zip(CAPTIONS, scores, strict=True) if score < 0.5]
+    assert [message.partition(" is unlike what this model learned (score ")[0] for message in said] == [
+        repr(caption) for caption in low
+    ]
+    assert said[0].endswith(f"the closest that it knows is {CAPTIONS[0]!r}.")
+    for motion, other in zip(motions, expected, strict=True):  # the score changes nothing
+        del other["score"]
+        assert_same(motion, other)
+    samples = animate(CAPTIONS[0], do_sample=True, num_return_sequences=2, **LENGTHS)
+    assert [sample["score"] for sample in samples] == [pytest.approx(scores[0], abs=1e-5)] * 2
+
+
+def test_parts_of_a_chain_have_scores(animate, motions, said):
+    learn(animate, CAPTIONS[:1])
+    chain = animate([CAPTIONS[0], CAPTIONS[1]], chain=True, prefix=motions[1], **LENGTHS)
+    prefix, known, unknown = (part["score"] for part in chain["parts"])
+    assert prefix is None and known > 0.7 and unknown < 0.5 and chain["score"] == unknown
+    assert len(said) == 1 and said[0].startswith(repr(CAPTIONS[1]))
+
+
+def test_text_features_are_computed_once(animate, monkeypatch):
+    learn(animate, CAPTIONS)
+    calls = []
+    table = animate.model.get_input_embeddings()
+    table.register_forward_hook(lambda *args: calls.append(1))
+    animate(CAPTIONS, batch_size=3, **LENGTHS)
+    assert calls == [1]
+
+
+def test_captions_have_scores_and_unlike_motions_are_named(describe, motions, said, tmp_path):
+    facts = torch.cat([describe.facts_of(motion) for motion in motions])
+    assert facts.shape == (3, 4) and facts.isfinite().all()
+    errors = facts[:, 0]
+    middle = float(errors.sort().values[:2].mean())  # the motion that is rebuilt best is known, the others are not
+    calibration = Calibration(torch.tensor([-1000.0, 0, 0, 0], dtype=torch.double), 1000 * middle, 0.5)
+    describe.coverage = MotionCoverage(calibration)
+    np.save(tmp_path / "motion.npy", motions[int(errors.argmax())])
+    for batch_size in (1, 3):
+        scores = [each[0]["score"] for each in describe(motions, batch_size=batch_size)]
+        assert [score > 0.5 for score in scores] == (errors < middle).tolist()
+        assert len(said) == 2 and all(message.startswith("The motion is unlike the motions") for message in said)
+        said.clear()
+    captions = describe(tmp_path / "motion.npy", num_beams=2, num_return_sequences=2)
+    assert [set(caption) for caption in captions] == [{"generated_text", "score"}] * 2
+    assert len(said) == 1 and said[0].startswith(f"{tmp_path / 'motion.npy'} is unlike")
+    assert said[0].endswith(f"the closest that it knows is {captions[0]['generated_text']!r}.")
+
+
+def test_likelihoods_are_those_of_the_caption(describe, motions):
+    inputs = describe.processor(motion=motions[0], return_tensors="pt")
+    ids = describe.model.generate(**inputs)
+    loss = describe.model(**inputs, labels=ids[:, 1:]).loss
+    assert describe.facts_of(motions[0])[0, 3] == pytest.approx(-float(loss), abs=1e-5)
+
+
+def test_coverage_is_saved_with_the_pipeline_and_loaded(animate, tmp_path):
+    learn(animate, CAPTIONS, threshold=0.25)
+    animate.save_pretrained(tmp_path)
+    loaded = pipeline("text-to-motion", model=str(tmp_path), device="cpu")
+    assert loaded.coverage.threshold == 0.25 and loaded.coverage.captions == CAPTIONS
+    (tmp_path / "coverage.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="is not a whole file of what a model learned"):
+        pipeline("text-to-motion", model=str(tmp_path), device="cpu")
+
+
+# ---- height ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_figure_has_the_height_that_is_asked_for(animate):
+    plain = animate(CAPTIONS[0], **LENGTHS)
+    for options in ({}, {"clean": True}, {"output_fps": 30}):
+        tall, short = (animate(CAPTIONS[0], height=height, **options, **LENGTHS) for height in (1.9, 0.5))
+        for motion, height in ((tall, 1.9), (short, 0.5)):
+            assert body_height(motion["joints"], HUMANML3D) == pytest.approx(height, rel=1e-4)
+        np.testing.assert_allclose(tall["joints"] / 1.9, short["joints"] / 0.5, atol=1e-4)  # the path too
+        if "output_fps" not in options:
+            np.testing.assert_array_equal(tall["motion"], plain["motion"])
+    assert (
+        animate(CAPTIONS[0], height=1.7, sequence_bias=[[[animate.model.config.eos_token_id], 1e4]])["joints"].size
+        == 0
+    )
+
+
+@pytest.mark.parametrize("height", [0, 0.29, 3.01, 175, -1.7, float("nan"), "1.75", True])
+def test_heights_of_nobody_are_refused(animate, height):
+    with pytest.raises(ValueError, match=r"height=.* must be a number of meters from 0.3 to 3"):
+        animate(CAPTIONS[0], height=height)

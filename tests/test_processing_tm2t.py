@@ -203,9 +203,7 @@ def test_units_and_frame_rates_reach_the_motions(processor):
 @pytest.mark.parametrize("wrap", [dict, lambda kwargs: {"motion_kwargs": kwargs}])
 def test_frame_rates_and_units_that_are_none_are_refused_in_one_sentence(processor, wrap):
     for fps in ("60", [20, 60], np.array([20, 60]), 0):
-        with pytest.raises(
-            ValueError, match="^fps=.* must be a number from 1 .*; process motions of different rates sep"
-        ):
+        with pytest.raises(ValueError, match="^fps=.* must be a number from 1 .*, the same for all motions"):
             processor(motion=[NOISE, NOISE], **wrap({"fps": fps}))
     for unit in (3, None, ["m"]):
         with pytest.raises(ValueError, match="^unit=.* must be one of 'm', 'cm', 'mm'"):
@@ -279,3 +277,10 @@ def test_shipped_processors_name_their_skeleton():
 def test_bad_input_is_named(processor, inputs, message):
     with pytest.raises(ValueError, match=message):
         processor(**inputs)
+
+
+def test_foreign_motion_ids_do_not_vanish(feature_extractor, text_tokenizer):
+    processor = TM2TProcessor(feature_extractor, text_tokenizer, MotionTokenizer(1024))
+    for decode in (processor.decode, processor.batch_decode):
+        with pytest.raises(ValueError, match="ids holds 2000, but this motion vocabulary has ids 0 to 1026"):
+            decode([[1024, 2000]])

@@ -193,7 +193,6 @@ def test_exported(new_model, batch, rows):
     batch.pop("labels", None)
     if "motion_values" not in batch:
         batch["decoder_input_ids"] = torch.tensor([[12, 3, 4], [12, 7, 1]])
-        batch["use_cache"] = False
     rows_of = {name: {0: torch.export.Dim("rows", min=2)} if torch.is_tensor(v) else None for name, v in batch.items()}
     with torch.no_grad():
         program = torch.export.export(model, (), batch, dynamic_shapes=rows_of, strict=False).module()

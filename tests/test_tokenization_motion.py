@@ -135,3 +135,32 @@ def test_what_is_no_motion_token_is_named():
         TOKENIZER.text_to_codes("<bom> wave <eom>")
     with pytest.raises(ValueError, match="codes holds 32, but the codebook has codes 0 to 31"):
         TOKENIZER.codes_to_ids([1, 32])
+
+
+@pytest.mark.parametrize("ids", [[99], [3, 11], [-1], 99])
+def test_foreign_ids_are_refused(ids):
+    tokenizer = MotionTokenizer(8)
+    message = "but this motion vocabulary has ids 0 to 10; use the tokenizer saved with the motion VQ"
+    for read in (tokenizer.decode, tokenizer.convert_ids_to_tokens):
+        with pytest.raises(ValueError, match=message):
+            read(ids)
+    if isinstance(ids, list):
+        for read in (lambda: tokenizer.batch_decode([[3], ids]), lambda: tokenizer.ids_to_codes(ids)):
+            with pytest.raises(ValueError, match=message):
+                read()
+    assert tokenizer.decode([8, 3, 9]) == "<bom> <motion_3> <eom>" and tokenizer.decode(3) == "<motion_3>"
+    assert tokenizer.convert_ids_to_tokens([10, 0]) == ["<pad>", "<motion_0>"]
+
+
+def test_the_vocabulary_does_not_grow(tmp_path):
+    tokenizer = MotionTokenizer(8)
+    for add in (
+        lambda: tokenizer.add_tokens(["<motion_8>"]),
+        lambda: tokenizer.add_tokens("jump", special_tokens=True),
+        lambda: tokenizer.add_special_tokens({"mask_token": "<mask>"}),
+    ):
+        with pytest.raises(ValueError, match="cannot be added: a motion vocabulary is the codes of its codebook"):
+            add()
+    assert len(tokenizer) == 11
+    tokenizer.save_pretrained(tmp_path)
+    assert len(MotionTokenizer.from_pretrained(tmp_path)) == 11

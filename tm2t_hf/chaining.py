@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .modeling_text_to_motion import TextToMotionModel
+from .generation_text_to_motion import MotionGenerationMixin
 from .vocabulary import ids_to_codes
 
 SHORTEST_SECONDS = 1.0  # of a part, unless the caller says otherwise: a part must not end before its action begins
@@ -36,7 +36,7 @@ class MotionChain(NamedTuple):
 
 @torch.no_grad()
 def generate_chain(
-    model: TextToMotionModel,
+    model: MotionGenerationMixin,
     prompts: Sequence[dict[str, Tensor]],
     prefix: Tensor | None = None,
     **generate_kwargs,

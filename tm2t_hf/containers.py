@@ -12,7 +12,7 @@ def is_row(value: Any) -> bool:
 
 
 def unwrap_row(value: Any, columns: str | tuple[str, ...], argument: str) -> Any:
-    """`value[column]` of a row or data frame; every other value as it is.
+    """`value[column]` of a row or data frame, the value in an array without axes; every other value as it is.
 
     Args:
         value: anything.
@@ -22,6 +22,8 @@ def unwrap_row(value: Any, columns: str | tuple[str, ...], argument: str) -> Any
     Raises:
         ValueError: for a row without any of these columns; names `argument` and the columns that there are.
     """
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # np.array("a person bows")
+        value = value.item()
     if not is_row(value):
         return value
     columns = (columns,) if isinstance(columns, str) else columns
@@ -40,7 +42,7 @@ def is_stream(value: Any) -> bool:
 
 def items_of(value: Any) -> list | None:
     """What a container holds, in order; None if `value` is none (texts, bytes and mappings are none)."""
-    if isinstance(value, (str, bytes, Mapping)):
+    if isinstance(value, (str, bytes, Mapping)) or getattr(value, "ndim", None) == 0:
         return None
     if isinstance(value, Iterable):
         return list(value)

@@ -28,109 +28,15 @@ NEAREST = 5  # captions that the second of a request's facts is a mean over
 
 # English words that say nothing about what is done: they are known to every model.
 EMPTY_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "some",
-        "any",
-        "one",
-        "ones",
-        "he",
-        "she",
-        "it",
-        "they",
-        "him",
-        "her",
-        "them",
-        "his",
-        "hers",
-        "its",
-        "their",
-        "theirs",
-        "i",
-        "you",
-        "we",
-        "my",
-        "your",
-        "our",
-        "me",
-        "us",
-        "who",
-        "which",
-        "what",
-        "there",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "do",
-        "does",
-        "did",
-        "doing",
-        "has",
-        "have",
-        "having",
-        "had",
-        "and",
-        "or",
-        "but",
-        "if",
-        "as",
-        "so",
-        "than",
-        "then",
-        "while",
-        "with",
-        "without",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "from",
-        "by",
-        "for",
-        "into",
-        "onto",
-        "out",
-        "off",
-        "over",
-        "up",
-        "down",
-        "about",
-        "around",
-        "very",
-        "really",
-        "just",
-        "quite",
-        "some",
-        "something",
-        "someone",
-        "somebody",
-        "anyone",
-        "person",
-        "people",
-        "human",
-        "man",
-        "men",
-        "woman",
-        "women",
-        "guy",
-        "lady",
-        "boy",
-        "girl",
-        "figure",
-        "both",
-    ]
+    word
+    for line in (
+        "a an the this that these those some any one ones he she it they me him her them his hers its their",
+        "theirs i you we my your our us who which what there is are was were be been being am do does did doing",
+        "has have having had and or but if as so than then while with without of in on at to from by for into",
+        "onto out off over up down about around very really just quite something someone somebody anyone person",
+        "people human man men woman women guy lady boy girl figure both",
+    )
+    for word in line.split()
 )
 ENDINGS = ("ing", "ies", "ed", "es", "s")
 
@@ -204,8 +110,8 @@ class TextCoverage(Coverage):
 
     A request is a sentence and its embedding: the mean of the model's text features over the words (`embed_texts`).
     The facts that its score is made of: the cosine to the nearest caption, the mean cosine to the nearest five, the
-    share of its words that occur in the captions (endings aside), and the first two for sentences of what the model did
-    not learn.
+    share of its words that occur in the captions (endings aside), and the first two for sentences about what the model
+    did not learn.
 
     Args:
         calibration: of these five facts.
@@ -379,8 +285,8 @@ def motion_facts(
         likelihoods: (motions,) mean log-probability of a token of the caption.
 
     Returns:
-        (motions, 4): the logarithms of the mean error of joints, in meters or the skeleton's unit, of that of the worst
-        frame, and of the mean error of normalized features; the likelihoods.
+        (motions, 4): the logarithms of the mean error of joints, in the skeleton's unit, of that of the worst frame,
+        and of the mean error of normalized features; the likelihoods.
     """
     frames = reconstruction.shape[1]
     mask = attention_mask[:, :frames].to(features.dtype)  # (motions, frames)

@@ -51,7 +51,7 @@ def written_beside(path: str | PathLike) -> Iterator[Path]:
         # A full disk shows in many ways, most of which name no file or the temporary one.
         if error.filename is not None and str(part) not in str(error.filename):
             raise
-        raise OSError(f"{path} cannot be written: {error.strerror or _in_one_line(error)}.") from error
+        raise OSError(f"{path} cannot be written: {error.strerror or in_one_line(error)}.") from error
     finally:
         for leftover in (part, old):
             if leftover.is_dir():
@@ -74,13 +74,13 @@ def read_text(path: str | PathLike) -> str:
         ValueError: it is a folder, cannot be read, or is not UTF-8. Both name the file.
     """
     path = Path(path)
-    _check_is_file(path)
+    check_is_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or _in_one_line(error)}.") from error
+        raise ValueError(f"{path} cannot be read: {error.strerror or in_one_line(error)}.") from error
     if "\0" in text:  # no text has it, but UTF-16 without a byte order mark does
         raise ValueError(f"{path} is not UTF-8 text; save it in the encoding UTF-8.")
     return text
@@ -97,7 +97,7 @@ def load_array(path: str | PathLike) -> np.ndarray:
         ValueError: it is a folder, or not a whole `.npy` file of numbers. Both name the file.
     """
     path = Path(path)
-    _check_is_file(path)
+    check_is_file(path)
     try:
         with open(path, "rb") as file:
             is_archive = file.read(2) == b"PK"
@@ -105,7 +105,7 @@ def load_array(path: str | PathLike) -> np.ndarray:
         # hostile file can raise anything.
         array = None if is_archive else np.lib.format.open_memmap(path, mode="r")
     except Exception as error:
-        reason = _in_one_line(error)
+        reason = in_one_line(error)
         raise ValueError(
             f"{path} is not a whole .npy file of numbers ({reason}); write it with numpy.save(path, array)."
         ) from error
@@ -161,15 +161,29 @@ def load_offsets(data_dir: str | PathLike, skeleton: Skeleton = HUMANML3D) -> np
     return offsets
 
 
-def _check_is_file(path: Path) -> None:
+def check_is_file(path: Path) -> None:
+    """Raise a FileNotFoundError or a ValueError that names `path` unless it is a file."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a file.")
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path} is missing.")
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file.")
 
 
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def in_one_line(error: Exception | str) -> str:
+    """What an error of another library says, within a sentence of ours."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
-__all__ = ["OFFSETS", "load_array", "load_offsets", "load_statistics", "read_text", "save_array", "written_beside"]
+__all__ = [
+    "OFFSETS",
+    "check_is_file",
+    "in_one_line",
+    "load_array",
+    "load_offsets",
+    "load_statistics",
+    "read_text",
+    "save_array",
+    "written_beside",
+]

@@ -13,6 +13,7 @@ from transformers.generation import GenerationConfig, GenerationMixin, LogitsPro
 from transformers.generation.logits_process import SuppressTokensLogitsProcessor
 from transformers.utils import ModelOutput
 
+from .guidance import check_guidance
 from .layers_text_to_motion import RecurrentCache
 from .vocabulary import ids_to_codes
 
@@ -113,12 +114,6 @@ class MotionGenerationMixin(GenerationMixin):
         """
         self._check_text(inputs, kwargs)
         self._check_prefix(kwargs)
-        guidance = kwargs.get("guidance_scale", (generation_config or self.generation_config).guidance_scale)
-        if guidance not in (None, 1):
-            raise ValueError(
-                "`guidance_scale` is not supported: the model was not trained without text, and has nothing to guide "
-                "away from."
-            )
         for name, seconds in (("min", min_seconds), ("max", max_seconds)):
             if seconds is not None:
                 for other in (f"{name}_length", f"{name}_new_tokens"):
@@ -248,7 +243,7 @@ class MotionGenerationMixin(GenerationMixin):
             a (frames, features) tensor a row, in normalized units; (0, features) for a row without a code.
 
         Raises:
-            ValueError: if the model has no `vq`, and for ids that are no tensor (batch, tokens).
+            ValueError: if the model has no `vq`, and for ids that are no tensor (batch, tokens) or no motion ids.
         """
         if self.vq is None:
             raise ValueError("This model has no VQ model to decode with: it was built without `vq_config`.")
@@ -262,6 +257,7 @@ class MotionGenerationMixin(GenerationMixin):
         return [row[:length] for row, length in zip(motion, frames, strict=True)]
 
     def _get_logits_processor(self, generation_config, *args, **kwargs) -> LogitsProcessorList:
+        check_guidance(generation_config.guidance_scale)
         processors = super()._get_logits_processor(generation_config, *args, **kwargs)
         if getattr(generation_config, "eom_by_argmax", False):
             config = self.config

@@ -21,7 +21,7 @@ from .recurrent import (
     right_padded_lengths,
     text_lengths,
 )
-from .text_features import TextFeaturesMixin, new_text_encoder
+from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
 # a mark on the layer, since transformers passes over modules that hold no parameter of their own.
@@ -53,7 +53,8 @@ class TextAttention(nn.Module):
     """Attention of the motion states over the words: one head, scaled dot products.
 
     Keys and values depend on no step, so the encoder projects them once per text. That includes the projection of the
-    output, since that of a weighted mean is the mean of the projections.
+    output, since that of a weighted mean is the mean of the projections, and that of the queries, which moves to the
+    keys: (W h + b) · k is h · (W^T k) + b · k.
     """
 
     def __init__(self, config: TextToMotionConfig):
@@ -65,10 +66,21 @@ class TextAttention(nn.Module):
         self.output = nn.Linear(size, size, bias=False)
         self.output.init_gain = HALF_GAIN
 
+    @property
+    def _query_is_plain(self) -> bool:
+        """Whether `query` is just its weights: not quantized, with an adapter or a hook, which have to be called."""
+        query = self.query
+        is_called_alone = query._forward_hooks or query._forward_pre_hooks or hasattr(query, "_hf_hook")
+        return type(query) is nn.Linear and type(query.weight) is nn.Parameter and not is_called_alone
+
     def project(self, words: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """Keys, values and key bias of word states (batch, words, 2 * text_hidden_size); mask is True for words."""
         keys = self.key(words) * self.query.out_features**-0.5  # (batch, words, motion_hidden_size)
-        bias = keys.new_zeros(keys.shape[:2])
+        if self._query_is_plain:
+            bias = keys @ self.query.bias  # (batch, words)
+            keys = keys @ self.query.weight
+        else:
+            bias = keys.new_zeros(keys.shape[:2])
         if mask is not None:
             bias = bias.masked_fill(~mask, torch.finfo(bias.dtype).min)
         return {"key_states": keys, "value_states": self.output(self.value(words)), "key_bias": bias}
@@ -79,7 +91,7 @@ class TextAttention(nn.Module):
         Returns:
             What is seen, of the same shape, and the weights of the words (batch, tokens, words).
         """
-        query = self.query(states)
+        query = states if self._query_is_plain else self.query(states)
         weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.key_states.transpose(1, 2)).softmax(-1)
         return weights @ text.value_states, weights
 
@@ -93,6 +105,7 @@ class TextEncoder(TextFeaturesMixin, nn.Module):
         super().__init__()
         self.config = config
         self.text_encoder = new_text_encoder(config)
+        hand_on_rules(self)
         self.embed_tokens = None if self.text_encoder is not None else new_word_vectors(config)
         self.dropout = nn.Dropout(config.dropout)
         self.input_projection = nn.Linear(config.text_embedding_size, config.text_hidden_size)

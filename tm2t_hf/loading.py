@@ -193,11 +193,16 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         ValueError: its files are damaged. Each names the folder.
     """
     name = str(name)
-    _read_config(name, _hub_arguments(kwargs))
+    config = _read_config(name, _hub_arguments(kwargs))
     if Path(name).is_dir() and "Processor" in processor_class.__name__:
-        for file in ("processor_config.json", "tokenizer.json"):
-            if not (Path(name) / file).is_file():
-                raise FileNotFoundError(f"{name} has no {file}, which its processor needs; get the whole folder.")
+        needed = ["processor_config.json", "tokenizer.json", "tokenizer_config.json", "motion_tokenizer"]
+        if config.get("model_type") == "tm2t-matcher":  # which reads and writes no tokens
+            needed.remove("motion_tokenizer")
+        if missing := [file for file in needed if not (Path(name) / file).exists()]:
+            raise FileNotFoundError(
+                f"{name} has no {', '.join(missing)}, which its processor needs; get the whole folder, or write it "
+                "there with processor.save_pretrained."
+            )
     for file in PROCESSOR_FILES:
         for path in Path(name).glob(file):
             _check_json(path)
@@ -242,8 +247,6 @@ def check_fits(model: PreTrainedModel, processor: Any):
 
 def _text_vocabulary(config: PreTrainedConfig) -> tuple[int | None, int | None]:
     """Size and `pad_token_id` of a model's text vocabulary; None for what it does not know."""
-    if (encoder := getattr(config, "text_encoder_config", None)) is not None:  # a pretrained one
-        return encoder.vocab_size, None
     if hasattr(config, "text_vocab_size"):  # of models whose `vocab_size` is that of motion; None for word vectors
         return config.text_vocab_size, config.text_pad_id if config.text_vocab_size is not None else None
     return config.vocab_size, config.pad_token_id

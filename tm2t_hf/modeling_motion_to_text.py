@@ -23,8 +23,9 @@ from transformers.utils import can_return_tuple
 
 from .configuration_motion_to_text import SPECIAL_IDS, MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
+from .guidance import check_guidance
 from .loading import WholeWeightsMixin
-from .modeling_motion_vq import MotionVQModel, can_be_read, padded_lengths
+from .modeling_motion_vq import MotionVQModel, padded_lengths, refuse_unless
 from .vocabulary import codes_to_ids
 
 INPUTS = ("input_ids", "motion_values", "input_probs", "inputs_embeds")  # the forms that a motion can have
@@ -58,18 +59,23 @@ class InterleavedPositions(nn.Module):
     def forward(self, shape: torch.Size, past_length: int = 0, position_ids: torch.Tensor | None = None):
         """Positions (length, d_model) of a sequence of `shape` (batch, length) that follows `past_length` tokens."""
         length = past_length + shape[1]
-        # A static cache counts in a tensor, which compiled code cannot branch on.
-        if not isinstance(length, torch.Tensor) or can_be_read(length):
-            self.check(int(length))
+        most = len(self.table)
+        # A static cache counts in a tensor, on which compiled code cannot branch.
+        if isinstance(length, torch.Tensor) and (length.is_meta or torch.compiler.is_compiling()):
+            refuse_unless(
+                length <= most,
+                f"the {self.what} has more tokens than the model has positions for, {most} (max_position_embeddings)",
+            )
+        elif length > most:
+            self.refuse(int(length))
         if position_ids is None:
             position_ids = torch.arange(shape[1], device=self.table.device) + past_length
         return F.embedding(position_ids, self.table)
 
-    def check(self, length: int):
-        """Refuse a sequence of more tokens than there are positions, `length` special tokens included."""
+    @torch.compiler.disable  # compiled code does not know the numbers
+    def refuse(self, length: int):
+        """Raise a ValueError for a sequence of `length` tokens, special ones included, which are too many."""
         most = len(self.table)
-        if length <= most:
-            return
         if self.what != "motion" or self.seconds_per_token is None:
             raise ValueError(
                 f"the {self.what} has {length} tokens (special tokens included), but the model has positions for "
@@ -303,8 +309,9 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
                 f"attention_mask has the shape {tuple(attention_mask.shape)}, but the motion ids or probabilities "
                 f"{tuple(shape)}; only motion_values takes a mask over frames"
             )
-        if can_be_read(attention_mask) and not attention_mask[:, 0].all():
-            raise ValueError(f"{name} must be padded on the right side only: use padding_side='right'")
+        refuse_unless(
+            attention_mask[:, 0] != 0, f"{name} must be padded on the right side only: use padding_side='right'"
+        )
         return source, attention_mask
 
     @can_return_tuple
@@ -389,6 +396,10 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
         if num_items_in_batch is None:
             num_items_in_batch = (labels != -100).sum().clamp(min=1)
         return loss / num_items_in_batch
+
+    def _get_logits_processor(self, generation_config, *args, **kwargs):
+        check_guidance(generation_config.guidance_scale)
+        return super()._get_logits_processor(generation_config, *args, **kwargs)
 
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
         # generate() asks here what the encoder should read; later it copies input and mask once for every beam.

@@ -356,12 +356,11 @@ class MotionVQModel(MotionVQPreTrainedModel):
             raise ValueError(
                 f"`codes` must have the shape (batch, tokens) with at least one token; got {tuple(codes.shape)}."
             )
-        in_codebook = (codes >= 0) & (codes < self.config.codebook_size)
-        if can_be_read(codes) and not in_codebook.all():
-            raise ValueError(
-                f"`codes` must lie between 0 and {self.config.codebook_size - 1}; special ids such as <bom> "
-                "and <eom> are taken out by `ids_to_codes`."
-            )
+        refuse_unless(
+            (codes >= 0) & (codes < self.config.codebook_size),
+            f"`codes` must lie between 0 and {self.config.codebook_size - 1}; special ids such as <bom> and <eom> are "
+            "taken out by `ids_to_codes`.",
+        )
         lengths = padded_lengths(attention_mask, codes.shape, "codes")
         return self._decode_vectors(self.quantizer.embedding(codes), lengths)
 
@@ -451,14 +450,11 @@ class MotionVQModel(MotionVQPreTrainedModel):
                 f"got {tuple(motion_values.shape)}."
             )
         lengths = padded_lengths(attention_mask, motion_values.shape[:2], "motion_values")
-        shortest = motion_values.shape[1]
-        if lengths is not None and can_be_read(lengths):
-            shortest = int(lengths.min())
-        if shortest < config.unit_length:
-            raise ValueError(
-                f"A clip of {shortest} frames is shorter than one motion token ({config.unit_length} frames); "
-                "give longer clips."
-            )
+        too_short = f"shorter than one motion token ({config.unit_length} frames); give longer clips."
+        if motion_values.shape[1] < config.unit_length:
+            raise ValueError(f"A clip of {motion_values.shape[1]} frames is {too_short}")
+        if lengths is not None:
+            refuse_unless(lengths >= config.unit_length, f"A clip of the batch is {too_short}")
         # An incomplete token at the end would still reach the codes before it through the convolutions.
         num_tokens = motion_values.shape[1] // config.unit_length
         lengths = None if lengths is None else lengths // config.unit_length * config.unit_length
@@ -477,9 +473,21 @@ class MotionVQModel(MotionVQPreTrainedModel):
         return self.decoder(vectors.transpose(1, 2), lengths).transpose(1, 2)
 
 
-def can_be_read(tensor: Tensor) -> bool:
-    """Whether a check may look at the numbers in a tensor: there are none on the meta device, or while compiling."""
-    return not (tensor.is_meta or torch.compiler.is_compiling())
+def refuse_unless(holds: Tensor, message: str):
+    """Refuse input for which not all of `holds`, a tensor of bool, is True.
+
+    Nothing is checked on the meta device, which has no numbers, nor in an exported program.
+
+    Raises:
+        ValueError: with this message; in compiled code a RuntimeError, which on a GPU comes late and ends its use, as
+            every assertion there does.
+    """
+    if holds.is_meta or torch.compiler.is_exporting():
+        return
+    if torch.compiler.is_compiling():
+        torch._assert_async(holds.all(), message)
+    elif not holds.all():
+        raise ValueError(message)
 
 
 def padded_lengths(attention_mask: Tensor | None, shape: torch.Size, what: str) -> Tensor | None:
@@ -502,8 +510,10 @@ def padded_lengths(attention_mask: Tensor | None, shape: torch.Size, what: str) 
         )
     mask = attention_mask.bool()
     lengths = mask.sum(-1)  # (batch,)
-    if can_be_read(mask) and not torch.equal(mask, _mask(lengths, mask.shape[1]).squeeze(1)):
-        raise ValueError(f"{what} must be padded on the right side only: use padding_side='right'")
+    refuse_unless(
+        mask == _mask(lengths, mask.shape[1]).squeeze(1),
+        f"{what} must be padded on the right side only: use padding_side='right'",
+    )
     return lengths
 
 
@@ -554,8 +564,8 @@ __all__ = [
     "MotionVQModel",
     "MotionVQOutput",
     "MotionVQPreTrainedModel",
-    "can_be_read",
     "codes_to_ids",
     "ids_to_codes",
     "padded_lengths",
+    "refuse_unless",
 ]

@@ -68,6 +68,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
 
     `generate()` gives ids of the motion vocabulary, `decode_motion()` the features, in normalized units. The VQ model
     is the sub-model `vq` (None without a `vq_config`).
+
+    A program of `torch.export` takes any number of texts, but of the padded length that it was exported with, since
+    the export writes out every step of a GRU: pad texts to the longest length that is needed.
     """
 
     _is_stateful = True
@@ -120,7 +123,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             labels: (batch, tokens) the motion ids to predict, `<eom>` included; -100 is ignored.
             past_key_values: the cache of an earlier call, which `decoder_input_ids` continue: they hold only what the
                 cache has not seen. The call moves the cache along.
-            use_cache: return a cache; by default, `config.use_cache` in eval mode.
+            use_cache: return a cache; by default, `config.use_cache` in eval mode, and none in an exported program.
             teacher_forcing: False feeds the model's own likeliest ids after the first of `decoder_input_ids`.
             decoder_attention_mask: (batch, tokens), 0 for tokens to skip, as if they were not there, wherever they
                 are; with a cache it may also cover the tokens that led there.
@@ -182,7 +185,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             if num_items_in_batch is not None and config.loss_reduction == "mean":
                 loss = loss / num_items_in_batch
         if use_cache is None:
-            use_cache = config.use_cache and not self.training
+            use_cache = config.use_cache and not (self.training or torch.compiler.is_exporting())
         if use_cache:
             past_key_values = RecurrentCache() if past_key_values is None else past_key_values
             read = decoder_input_ids if teacher_forcing and decoder_inputs_embeds is None else None

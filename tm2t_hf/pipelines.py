@@ -2,34 +2,43 @@
 # Licensed under the Apache License, Version 2.0.
 """`pipeline("text-to-motion")` and `pipeline("motion-to-text")`."""
 
-from os import PathLike
+import math
+from os import PathLike, fspath
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import AutoModel, AutoProcessor, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .body_size import body_height
 from .chaining import generate_chain
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
-from .feature_extraction_motion import check_fps
-from .loading import check_fits
-from .motion import joints_to_features, resample
+from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_coverage, motion_facts
+from .feature_extraction_motion import MOTION_COLUMNS, check_fps
+from .guidance import check_guidance
+from .loading import check_fits, load_processor
+from .motion import feature_groups, joints_to_features, resample
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
 
 logger = logging.get_logger(__name__)
 
-PROCESSOR_FILES = ("processor_config.json", "tokenizer.json", "tokenizer_config.json", "motion_tokenizer")
+SHORTEST_FIGURE, TALLEST_FIGURE = 0.3, 3.0  # meters, that `height=` can ask for
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # the small models that ship with the package
 
 
 class _MotionPipeline(Pipeline):
-    """What the two pipelines share: a translation model with its `TM2TProcessor`, and generate() arguments."""
+    """What the two pipelines share: a translation model with its `TM2TProcessor`, and generate() arguments.
+
+    Attributes:
+        coverage: what the model learned, as its checkpoint says in `coverage.safetensors`; None if it does not.
+    """
 
     _load_processor = None  # None is "if possible": what is wrong is said here, after the type of the model is checked
     _load_tokenizer = False
@@ -39,6 +48,7 @@ class _MotionPipeline(Pipeline):
     _pipeline_calls_generate = True
 
     model_types: tuple[str, ...] = ()  # the checkpoints that the pipeline can use
+    kind_of_coverage = ""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -53,15 +63,13 @@ class _MotionPipeline(Pipeline):
         if self.processor is None:
             raise ValueError(_why_no_processor(self.model.name_or_path))
         check_fits(self.model, self.processor)
+        name, revision = self.model.name_or_path, getattr(self.model.config, "_commit_hash", None)
+        self.coverage = load_coverage(name, self.kind_of_coverage, revision) if name else None
 
     def _sanitize_parameters(self, generate_kwargs=None, **kwargs):
         """Arguments of preprocess, forward and postprocess; what `generate()` does not know, it refuses."""
         kwargs |= generate_kwargs or {}
-        if kwargs.get("guidance_scale") not in (None, 1):
-            raise ValueError(
-                f"guidance_scale={kwargs['guidance_scale']} is not possible: these models are not trained to generate "
-                "without their input, so there is nothing to guide away from; leave it out."
-            )
+        check_guidance(kwargs.get("guidance_scale"))
         return {}, kwargs, {}
 
     def _generate(self, model_inputs, generate_kwargs) -> torch.Tensor:
@@ -69,13 +77,15 @@ class _MotionPipeline(Pipeline):
         return self.model.generate(**model_inputs, **self._prepare_generate_kwargs(generate_kwargs))
 
     def save_pretrained(self, save_directory: str | PathLike, **kwargs):
-        """Save model and processor, so that `pipeline(task, save_directory)` has all it needs."""
+        """Save model, processor and coverage, so that `pipeline(task, save_directory)` has all it needs."""
         self.model.save_pretrained(save_directory, **kwargs)
         self.processor.save_pretrained(save_directory)
+        if self.coverage is not None:
+            self.coverage.save(save_directory)
 
 
 class TextToMotionPipeline(_MotionPipeline):
-    """Motion from a caption, by a `TextToMotionModel` and the motion VQ inside it.
+    """Motion from a caption, by a text-to-motion model and the motion VQ inside it.
 
     ```python
     from transformers import pipeline
@@ -88,6 +98,7 @@ class TextToMotionPipeline(_MotionPipeline):
     """
 
     model_types = ("tm2t-t2m", "tm2t-t2m-transformer")
+    kind_of_coverage = TextCoverage.kind
 
     def __call__(self, text_inputs, **kwargs):
         """Generate motions.
@@ -104,6 +115,8 @@ class TextToMotionPipeline(_MotionPipeline):
             return_codes: also return `"codes"`, the (tokens,) int64 codes that `"motion"` was decoded from.
             output_fps: frames per second of the result, if other than the model's: joints are resampled, and features
                 computed from them, one frame less.
+            height: of the figure in meters, from 0.3 to 3, as if it stood upright (`body_size.body_height`): its
+                joints and its path are scaled. The features stay those of the model's own body.
             batch_size: how many captions are generated at once; 1 by default.
             kwargs: arguments of `generate()`, such as `do_sample`, `top_k`, `num_beams`, `num_return_sequences`,
                 `min_seconds`, `max_seconds`; also as one dict `generate_kwargs`. `transformers.set_seed` makes samples
@@ -111,11 +124,15 @@ class TextToMotionPipeline(_MotionPipeline):
 
         Returns:
             For one caption `{"motion": (frames, features) float32, not normalized, "joints": (frames, joints, 3)
-            float32, meters, y up, "fps": float}`; with `num_return_sequences` above 1 a list of such dicts. For
-            several captions a list with what each gives, and for a stream an iterator. A model that ends at once gives
-            0 frames, and a warning names the caption. With `chain` or `prefix` there is one dict, which also holds
-            `"parts"`: a list of `{"text": str, "start": int, "end": int}` in frames of `"joints"`; the text of the
-            prefix is None.
+            float32, meters, y up, "fps": float, "score": float}`; with `num_return_sequences` above 1 a list of such
+            dicts. For several captions a list with what each gives, and for a stream an iterator. A model that ends at
+            once gives 0 frames, and a warning names the caption. With `chain` or `prefix` there is one dict, which
+            also holds `"parts"`: a list of `{"text": str, "start": int, "end": int, "score": float}` in frames of
+            `"joints"`; the text and the score of the prefix are None, and the score of the whole is the lowest.
+
+            The score, from 0 to 1, says how well the caption is covered by what the model learned; a warning names the
+            closest caption that it learned where the score lies below `coverage.threshold`. It is None, and nothing is
+            warned of, for a checkpoint without `coverage.safetensors`.
 
         Raises:
             ValueError: for a caption that is empty or not a string, and for arguments that exclude each other.
@@ -132,15 +149,23 @@ class TextToMotionPipeline(_MotionPipeline):
             caption = check_captions(caption)
         return super().__call__(caption, **kwargs)
 
-    def _sanitize_parameters(self, chain=None, prefix=None, clean=None, output_fps=None, return_codes=None, **kwargs):
+    def _sanitize_parameters(
+        self, chain=None, prefix=None, clean=None, output_fps=None, height=None, return_codes=None, **kwargs
+    ):
         _, forward, _ = super()._sanitize_parameters(**kwargs)
         if "fps" in forward:
             raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
         check_fps(output_fps, "output_fps")
+        if height is not None and not (
+            isinstance(height, (int, float)) and height is not True and SHORTEST_FIGURE <= height <= TALLEST_FIGURE
+        ):
+            raise ValueError(
+                f"height={height!r} must be a number of meters from {SHORTEST_FIGURE} to {TALLEST_FIGURE:g}."
+            )
         if (chain or prefix is not None) and forward.get("num_return_sequences") not in (None, 1):
             raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
         preprocess = {"chain": chain, "prefix": prefix}
-        postprocess = {"clean": clean, "output_fps": output_fps, "return_codes": return_codes}
+        postprocess = {"clean": clean, "output_fps": output_fps, "height": height, "return_codes": return_codes}
         given = [
             {name: value for name, value in side.items() if value is not None} for side in (preprocess, postprocess)
         ]
@@ -170,7 +195,8 @@ class TextToMotionPipeline(_MotionPipeline):
         if "prompts" in model_inputs:
             return self._forward_chain(model_inputs, generate_kwargs)
         captions = model_inputs["input_ids"]
-        ids = self._generate(model_inputs, generate_kwargs)
+        text, requests = self._covered(model_inputs)
+        ids = self._generate(text, generate_kwargs)
         motions = self.model.decode_motion(ids)
         codes = pad_sequence(ids_to_codes(ids, self.model.config), batch_first=True)
         lengths = torch.tensor([len(motion) for motion in motions])
@@ -180,7 +206,22 @@ class TextToMotionPipeline(_MotionPipeline):
             "motion_values": values.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
             "lengths": lengths.unflatten(0, (len(captions), -1)),  # (batch, samples)
             "input_ids": captions,
+            "scores": torch.tensor([request.score for request in requests]),  # (batch,)
+            "nearest": np.array([[request.nearest] for request in requests]),  # (batch, 1)
         }
+
+    def _covered(self, model_inputs) -> tuple[dict, list[Request]]:
+        """What generate() reads, and how it is covered: NaN where that is not known.
+
+        The text features that both need are computed once.
+        """
+        ids, mask = model_inputs["input_ids"], model_inputs["attention_mask"]
+        if self.coverage is None:
+            return {"input_ids": ids, "attention_mask": mask}, [Request(math.nan, "")] * len(ids)
+        features = self.model.get_text_features(ids, mask)  # (batch, words, size)
+        texts = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        requests = self.coverage.judge(texts, embed_texts(features, mask).cpu())
+        return {"inputs_embeds": features, "attention_mask": mask}, requests
 
     def _forward_chain(self, model_inputs, generate_kwargs):
         prefix, texts = model_inputs["prefix"], list(model_inputs["texts"])
@@ -188,8 +229,15 @@ class TextToMotionPipeline(_MotionPipeline):
             prefix = self.model.vq.encode(**prefix).codes[0]  # (tokens,)
             texts.insert(0, None)
         options = self._prepare_generate_kwargs(generate_kwargs)
-        chain = generate_chain(self.model, model_inputs["prompts"], prefix, **options)
-        return {"chain": chain.motion.float(), "codes": chain.codes, "ends": chain.ends, "texts": texts}
+        prompts, requests = zip(*map(self._covered, model_inputs["prompts"]), strict=True)
+        chain = generate_chain(self.model, prompts, prefix, **options)
+        return {
+            "chain": chain.motion.float(),
+            "codes": chain.codes,
+            "ends": chain.ends,
+            "texts": texts,
+            "requests": [request for (request,) in requests],
+        }
 
     def postprocess(self, model_outputs, return_codes=False, **options):
         """What the model wrote for one caption or chain -> motions."""
@@ -202,17 +250,36 @@ class TextToMotionPipeline(_MotionPipeline):
             ends = [min(round(end * scale), frames) for end in model_outputs["ends"]]
             starts = [0, *ends[:-1]]
             ends[-1] = frames  # resampling ends with the last instant inside the motion
-            parts = zip(model_outputs["texts"], starts, ends, strict=True)
-            return motion | {"parts": [{"text": text, "start": start, "end": end} for text, start, end in parts]}
+            texts, requests = model_outputs["texts"], model_outputs["requests"]
+            of_captions = iter(requests)
+            scores = [None if text is None else self._score(text, *next(of_captions)) for text in texts]
+            known = [score for score in scores if score is not None]
+            parts = [
+                {"text": text, "start": start, "end": end, "score": score}
+                for text, start, end, score in zip(texts, starts, ends, scores, strict=True)
+            ]
+            return motion | {"score": min(known, default=None), "parts": parts}
+        caption = self.processor.decode(model_outputs["input_ids"][0], skip_special_tokens=True)
+        score = self._score(caption, float(model_outputs["scores"][0]), str(model_outputs["nearest"][0, 0]))
         samples = []
         samples_of = (model_outputs[name][0] for name in ("motion_values", "codes", "lengths"))
         for values, codes, length in zip(*samples_of, strict=True):
             if length == 0:
-                caption = self.processor.decode(model_outputs["input_ids"][0], skip_special_tokens=True)
                 logger.warning(f"The motion for {caption!r} has 0 frames: the model ended at once; pass min_seconds.")
             codes = codes[: length // self.model.config.vq_config.unit_length] if return_codes else None
-            samples.append(self._finished(values[:length], codes, **options))
+            samples.append(self._finished(values[:length], codes, **options) | {"score": score})
         return samples[0] if len(samples) == 1 else samples
+
+    def _score(self, caption: str, score: float, nearest: str) -> float | None:
+        """The score of a caption, None for NaN; warns of a low one."""
+        if math.isnan(score):
+            return None
+        if score < self.coverage.threshold:
+            logger.warning(
+                f"{caption!r} is unlike what this model learned (score {score:.2f}); the closest that it knows is "
+                f"{nearest!r}."
+            )
+        return score
 
     def _finished(
         self,
@@ -220,6 +287,7 @@ class TextToMotionPipeline(_MotionPipeline):
         codes: torch.Tensor | None,
         clean: bool = False,
         output_fps: float | None = None,
+        height: float | None = None,
     ) -> dict:
         """Normalized features (frames, features) -> features, joints and frame rate, as asked for, and the codes."""
         extractor = self.processor.feature_extractor
@@ -232,6 +300,8 @@ class TextToMotionPipeline(_MotionPipeline):
             joints, fps = resample(joints, fps, output_fps), float(output_fps)
             # features hold velocities per frame, so those at another rate are other features
             features = joints_to_features(joints / extractor.skeleton.metres_per_unit, extractor.skeleton)
+        if height is not None and len(joints):
+            joints = joints * (height / body_height(joints.numpy(), extractor.skeleton))
         motion = {"motion": features.numpy(), "joints": joints.numpy(), "fps": fps}
         return motion if codes is None else motion | {"codes": codes.cpu().numpy()}
 
@@ -249,6 +319,7 @@ class MotionToTextPipeline(_MotionPipeline):
     """
 
     model_types = ("tm2t-m2t",)
+    kind_of_coverage = MotionCoverage.kind
 
     def __call__(self, motions, **kwargs):
         """Describe motions.
@@ -267,8 +338,11 @@ class MotionToTextPipeline(_MotionPipeline):
                 dict `generate_kwargs`.
 
         Returns:
-            `[{"generated_text": str}, ...]`, one dict per returned sequence; for several motions a list of such lists,
-            and for a stream an iterator over them.
+            `[{"generated_text": str, "score": float}, ...]`, one dict per returned sequence; for several motions a
+            list of such lists, and for a stream an iterator over them. The score, from 0 to 1, says how well the
+            motion is covered by what the model learned: how well its motion VQ rebuilds it, and how likely the caption
+            is. Where it lies below `coverage.threshold`, there is a warning. It is None, and nothing is warned of, for
+            a checkpoint without `coverage.safetensors`.
 
         Raises:
             ValueError: for a motion that does not fit, see `MotionFeatureExtractor`.
@@ -291,16 +365,66 @@ class MotionToTextPipeline(_MotionPipeline):
         inputs = self.processor(motion=motion, return_tensors="pt", motion_kwargs=motion_kwargs)
         if (count := len(inputs["motion_values"])) != 1:
             raise ValueError(f"an item of the motions holds {count} motions; pass one motion per item.")
-        return {**inputs}
+        motion = unwrap_row(motion, MOTION_COLUMNS, "motion")
+        return {**inputs, "name": fspath(motion) if isinstance(motion, (str, PathLike)) else "The motion"}
 
     def _forward(self, model_inputs, **generate_kwargs):
-        captions = self.processor.batch_decode(self._generate(model_inputs, generate_kwargs), skip_special_tokens=True)
-        # an array, as transformers cuts batches along a first axis
-        return {"captions": np.array(captions).reshape(len(model_inputs["motion_values"]), -1)}  # (batch, samples)
+        names = model_inputs.pop("name")
+        batch = len(model_inputs["motion_values"])
+        ids = self._generate(model_inputs, generate_kwargs)
+        captions = self.processor.batch_decode(ids, skip_special_tokens=True)
+        scores = [math.nan] * len(ids)
+        if self.coverage is not None:
+            scores = self.coverage.scores(self._facts(model_inputs, ids).cpu())
+        return {  # arrays, as transformers cuts batches along a first axis
+            "captions": np.array(captions).reshape(batch, -1),  # (batch, samples)
+            "scores": np.array(scores).reshape(batch, -1),  # (batch, samples)
+            "names": np.array([names] if isinstance(names, str) else names).reshape(batch, 1),
+        }
+
+    def facts_of(self, motion, **motion_kwargs) -> torch.Tensor:
+        """The facts (1, 4) about one motion that its score is made of, see `coverage.motion_facts`."""
+        inputs = self._ensure_tensor_on_device(self.preprocess(motion, **motion_kwargs), self.device)
+        del inputs["name"]
+        with torch.no_grad():
+            return self._facts(inputs, self._generate(inputs, {})).cpu()
+
+    def _facts(self, model_inputs, ids: torch.Tensor) -> torch.Tensor:
+        """Motions and what was written about them (batch * samples, words) -> facts (batch * samples, 4)."""
+        values, mask = model_inputs["motion_values"], model_inputs["attention_mask"]
+        reconstruction = self.model.vq(motion_values=values, attention_mask=mask).reconstruction
+        unit_length, extractor = self.model.config.vq_config.unit_length, self.processor.feature_extractor
+        lengths = mask.sum(1, keepdim=True) // unit_length * unit_length  # (batch, 1), of whole tokens
+        mask = torch.arange(mask.shape[1], device=mask.device) < lengths  # (batch, frames)
+
+        repeats = len(ids) // len(values)
+        inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in model_inputs.items()}
+        labels = ids[:, 1:].masked_fill(ids[:, 1:] == self.model.config.pad_token_id, -100)  # (batch * samples, words)
+        logits = self.model(**inputs, labels=labels).logits
+        losses = cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none")
+        likelihoods = -losses.sum(1) / (labels != -100).sum(1).clamp(min=1)
+
+        return motion_facts(
+            values.repeat_interleave(repeats, dim=0),
+            reconstruction.repeat_interleave(repeats, dim=0),
+            mask.repeat_interleave(repeats, dim=0),
+            values.new_tensor(extractor.std),
+            feature_groups(extractor.skeleton)["positions"],
+            likelihoods,
+        )
 
     def postprocess(self, model_outputs):
         """What the model wrote for one motion -> captions."""
-        return [{"generated_text": str(caption)} for caption in model_outputs["captions"][0]]
+        captions, scores = model_outputs["captions"][0], model_outputs["scores"][0].tolist()
+        if self.coverage is not None and scores[0] < self.coverage.threshold:
+            logger.warning(
+                f"{model_outputs['names'][0, 0]} is unlike the motions that this model learned "
+                f"(score {scores[0]:.2f}); the closest that it knows is {str(captions[0])!r}."
+            )
+        return [
+            {"generated_text": str(caption), "score": None if math.isnan(score) else score}
+            for caption, score in zip(captions, scores, strict=True)
+        ]
 
 
 def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
@@ -326,17 +450,10 @@ def _why_no_processor(name: str) -> str:
             "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
             "(<the model's folder>) too."
         )
-    if Path(name).is_dir():
-        missing = [file for file in PROCESSOR_FILES if not (Path(name) / file).exists()]
-        if missing:
-            return (
-                f"{name} holds a model whose processor lacks {', '.join(missing)}; write it there with "
-                "processor.save_pretrained, or pass processor=."
-            )
     try:
-        AutoProcessor.from_pretrained(name)
-    except Exception as error:  # damaged files raise anything
-        return f"The processor in {name} cannot be loaded: {' '.join(str(error).split())}"
+        load_processor(AutoProcessor, name)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
     return f"A model object comes without its processor; pass processor=AutoProcessor.from_pretrained({name!r}) too."
 
 

@@ -204,7 +204,7 @@ class TM2TProcessor(CaptionMotionProcessor):
 
     | call | returns | for |
     |---|---|---|
-    | `processor(text=...)` | `input_ids`, `attention_mask` | `TextToMotionModel` |
+    | `processor(text=...)` | `input_ids`, `attention_mask` | `TextToMotionModel`, `TextToMotionTransformer` |
     | `processor(motion=...)` | `motion_values`, `attention_mask` | `MotionToTextModel`, `MotionVQModel` |
     | `processor(motion=..., text_target=...)` | likewise, and `labels` | training `MotionToTextModel` |
     | `processor(text=..., motion=...)` | all four, the motion's mask as `motion_attention_mask` | models of both |
@@ -230,8 +230,8 @@ class TM2TProcessor(CaptionMotionProcessor):
     def decode(self, token_ids, *args, **kwargs) -> str | list[str]:
         """Text ids -> a caption; motion ids -> their tokens, such as `"<bom> <motion_17> <motion_4> <eom>"`.
 
-        Motion ids, as `TextToMotionModel.generate` returns them, are known by the `<bom>` in front, or by ids that the
-        text vocabulary does not have. Say which they are with `processor.tokenizer.decode` or
+        Motion ids, as `generate()` of a text-to-motion model returns them, are known by the `<bom>` in front, or by
+        ids that the text vocabulary does not have. Say which they are with `processor.tokenizer.decode` or
         `processor.motion_tokenizer.decode` where both could be meant: text ids without `<bos>` might begin with the
         same number as `<bom>`.
 
@@ -253,6 +253,8 @@ class TM2TProcessor(CaptionMotionProcessor):
             rows = [rows]
         rows = [row for row in (rows if rows and isinstance(rows[0], list) else [rows]) if row]
         motion, every_id = self.motion_tokenizer, [index for row in rows for index in row]
+        if every_id and all(row[0] == motion.bos_token_id >= len(self.tokenizer) for row in rows):
+            return motion  # which refuses ids that it does not have
         if not every_id or not 0 <= min(every_id) <= max(every_id) < len(motion):
             return self.tokenizer
         if max(every_id) >= len(self.tokenizer):  # the table of a text model may be larger than its tokenizer

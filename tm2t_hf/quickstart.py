@@ -8,10 +8,8 @@ import sys
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-import torch
 from tqdm.auto import tqdm
-from transformers import Pipeline, pipeline, set_seed
+from transformers import pipeline, set_seed
 
 from .files import written_beside
 from .formats import save_motion
@@ -57,7 +55,7 @@ def quickstart(
 
     set_seed(seed)
     animate = pipeline("text-to-motion", model=str(models["tm2t-t2m"]))
-    motions = animate(list(PROMPTS), batch_size=len(PROMPTS), do_sample=True, min_seconds=1)
+    motions = animate(list(PROMPTS), batch_size=len(PROMPTS), do_sample=True, min_seconds=1, return_codes=True)
     describe = pipeline("motion-to-text", model=str(models["tm2t-m2t"]))
     captions = [
         best["generated_text"]
@@ -70,11 +68,11 @@ def quickstart(
             save_motion(motion["joints"], path, motion["fps"], prompt)
         shown.append((prompt, caption, path.with_suffix(".gif")))
 
-    codes, unit_length = motion_codes([motion["motion"] for motion in motions], describe)
+    unit_length = animate.model.config.vq_config.unit_length
     save_page(
         [
-            PageMotion(motion["joints"], motion["fps"], prompt, caption, tokens, unit_length)
-            for (prompt, caption, _), motion, tokens in zip(shown, motions, codes, strict=True)
+            PageMotion(motion["joints"], motion["fps"], prompt, caption, motion["codes"], unit_length)
+            for (prompt, caption, _), motion in zip(shown, motions, strict=True)
         ],
         output_dir / "index.html",
         TITLE,
@@ -90,16 +88,6 @@ def quickstart(
         f"    tm2t-hf caption wave.npy"
     )
     return shown
-
-
-def motion_codes(motions: list[np.ndarray], describe: Pipeline) -> tuple[list[list[int]], int]:
-    """The codes that a motion-to-text pipeline reads motions (frames, features) as, and the frames per code."""
-    model = describe.model
-    inputs = describe.processor(motion=motions, return_tensors="pt").to(model.device)
-    with torch.no_grad():
-        encoded = model.vq.encode(**inputs)
-    rows = zip(encoded.codes, encoded.attention_mask.bool(), strict=True)
-    return [codes[mask].tolist() for codes, mask in rows], model.vq.config.unit_length
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:

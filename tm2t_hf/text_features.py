@@ -9,7 +9,10 @@ from transformers import AutoModelForTextEncoding, PreTrainedConfig, PreTrainedM
 from .frozen_parts import FrozenStorageMixin
 from .recurrent import look_up_words
 
-VQ, TEXT_ENCODER = "vq", "encoder.text_encoder"  # where a text-to-motion model has the parts that may be frozen
+TEXT_ENCODER = "encoder.text_encoder"  # where a text-to-motion model has it
+# What a `PreTrainedModel` takes over from its children as it is.
+RULES = ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict", "_no_split_modules", "_skip_keys_device_placement")
+RULES += ("_keys_to_ignore_on_load_unexpected", "_keys_to_ignore_on_load_missing")
 
 
 def new_text_encoder(config: PreTrainedConfig) -> PreTrainedModel | None:
@@ -52,6 +55,18 @@ class TextFeaturesMixin:
             attention_mask = (input_ids != self.config.text_pad_id).long()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_text_encoder):
             return self.text_encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+
+def hand_on_rules(encoder: nn.Module):
+    """Let `encoder`, a plain module, tell `PreTrainedModel.post_init` what it would ask its `text_encoder`."""
+    inner = encoder.text_encoder
+    if inner is None:
+        return
+    for name in RULES:
+        setattr(encoder, name, getattr(inner, name))
+    tied = inner.all_tied_weights_keys.items()
+    encoder.all_tied_weights_keys = {f"text_encoder.{key}": f"text_encoder.{source}" for key, source in tied}
+    encoder._keys_to_ignore_on_save = {f"text_encoder.{key}" for key in inner._keys_to_ignore_on_save}
 
 
 class FrozenPartsMixin(FrozenStorageMixin):
@@ -139,4 +154,4 @@ class FrozenPartsMixin(FrozenStorageMixin):
         return names
 
 
-__all__ = ["FrozenPartsMixin", "TextFeaturesMixin", "new_text_encoder"]
+__all__ = ["FrozenPartsMixin", "TextFeaturesMixin", "hand_on_rules", "new_text_encoder"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
@@ -98,6 +98,42 @@ class MotionTokenizer(PreTrainedTokenizerFast):
             unknown = [word for word in _words(text) + _words(text_pair) if word not in vocabulary]
             raise self._no_token(unknown[0] if unknown else str(text)) from error
 
+    def _decode(self, token_ids: int | Sequence[int], *args, **kwargs) -> str:
+        self._check_ids([token_ids] if isinstance(token_ids, int) else token_ids)
+        return super()._decode(token_ids, *args, **kwargs)
+
+    def convert_ids_to_tokens(self, ids: int | Sequence[int], skip_special_tokens: bool = False) -> str | list[str]:
+        """`[17, 4]` -> `["<motion_17>", "<motion_4>"]`. Raises ValueError for an id outside the vocabulary."""
+        self._check_ids([ids] if isinstance(ids, int) else ids)
+        return super().convert_ids_to_tokens(ids, skip_special_tokens)
+
+    def _check_ids(self, ids: Sequence[int]):
+        for index in ids:
+            if not 0 <= index < self.vocab_size:
+                raise ValueError(
+                    f"ids holds {index}, but this motion vocabulary has ids 0 to {self.vocab_size - 1}; use the "
+                    "tokenizer saved with the motion VQ that made them."
+                )
+
+    def add_special_tokens(self, special_tokens_dict: dict, *args, **kwargs) -> int:
+        """As in every tokenizer, but there is nothing to add. Raises ValueError for a token that is none of motion."""
+        for value in special_tokens_dict.values():  # before any of them becomes an attribute
+            self._check_known([value] if isinstance(value, str | AddedToken) else value)
+        return super().add_special_tokens(special_tokens_dict, *args, **kwargs)
+
+    def _add_tokens(self, new_tokens: Sequence[str | AddedToken], special_tokens: bool = False) -> int:
+        self._check_known(new_tokens)
+        return super()._add_tokens(new_tokens, special_tokens)
+
+    def _check_known(self, tokens: Sequence[str | AddedToken]):
+        vocabulary = self.get_vocab()
+        for token in tokens:
+            if str(token) not in vocabulary:
+                raise ValueError(
+                    f"{str(token)!r} cannot be added: a motion vocabulary is the codes of its codebook, "
+                    f"{', '.join(SPECIAL_TOKENS)}; train a motion VQ with a larger codebook."
+                )
+
     def _no_token(self, word: str) -> ValueError:
         return ValueError(
             f"text holds {word!r}, which is no motion token of this codebook; the words are "
@@ -116,8 +152,13 @@ class MotionTokenizer(PreTrainedTokenizerFast):
         return [self.bos_token_id, *codes, self.eos_token_id]
 
     def ids_to_codes(self, ids: Sequence[int]) -> list[int]:
-        """The codes among `ids` up to the first `<eom>`: `[K, 17, 4, K+1, K+2]` -> `[17, 4]`."""
+        """The codes among `ids` up to the first `<eom>`: `[K, 17, 4, K+1, K+2]` -> `[17, 4]`.
+
+        Raises:
+            ValueError: for an id outside the vocabulary.
+        """
         ids = [int(index) for index in ids]
+        self._check_ids(ids)
         if self.eos_token_id in ids:
             ids = ids[: ids.index(self.eos_token_id)]
         return [index for index in ids if index < self.codebook_size]

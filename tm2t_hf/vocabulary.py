@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MAX_CODEBOOK_SIZE = 2**20  # a thousand times the paper's; anything larger is an error and would eat all memory
+IGNORED = -100  # pads labels, and in `Trainer` predictions
 BOM_TOKEN, EOM_TOKEN, PAD_TOKEN = SPECIAL_TOKENS = ("<bom>", "<eom>", "<pad>")
 
 
@@ -76,12 +77,18 @@ def codes_to_ids(codes: Tensor, attention_mask: Tensor | None, config: MotionVoc
 
 
 def ids_to_codes(ids: Tensor, config: MotionVocabularyMixin) -> list[Tensor]:
-    """The codes of each row of motion ids (batch, length): special ids left out, ended at the first `<eom>`.
+    """The codes of each row of motion ids (batch, length): special ids and -100 left out, ended at the first `<eom>`.
 
     Raises:
-        ValueError: as `check_rows`.
+        ValueError: as `check_rows`, and for ids outside the motion vocabulary.
     """
     check_rows(ids, "ids")
+    foreign = ids[((ids < 0) & (ids != IGNORED)) | (ids >= config.motion_vocab_size)]
+    if len(foreign):
+        raise ValueError(
+            f"`ids` holds {int(foreign[0])}, but motion ids are 0 to {config.motion_vocab_size - 1}; pad them with "
+            f"<pad> ({config.pad_id})."
+        )
     before_end = (ids == config.eom_id).cumsum(-1) == 0
     keep = before_end & (ids < config.codebook_size) & (ids >= 0)
     return [row[kept] for row, kept in zip(ids, keep, strict=True)]
@@ -95,13 +102,15 @@ def check_rows(values: Tensor, name: str):
         name: of the argument, for the error.
 
     Raises:
-        ValueError: for anything but a tensor, or another number of axes.
+        ValueError: for anything but a tensor of integers, or another number of axes.
     """
     if not isinstance(values, Tensor):
         raise ValueError(
             f"`{name}` must be a tensor of shape (batch, tokens), got a {type(values).__name__}; "
             "convert each motion with torch.tensor(...)."
         )
+    if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+        raise ValueError(f"`{name}` must hold integers, got {values.dtype}.")
     if values.dim() != 2:
         hint = f"; for one motion, pass {name}[None]" if values.dim() == 1 else ""
         raise ValueError(f"`{name}` must have the shape (batch, tokens), got {tuple(values.shape)}{hint}.")

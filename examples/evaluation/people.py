@@ -44,9 +44,9 @@ def read_requests(path: str) -> list[Request]:
     return requests
 
 
-def read_sentences(path: str) -> list[str]:
-    """The sentences of a JSON list of strings or of `{"sentence"}`."""
-    return [row["sentence"] for row in read_rows("unknown", path)]
+def read_unknown(path: str) -> dict[str, str]:
+    """Sentence -> of which kind it is, from a JSON list of strings or of `{"sentence", "kind"}`."""
+    return {row["sentence"]: row.get("kind", "unknown") for row in read_rows("unknown", path)}
 
 
 def read_rows(option: str, path: str) -> list[dict]:
@@ -118,6 +118,22 @@ def request_scores(t2m: Checkpoint, sentences: list[str], device: str) -> tuple[
     features = t2m.model.get_text_features(inputs["input_ids"], inputs["attention_mask"])  # (sentences, words, dim)
     embeddings = embed_texts(features, inputs["attention_mask"]).cpu()
     return [request.score for request in coverage.judge(sentences, embeddings)], coverage.threshold
+
+
+def request_rows(scores: dict[str, float], kinds: dict[str, str], threshold: float) -> dict[str, dict]:
+    """Known requests (those without a kind) against all others and, if there are several, against each kind.
+
+    Args:
+        scores: of every request.
+        kinds: of the requests that were never learned.
+        threshold: below it the model warns.
+    """
+    known = [score for sentence, score in scores.items() if sentence not in kinds]
+    rows = {"all": warning_scores(known, [scores[sentence] for sentence in kinds], threshold)}
+    for kind in sorted(set(kinds.values())) if len(set(kinds.values())) > 1 else ():
+        own = [scores[sentence] for sentence in kinds if kinds[sentence] == kind]
+        rows[kind] = warning_scores(known, own, threshold)
+    return rows
 
 
 def warning_scores(known: Sequence[float], unknown: Sequence[float], threshold: float) -> dict[str, float]:

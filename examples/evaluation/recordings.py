@@ -19,11 +19,10 @@ WHOLE = {"start": 0.0, "end": 1e6, "mirrored_text": False}  # of a clip without 
 
 @dataclass
 class Recording:
-    """Joints (frames, joints, 3) in meters, with CMU's description and people's caption (or none)."""
+    """A clip: joints (frames, joints, 3) in meters, people's caption (maybe none), and walking or running."""
 
     name: str
     joints: np.ndarray
-    description: str
     caption: str
     gait: str | None
     seen: bool
@@ -46,35 +45,36 @@ def load_recordings(folder: str, action_and_style: Callable) -> list[Recording]:
         gait = action if action in GAITS else None
         if gait or clip.get("split", "train") != "train":
             chosen.append((WHOLE | clip, gait))
-    recordings = []
-    with tempfile.TemporaryDirectory() as unpacked:
-        motions = Path(folder)
-        if not (motions / "bvh").is_dir():
-            with tarfile.open(motions / "bvh.tar.xz") as archive:
-                archive.extractall(unpacked, filter="data")
-            motions = Path(unpacked)
-        for clip, gait in tqdm(chosen, desc="CMU recordings", leave=False):
-            recordings.append(
-                Recording(
-                    name=Path(clip["file"]).stem,
-                    joints=read_clip(motions / clip["file"], clip),
-                    description=clip["description"],
-                    caption=clip.get("captions", [""])[0],
-                    gait=gait,
-                    seen=clip.get("split") == "train",
-                )
-            )
-    return recordings
+    try:
+        with tempfile.TemporaryDirectory() as unpacked:
+            motions = Path(folder)
+            if not (motions / "bvh").is_dir():
+                with tarfile.open(motions / "bvh.tar.xz") as archive:
+                    archive.extractall(unpacked, filter="data")
+                motions = Path(unpacked)
+            return [read_recording(motions, *each) for each in tqdm(chosen, desc="CMU recordings", leave=False)]
+    except (OSError, ValueError, tarfile.TarError) as error:
+        raise SystemExit(f"--cmu {folder}: {error}") from error
+
+
+def read_recording(motions: Path, clip: dict, gait: str | None) -> Recording:
+    """One line of `clips.jsonl`, and what `motions` holds for it."""
+    return Recording(
+        name=f"{Path(clip['file']).stem} from {clip['start']:g} s, {clip['description']}",
+        joints=read_clip(motions / clip["file"], clip),
+        caption=clip.get("captions", [""])[0],
+        gait=gait,
+        seen=clip.get("split") == "train",
+    )
 
 
 def recording_rows(recordings: list[Recording], captions: list[str], action_and_style: Callable) -> dict[str, dict]:
     """A row for walking and running, then one per clip with people's caption and the model's."""
     rows = {}
     for recording, caption in zip(recordings, captions, strict=True):
-        row = {"seen": "yes" if recording.seen else "no", "people": recording.caption, "caption": caption}
+        rows[recording.name] = {"seen": "yes" if recording.seen else "no"}
+        rows[recording.name] |= {"people": recording.caption, "caption": caption}
         if recording.gait:
-            row["action"] = float(action_and_style(caption)[0] == recording.gait)
-        name = f"{recording.name}, {recording.description}"
-        rows[f"{name} ({sum(key.startswith(name) for key in rows) + 1})" if name in rows else name] = row
+            rows[recording.name]["action"] = float(action_and_style(caption)[0] == recording.gait)
     right = [row["action"] for row in rows.values() if "action" in row]
     return ({f"walking and running, {len(right)} clips": {"action": float(np.mean(right))}} if right else {}) | rows

@@ -11,8 +11,8 @@ split (validation and test captions must not be used: models are judged by them)
 A caption is given to all clips of an action and a style if
 
 - the grammar in `sentences.py` finds that it says this action, at most one style, and nothing else, and
-- among sentences that are known to describe an action (captions of the clips and `paraphrases.json`), the one closest
-  to it by the text encoder is one of that action or of one that is easily put in the same words.
+- among the phrases in `paraphrases.json`, the one closest to it by the text encoder is one of that action or of one
+  that is easily put in the same words.
 
 A caption that says nothing about style goes to clips in the normal style alone. Captions with a left or right are also
 used with both exchanged. They are written to `texts_people/<id>.txt`, apart from `texts`.
@@ -31,22 +31,22 @@ import pandas as pd
 import torch
 from bandai_namco.labels import NORMAL
 from shipped.labels import NOTHING_SHOWN, Label, label_of_clip, plain_styles, styles_by_action
-from shipped.sentences import Meaning, meanings
-from shipped.write_captions import captions_of, write_texts
+from shipped.sentences import FAST, MALE, PLAIN, SLOW, Meaning, meanings
+from shipped.write_captions import phrases_of, spoken, write_texts
 from transformers import AutoModel, AutoTokenizer, HfArgumentParser
 
-from tm2t_hf.data import mirror_caption, read_captions, read_split
+from tm2t_hf.data import mirror_caption, read_split
 
 logger = logging.getLogger("captions")
 
 FOLDER = "texts_people"
 # Styles whose clips are slower or faster than normal ones, by action; any other action has none.
-SLOW = {"run": {"elderly", "exhausted"}} | dict.fromkeys(
+SLOWER = {"run": {"elderly", "exhausted"}} | dict.fromkeys(
     ("walk", "walk-turn-left", "walk-turn-right", "walk-left", "walk-right", "walk-back", "raise-up-left-hand",
      "raise-up-right-hand", "raise-up-both-hands", "wave-left-hand", "wave-right-hand", "wave-both-hands"),
     {"elderly"},
 )  # fmt: skip
-FAST = {action: {"active"} for action in SLOW if action != "run"}
+FASTER = {action: {"active"} for action in SLOWER if action != "run"}
 # Actions that sentences without a detail do not tell apart, for the check by the text encoder.
 ALIKE = (
     {"walk", "walk-left", "walk-right", "walk-turn-left", "walk-turn-right", "sneak"},
@@ -81,9 +81,8 @@ def main(args: list[str] | None = None):
     labels = {clip: label_of_clip(clip) for clip in clips}
     styles = styles_by_action(labels.values())
     known = defaultdict(set)
-    for clip, label in labels.items():
-        known[label.action] |= {line.caption for line in read_captions(data_dir / "texts" / f"{clip}.txt")}
-        known[label.action] |= set(captions_of(label, styles[label.action]))
+    for label in set(labels.values()):
+        known[label.action] |= {f"a person {spoken(phrase)}" for phrase in phrases_of(label)}
 
     found = sentences_with_meanings(pd.read_parquet(arguments.captions)["captions"].explode())
     encoder = SentenceEncoder(arguments.text_encoder)
@@ -115,17 +114,21 @@ def sentences_with_meanings(captions: Iterable[str]) -> dict[str, list[Meaning]]
 def fits(meaning: Meaning, label: Label, styles: set[str]) -> bool:
     """Whether a sentence of this meaning describes clips of this label; `styles` are those of the label's action."""
     action, style = meaning.action, meaning.style
-    if style == "fast" and action in ("run", "dash"):
-        action, style = "dash", NORMAL
+    if action in ("run", "dash") and style == FAST:
+        action, style = "dash", PLAIN
+    if action == "jog":
+        action = "run"
     if action != label.action or not label.details.issuperset(meaning.details):
         return False
-    if style == "slow":
-        return label.style in SLOW.get(action, ()) or "slow" in label.details
-    if style == "fast":
-        return label.style in FAST.get(action, ()) or "fast" in label.details
-    if style == "masculine" and style not in styles:
-        style = NORMAL  # "a man" is anybody
-    return label.style in (plain_styles(styles) if style == NORMAL else {style})
+    if style == SLOW:
+        return label.style in SLOWER.get(action, ()) or SLOW in label.details
+    if style == FAST:
+        return label.style in FASTER.get(action, ()) or FAST in label.details
+    if style == NORMAL:
+        return label.style == NORMAL and not label.details & {SLOW, FAST}
+    if style == MALE and style not in styles:
+        style = PLAIN  # "a man" is anybody
+    return label.style in (plain_styles(styles) if style == PLAIN else {style})
 
 
 class SentenceEncoder:
@@ -160,7 +163,7 @@ def confirmed(
     kept = {}
     for (sentence, said), embedding in zip(found.items(), encoder(list(found)), strict=True):
         similarity = anchor_embeddings @ embedding  # (anchors,)
-        own = [m for m in said if _agrees(m.action, similarity, actions)]
+        own = [m for m in said if _agrees("run" if m.action == "jog" else m.action, similarity, actions)]
         if own:
             kept[sentence] = own
     return kept

@@ -1,6 +1,5 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-# ruff: noqa: E501
 """Which sentences of people describe which action and style, and nothing else: a small grammar.
 
 A sentence is brought into a plain form (`plain_words`), loses its subject and what it says of the style, and what
@@ -10,6 +9,8 @@ another direction or a number of times therefore fits no action, unless a phrase
 
 import re
 from typing import NamedTuple
+
+from bandai_namco.labels import NORMAL
 
 TYPOS = {
     "foward": "forward", "foreward": "forward", "fowards": "forward", "thier": "their", "there": "their",
@@ -145,6 +146,7 @@ _PLAIN = (
     (r"\bside step", "sidestep"),
     (r"\b(his|her|its|they're|he's|your|my)\b", "their"),
     (r"\b(?:hello|hi|hey|goodbye|good bye|bye bye|bye)\b", "hello"),
+    (r"\b(?:a|an|one) ((?:(?!an?\b|person|m[ae]n|figure)\w+ ){0,3}(?:punch|jab|kick))\b", r"single \1"),
     (r"\b(?:a|an|the|own)\b", " "),
     (r"\b(?:overhead)\b", "over head"),
     (r"\bin place\b|\bon (?:the )?spot\b", "in-place"),
@@ -161,8 +163,10 @@ def plain_words(sentence: str) -> str:
 
 
 PEOPLE = (
-    "person|persons|people|individual|someone|somebody|human|figure|stick figure|character|subject|sim|toon|being|body|"
-    "guy|man|male|gentleman|woman|lady|female|girl|boy|he|she|they|it|dancer|fighter|boxer|robot|model|actor|user|one"
+    "person|persons|people|individual|someone|somebody|human|figure|stick figure|character|subject|"
+    "sim|toon|being|body|"
+    "guy|man|male|gentleman|woman|lady|female|girl|boy|he|she|they|it|dancer|fighter|boxer|robot|"
+    "model|actor|user|one"
 )
 _SUBJECT = re.compile(
     rf"^(?:(?:this|that|said|stick|stand|single|young|old|elderly|happy|angry|sad|tired) )*(?:{PEOPLE})\b"
@@ -211,6 +215,7 @@ SUBJECT_STYLES = (
 )
 # "A man" is also just anybody, and slow or fast only a matter of some styles.
 MALE, SLOW, FAST = "masculine", "slow", "fast"
+PLAIN = "plain"  # no word about style
 
 # Fragments of phrases
 _AHEAD = (
@@ -219,12 +224,15 @@ _AHEAD = (
     r"in (?:one |forward )?(?:line|direction)|down (?:street|road|path|hallway|hall)|along path))*"
 )
 _ARMS_SWING = (
-    r"(?:(?: (?:and|while|with))*(?: gently| slightly)?(?: swing(?: their| both)*(?: arms?)?| (?:both )?(?:their )?arms"
-    r"(?: (?:swing|sway|move|at (?:their )?sides?|by (?:their )?sides?|down by (?:their )?sides?|to (?:their )?sides?))?)"
+    r"(?:(?: (?:and|while|with))*(?: gently| slightly)?(?: swing(?: their| both)*(?: arms?)?|"
+    r" (?:both )?(?:their )?arms"
+    r"(?: (?:swing|sway|move|at (?:their )?sides?|by (?:their )?sides?|down by (?:their )?sides?|"
+    r"to (?:their )?sides?))?)"
     r"(?: back and forth| gently| slightly| naturally| freely)*)?"
 )
 _AND = r"(?: and| then| while| before| as they| as| with)*"
 _NUMBER = r"(?:few|couple|couple of|two|three|four|five|six)"
+_SOME = r"(?:few|several|some|multiple)"
 _STILL = r"(?:stand(?: still| straight| up| upright| tall| in-place)*(?: and| while| with| then)* )?"
 _STILL_AFTER = r"(?: (?:while|as they)? ?(?:stand(?: still| in-place| up| straight)*|in-place|(?:stand )?still))?"
 _UP = (
@@ -232,16 +240,20 @@ _UP = (
     r"(?:above|over) (?:their )?heads?|over them|above them))*"
 )
 _LOWER = (
-    r"(?:(?: and| then| before| them| it)* (?:lower|put|bring|drop|return)(?: (?:it|them|(?:their )?(?:right |left |both "
+    r"(?:(?: and| then| before| them| it)* (?:lower|put|bring|drop|return)(?: (?:it|them|(?:their )"
+    r"?(?:right |left |both "
     r")?(?:hands?|arms?)))?(?: back)?(?: down)?(?: again)?(?: to (?:their )?sides?| by (?:their )?sides?)?)?"
 )
 _GREET = (
     r"(?:(?: hello| in greeting| as (?:if|greeting|though)(?: (?:to|they|is|are))*(?: (?:greet|say))?(?: hello)?"
     r"(?: someone| somebody| to someone)?| "
     r"(?:to|at|for) (?:say )?(?:hello|someone|somebody|person|people|friend|their friend|crowd|greet someone|camera)"
-    r"(?: to someone)?| in air| up high| high| above (?:their )?head| over (?:their )?head| back and forth| (?:from )?side "
-    r"to side| left and right| (?:several|few|multiple|couple|couple of) times| repeatedly| around| slightly| gently| "
-    r"in front of them| in-place))*(?:(?: and| then)* (?:stop|lower(?: (?:it|them|hand|arm|(?:their )?(?:hands?|arms?)))(?: down)?))?"
+    r"(?: to someone)?| in air| up high| high| above (?:their )?head| over (?:their )?head|"
+    r" back and forth| (?:from )?side "
+    r"to side| left and right| (?:several|few|multiple|couple|couple of) times| repeatedly| around|"
+    r" slightly| gently| "
+    r"in front of them| in-place))*(?:(?: and| then)* (?:stop|lower(?: (?:it|them|hand|arm|(?:their )"
+    r"?(?:hands?|arms?)))(?: down)?))?"
 )
 _LEGS = r"(?:foot|leg)"
 
@@ -250,7 +262,10 @@ def _hand(side: str) -> str:
     return rf"(?:with |using |use )?(?:their |with their |using their )?{side} (?:hand|arm)"
 
 
-BOTH = r"(?:with |using |use )?(?:both (?:of )?(?:their )?(?:hands|arms)|their (?:both )?(?:hands|arms)|(?:two )?(?:hands|arms))"
+BOTH = (
+    r"(?:with |using |use )?(?:both (?:of )?(?:their )?(?:hands|arms)|their (?:both )?(?:hands|arms)|"
+    r"(?:two )?(?:hands|arms))"
+)
 
 
 def _wave(hand: str) -> tuple[str, ...]:
@@ -268,7 +283,8 @@ def _raise(hand: str) -> tuple[str, ...]:
     return (
         rf"{_STILL}(?:raise|lift) {hand}{_UP}{_LOWER}{_STILL_AFTER}",
         rf"{_STILL}(?:raise|lift)(?: up)? {hand}{_UP}{_LOWER}{_STILL_AFTER}",
-        rf"{_STILL}(?:put|hold|extend|reach) {hand} (?:straight )?(?:up|upward|in air|above (?:their )?head|over (?:their )?head)"
+        rf"{_STILL}(?:put|hold|extend|reach) {hand} (?:straight )?(?:up|upward|in air|above (?:their )"
+        rf"?head|over (?:their )?head)"
         rf"{_UP}{_LOWER}{_STILL_AFTER}",
         rf"{_STILL}(?:raise|lift) and lower {hand}{_STILL_AFTER}",
         rf"{hand} (?:is|are|be) raise{_UP}",
@@ -278,8 +294,14 @@ def _raise(hand: str) -> tuple[str, ...]:
 
 def _turning(side: str) -> tuple[str, ...]:
     to = rf"(?:(?:to|toward|on) )?(?:their )?{side}(?: side| hand side)?"
-    on = r"(?: (?:and|then|while|before|to|continue|keep|walk|move|go|off|straight|forward|ahead|away|in that direction))*"
-    turn = rf"(?:turn (?:90 degrees )?{to}|(?:make|take) (?:(?:sharp|90 degree|quarter|hard) )*(?:{side} turn|turn {to}|{side}))"
+    on = (
+        r"(?: (?:and|then|while|before|to|continue|keep|walk|move|go|off|straight|forward|ahead|away|"
+        r"in that direction))*"
+    )
+    turn = (
+        rf"(?:turn (?:90 degrees )?{to}|(?:make|take) (?:(?:sharp|90 degree|quarter|hard) )"
+        rf"*(?:{side} turn|turn {to}|{side}))"
+    )
     return (
         rf"(?:walk|step|move|go){_AHEAD}{_AND} {turn}(?: 90 degrees)?{on}{_AHEAD}",
         rf"{turn}{_AND} walk{_AHEAD}{on}",
@@ -294,24 +316,31 @@ def _turning(side: str) -> tuple[str, ...]:
 def _diagonal(side: str) -> tuple[str, ...]:
     to = rf"(?:(?:to|toward) )?(?:their )?{side}(?: side| hand side)?"
     return (
-        rf"(?:walk|step|move){_AHEAD} (?:diagonally|at angle|on diagonal|in diagonal(?: line| path| direction)?)(?: and)?"
+        rf"(?:walk|step|move){_AHEAD} (?:diagonally|at angle|on diagonal|in diagonal(?: line| path|"
+        rf" direction)?)(?: and)?"
         rf"(?: forward)? {to}",
         rf"(?:walk|step|move) (?:diagonally|slightly){_AHEAD}(?: and)? {to}",
-        rf"walk{_AHEAD}(?: and| but| while)? (?:slightly |slight |little )?(?:veer|angle|drift|bear|head)(?:ing)?(?: slightly| off)* {to}",
+        rf"walk{_AHEAD}(?: and| but| while)? (?:slightly |slight |little )?(?:veer|angle|drift|bear|head)"
+        rf"(?:ing)?(?: slightly| off)* {to}",
         rf"(?:walk|move)(?: forward){_AHEAD}(?: and)?(?: slightly| little)* {to}(?: slightly)?",
         rf"(?:walk|sidestep|move) {to}",
         rf"sidestep (?:to )?{to}",
-        rf"take (?:{_NUMBER} |several |some )(?:sidestep|step|steps|sidesteps) {to}",
+        rf"take {_SOME} (?:sidestep|step|steps|sidesteps) {to}",
         rf"walk to side {to}",
     )
 
 
 _PUNCH_TAIL = (
-    r"(?:(?: forward| out| in air| air| into air| at air| something| someone| somebody| in front(?: of (?:them|him|her|"
+    r"(?:(?: forward| out| in air| air| into air| at air| something| someone| somebody|"
+    r" in front(?: of (?:them|him|her|"
     r"self))?| outward| ahead| imaginary (?:person|opponent|target)| at (?:something|someone)| straight| hard| "
     r"punching bag| bag| opponent| standing up| up))*"
 )
-_OFTEN = r"(?: (?:several|multiple|many|few|couple|couple of)(?: times)?| repeatedly| again and again| in sequence| in combination)*"
+_PUNCH = r"(?:(?:quick|hard|forward|big|short|straight|strong) )*"
+_OFTEN = (
+    r"(?: (?:several|multiple|many|few|couple|couple of)(?: times)?| repeatedly| again and again|"
+    r" in sequence| in combination)*"
+)
 
 
 class Phrases(NamedTuple):
@@ -326,7 +355,8 @@ def _phrases(action: str, *phrases: str, details: tuple[str, ...] = ()) -> Phras
     return Phrases(action, phrases, frozenset(details))
 
 
-_KICK = r"(?:(?:high|big|quick|karate|hard|strong|front|forward|large|fast|swift|powerful|standing|single|martial arts?|side) )*"
+_KICK = r"(?:(?:high|big|karate|hard|strong|large|powerful|standing|martial arts?) )*"
+_KICK_TAIL = r"(?: (?:forward|out|up|high|in air|air|something|hard|outward|in front|in front of (?:them|him)))*"
 _ROUND = (
     r"(?:(?:ground|floor|hands and knees|all fours|all 4s|hands|hand and knees|their hands and knees|knees|fours))"
 )
@@ -349,14 +379,17 @@ PHRASES = (
         rf"step forward {_NUMBER} times",
         details=("short",),
     ),
-    _phrases(
-        "run",
-        rf"(?:run|jog){_AHEAD}{_ARMS_SWING}",
-        rf"(?:do|go for|take|go out for) (?:(?:light|little|slow|quick|short) )*(?:run|jog){_AHEAD}",
-        rf"(?:light )?(?:run|jog) lightly{_AHEAD}",
-        rf"(?:light|slight) (?:run|jog){_AHEAD}",
-        rf"take (?:{_NUMBER} |several |some )?(?:jog|run) steps{_AHEAD}",
-        rf"(?:run|jog){_AHEAD} {_NUMBER} (?:steps|paces|strides){_AHEAD}",
+    *(
+        _phrases(
+            gait,
+            rf"{gait}{_AHEAD}{_ARMS_SWING}",
+            rf"(?:do|go for|take|go out for) (?:(?:light|little|slow|quick|short) )*{gait}{_AHEAD}",
+            rf"{gait} lightly{_AHEAD}",
+            rf"(?:light|slight) {gait}{_AHEAD}",
+            rf"take (?:{_SOME} )?{gait} (?:step|steps){_AHEAD}",
+            rf"{gait}{_AHEAD} {_SOME} (?:step|steps|paces|strides){_AHEAD}",
+        )
+        for gait in ("run", "jog")
     ),
     _phrases("dash", rf"(?:sprint|dash)(?: off)?{_AHEAD}{_ARMS_SWING}"),
     _phrases("walk-turn-left", *_turning("left")),
@@ -368,8 +401,8 @@ PHRASES = (
         rf"(?:walk|step|move|pace|stride)(?: straight)? backward(?: (?:in|on) straight (?:line|path))?{_ARMS_SWING}",
         r"(?:walk|step|move|go) (?:in )?(?:straight )?back(?:ward)? (?:direction|motion|line)",
         r"walk in (?:straight )?backward (?:direction|motion|line)",
-        rf"take (?:{_NUMBER} |several |some |multiple )(?:step|steps|strides) back(?:ward)?",
-        rf"(?:walk|step|move|back) back(?:ward)? (?:{_NUMBER}|several|some) (?:steps|paces|times)",
+        rf"take {_SOME} (?:step|steps|strides) back(?:ward)?",
+        rf"(?:walk|step|move|back) back(?:ward)? {_SOME} (?:step|steps|paces|times)",
         r"(?:walk|step|move) straight back",
         r"(?:back) (?:up|away)",
         r"(?:walk|step) (?:away )?in reverse",
@@ -377,9 +410,12 @@ PHRASES = (
     ),
     _phrases(
         "bow",
-        rf"{_STILL}(?:slightly )?(?:bow|bend over and bow|bend forward and bow|lean forward and bow|bend down and bow)(?: down)?(?: over)?"
-        rf"(?: forward| slightly| deeply| down| politely| respectfully| briefly| over| their (?:upper )?(?:body|head)| bend at (?:torso|waist|hips)| very| while look forward|"
-        rf" (?:at|from|to) (?:their |waist|hips?)*(?:waist|hips?)?| once| before someone| (?:to|at|for) (?:someone|somebody|"
+        rf"{_STILL}(?:slightly )?(?:bow|bend over and bow|bend forward and bow|lean forward and bow|"
+        rf"bend down and bow)(?: down)?(?: over)?"
+        rf"(?: forward| slightly| deeply| down| politely| respectfully| briefly| over| their (?:upper )"
+        rf"?(?:body|head)| bend at (?:torso|waist|hips)| very| while look forward|"
+        rf" (?:at|from|to) (?:their |waist|hips?)*(?:waist|hips?)?| once| before someone| (?:to|at|for)"
+        rf" (?:someone|somebody|"
         rf"camera|audience|crowd|person|other person)| in respect| in greeting| as (?:if )?greet(?: someone)?)*"
         rf"(?:(?: and| then)* (?:rise|stand|straighten|come|return)(?: back)?(?: up| upright| straight)*)?",
         r"(?:take|do|make|perform|give) (?:(?:slight|formal|deep|small|polite|respectful|short|little|big) )*"
@@ -396,7 +432,8 @@ PHRASES = (
     _phrases(
         "wave-one-hand",
         rf"{_STILL}wave(?: (?:with )?(?:one |one of )?(?:their )?(?:hand|arm))?{_GREET}{_STILL_AFTER}",
-        rf"{_STILL}(?:raise|lift|put) (?:one |one of )?(?:their )?(?:hand|arm){_UP}(?: and| then| to)* wave(?: it)?{_GREET}",
+        rf"{_STILL}(?:raise|lift|put) (?:one |one of )?(?:their )?(?:hand|arm){_UP}(?: and| then| to)"
+        rf"* wave(?: it)?{_GREET}",
         rf"{_STILL}(?:do|make|perform) wave(?: motion| gesture)?{_GREET}",
         r"wave (?:their )?hand (?:to|and) say hello",
     ),
@@ -405,53 +442,74 @@ PHRASES = (
     _phrases("raise-up-both-hands", *_raise(BOTH)),
     _phrases(
         "kick",
-        r"(?:kick|throw kick|kick out)(?: forward| out| up| high| in air| air| something| hard| outward| in front(?: of "
-        r"(?:them|him))?)*",
-        rf"(?:do|perform|throw|make|practice) {_KICK}(?:kick|kick motion)(?: forward| in air)*",
+        rf"kick{_KICK_TAIL}",
+        rf"kick{_KICK_TAIL} (?:with |using |use )*(?:their )?right {_LEGS}{_KICK_TAIL}",
+        rf"use (?:their )?right {_LEGS} to kick{_KICK_TAIL}",
+        rf"kick (?:their )?right {_LEGS}{_KICK_TAIL}",
     ),
     _phrases(
         "kick",
-        rf"(?:kick|kick out)(?: forward| out| up| high| in air| something| outward| hard)* (?:with |using |use )*(?:their )?"
-        rf"right {_LEGS}(?: forward| out| up| high| in air)*",
-        rf"(?:do|perform|throw|make) {_KICK}(?:kick|kick motion)(?: forward)? (?:with |using )(?:their )?right {_LEGS}",
-        rf"(?:do|perform|throw) (?:{_KICK})right (?:leg |foot )?kick",
-        rf"use (?:their )?right {_LEGS} to kick(?: something| forward| out)*",
-        rf"kick (?:their )?right {_LEGS}(?: forward| out| up| high| in air)*",
-        details=("right",),
+        rf"(?:do|perform|throw|make|practice) single {_KICK}kick(?: motion)?{_KICK_TAIL}"
+        rf"(?: (?:with |using )(?:their )?right {_LEGS})?",
+        rf"(?:do|perform|throw) single {_KICK}right (?:leg |foot )?kick{_KICK_TAIL}",
+        details=("once",),
     ),
     _phrases(
         "kick",
-        rf"(?:kick|throw kicks|do kicks|perform kicks|kick out)(?: forward| air| in air)*{_OFTEN}",
-        r"(?:do|throw|perform|practice) (?:karate |several |multiple |some |few |combination of |many )+kicks?",
+        rf"(?:kick|throw kick|do kick|perform kick){_KICK_TAIL}{_OFTEN}",
+        r"(?:do|throw|perform|practice) (?:karate |several |multiple |some |few |combination of |many )+kick",
         details=("often",),
     ),
-    _phrases("spin-kick", r"(?:do|perform|throw|jump and do) (?:(?:jump|high|spin|roundhouse|round house|flying) )+kicks?(?: in air)?",
-             r"(?:jump and )?spin kicks?", r"(?:jump )?spin (?:around )?and kick(?: in air)?"),
+    _phrases(
+        "spin-kick",
+        r"(?:do|perform|throw|jump and do) (?:(?:single|jump|high|spin|roundhouse|round house|flying) )"
+        r"+kicks?(?: in air)?",
+        r"(?:jump and )?spin kicks?",
+        r"(?:jump )?spin (?:around )?and kick(?: in air)?",
+    ),
     _phrases("punch", rf"(?:punch|jab|box){_PUNCH_TAIL}", r"shadow ?box"),
+    *(
+        _phrases(
+            "punch",
+            rf"(?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}",
+            rf"(?:throw|do) (?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist)",
+            rf"use (?:their )?{side} (?:hand|arm|fist) to punch{_PUNCH_TAIL}",
+            rf"punch (?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}",
+            details=(side,),
+        )
+        for side in ("left", "right")
+    ),
+    *(
+        _phrases(
+            "punch",
+            rf"(?:throw|do|make|perform) single {_PUNCH}(?:punch|jab)(?: motion)?{_PUNCH_TAIL}"
+            rf" (?:with |using )*(?:their )?{side} (?:hand|arm|fist)",
+            rf"(?:throw|do) single {_PUNCH}{side} (?:hand |handed |arm )?(?:punch|jab){_PUNCH_TAIL}",
+            details=(side, "once"),
+        )
+        for side in ("left", "right")
+    ),
     _phrases(
         "punch",
-        rf"(?:throw|do|make|perform) (?:(?:quick|hard|forward|big|short|straight) )*(?:punch|jab|punch motion){_PUNCH_TAIL}",
+        rf"(?:throw|do|make|perform) single {_PUNCH}(?:punch|jab)(?: motion)?{_PUNCH_TAIL}",
         details=("once",),
     ),
     *(
         _phrases(
             "punch",
-            rf"(?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}{often}",
-            rf"(?:throw|do) (?:punch|jab){plural}{_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist)",
-            rf"use (?:their )?{side} (?:hand|arm|fist) to punch{_PUNCH_TAIL}{often}",
-            rf"(?:throw|do) {side} (?:hand |handed |arm )?punch{plural}{_PUNCH_TAIL}",
-            rf"punch (?:their )?{side} (?:hand|arm|fist){_PUNCH_TAIL}{often}",
-            details=(side, *count),
+            rf"(?:punch|jab){_PUNCH_TAIL} (?:with |using |use )*(?:their )?{side} (?:hand|arm|fist)"
+            rf"{_PUNCH_TAIL}{_OFTEN}",
+            details=(side, "often"),
         )
         for side in ("left", "right")
-        for often, plural, count in (("", "", ()), (_OFTEN, "es", ("often",)))
     ),
     _phrases(
         "punch",
         rf"(?:punch|jab|box){_PUNCH_TAIL}{_OFTEN}",
-        rf"(?:throw|do|practice) (?:several |multiple |some |few |jab |many |combination of )*(?:punches|punchs|punch|jabs)"
-        rf"{_PUNCH_TAIL}{_OFTEN}",
-        r"(?:do|practice) (?:box|boxing)(?: moves| technique| techniques| punches)?",
+        rf"(?:throw|do|practice) (?:several |multiple |some |few |jab |many |combination of )*(?:punch|"
+        rf"jab){_PUNCH_TAIL}"
+        rf"{_OFTEN}",
+        r"(?:do|practice) box(?: moves| move| technique| techniques| punch)?",
         details=("often",),
     ),
     _phrases(
@@ -480,7 +538,8 @@ PHRASES = (
     ),
     _phrases(
         "ballet",
-        r"(?:do|perform|practice|dance|imitate) (?:(?:quick|graceful|some) )*ballet(?: (?:dance|moves?|routine|dancing|poses?|steps|movements?|leaps|twirls?))*",
+        r"(?:do|perform|practice|dance|imitate) (?:(?:quick|graceful|some) )*ballet(?: (?:dance|moves?|"
+        r"routine|dancing|poses?|steps|movements?|leaps|twirls?))*",
         r"dance(?: (?:around|elegantly|gracefully))? (?:like|as) (?:ballerina|ballet dancer)",
         r"(?:dance|do|perform) ballet",
         r"ballet dance(?: forward)?",
@@ -488,17 +547,30 @@ PHRASES = (
     ),
     _phrases(
         "dance-spin",
-        r"(?:dance and (?:spin|twirl)|spin and dance|(?:spin|twirl) while dance|dance while (?:spin|twirl))(?: around)?",
+        r"(?:dance and (?:spin|twirl)|spin and dance|(?:spin|twirl) while dance|dance while (?:spin|"
+        r"twirl))(?: around)?",
     ),
     _phrases(
         "crawl",
-        rf"crawl(?: (?:around )?(?:on|along|across|over) (?:their )?{_ROUND}(?: and knees)?| forward| around| straight| ahead| in straight line)*",
+        rf"crawl(?: (?:around )?(?:on|along|across|over) (?:their )?{_ROUND}(?: and knees)?| forward|"
+        rf" around| straight| ahead| in straight line)*",
     ),
-    _phrases("cartwheel", r"(?:do|perform|turn|make|execute)(?: single| one| perfect)? (?:cartwheel|cart wheel)s?(?: to (?:their )?side)?",
-             r"(?:cartwheel|cartwheels|cartwheeling)"),
-    _phrases("backflip", r"(?:do|perform|make) (?:back flip|backflip|backward flip)s?", r"flip backward", r"back ?flips?"),
-    _phrases("roll", r"(?:do|perform) (?:forward |front )?(?:roll|somersault|summersault)(?: forward)?(?: on (?:ground|floor))?",
-             r"roll forward(?: on (?:ground|floor))?", r"roll (?:on|over|across|along) (?:ground|floor)", r"(?:somersault|somersaults)"),
+    _phrases(
+        "cartwheel",
+        r"(?:do|perform|turn|make|execute)(?: single| one| perfect)? (?:cartwheel|cart wheel)"
+        r"s?(?: to (?:their )?side)?",
+        r"(?:cartwheel|cartwheels|cartwheeling)",
+    ),
+    _phrases(
+        "backflip", r"(?:do|perform|make) (?:back flip|backflip|backward flip)s?", r"flip backward", r"back ?flips?"
+    ),
+    _phrases(
+        "roll",
+        r"(?:do|perform) (?:forward |front )?(?:roll|somersault|summersault)(?: forward)?(?: on (?:ground|floor))?",
+        r"roll forward(?: on (?:ground|floor))?",
+        r"roll (?:on|over|across|along) (?:ground|floor)",
+        r"(?:somersault|somersaults)",
+    ),
     _phrases(
         "get-up",
         r"(?:get|stand|rise) up (?:off|from) (?:of )?(?:floor|ground)",
@@ -506,38 +578,87 @@ PHRASES = (
         r"lie (?:down |on floor |on ground )?(?:and |then )*(?:get|stand) up",
         r"on floor get up",
     ),
-    _phrases("get-up", r"(?:get|stand) up from (?:lie )?(?:down )?(?:prone|on (?:their )?(?:stomach|belly|front))",
-             r"lie (?:down )?(?:on (?:their )?(?:stomach|face|belly)|face down)(?: and| then)* (?:get|stand) up", details=("face-down",)),
-    _phrases("get-up", r"(?:get|stand) up from (?:lie )?(?:down )?on (?:their )?back",
-             r"lie (?:down )?(?:on (?:their )?back|face up)(?: and| then)* (?:get|stand) up", details=("face-up",)),
+    _phrases(
+        "get-up",
+        r"(?:get|stand) up from (?:lie )?(?:down )?(?:prone|on (?:their )?(?:stomach|belly|front))",
+        r"lie (?:down )?(?:on (?:their )?(?:stomach|face|belly)|face down)(?: and| then)* (?:get|stand) up",
+        details=("face-down",),
+    ),
+    _phrases(
+        "get-up",
+        r"(?:get|stand) up from (?:lie )?(?:down )?on (?:their )?back",
+        r"lie (?:down )?(?:on (?:their )?back|face up)(?: and| then)* (?:get|stand) up",
+        details=("face-up",),
+    ),
     _phrases("jump", r"jump", r"(?:do|make|perform|take) (?:(?:big|small|single) )?jump"),
-    _phrases("jump", r"(?:jump|leap|hop)(?: far)? forward(?: with both feet)?", r"(?:do|take|make) (?:big |small )?(?:jump|leap) forward",
-             details=("forward",)),
+    _phrases(
+        "jump",
+        r"(?:jump|leap|hop)(?: far)? forward(?: with both feet)?",
+        r"(?:do|take|make) (?:big |small )?(?:jump|leap) forward",
+        details=("forward",),
+    ),
     _phrases("jump", r"jump(?: straight)? up(?: in air| into air)?", r"jump (?:into|in) air", details=("up",)),
-    _phrases("jump-spin", r"jump(?: up)?(?: and| while| with)* (?:spin|twirl)(?: around)?(?: in air)?", r"spin (?:around )?in (?:mid )?air",
-             r"(?:do|perform) jump (?:spin|twirl)", r"spin while jump"),
+    _phrases(
+        "jump-spin",
+        r"jump(?: up)?(?: and| while| with)* (?:spin|twirl)(?: around)?(?: in air)?",
+        r"spin (?:around )?in (?:mid )?air",
+        r"(?:do|perform) jump (?:spin|twirl)",
+        r"spin while jump",
+    ),
     _phrases(
         "sneak",
-        r"(?:sneak|creep|sneakily walk|walk sneakily|walk stealthily|stealthily walk|creepily walk)(?: around| forward| ahead| along)*",
+        r"(?:sneak|creep|sneakily walk|walk sneakily|walk stealthily|stealthily walk)(?: around| forward|"
+        r" ahead| along)*",
         r"(?:do|perform) sneaky walk(?: forward)?",
         r"(?:sneak|creep) (?:forward )?(?:down hall|around room|through room|forward quietly)",
         r"walk forward like stealth",
         r"(?:slightly )?crouch and (?:sneak|creep) forward",
     ),
-    _phrases("zombie-walk", r"walk(?: around| forward| ahead)* (?:like|as(?: if)?) zombie", r"zombie walk(?: forward)?",
-             r"(?:raise their arms and )?zombie walk forward", r"(?:act|move|shuffle)(?: forward)? like zombie"),
-    _phrases("hop-forward-and-back",
-             r"(?:jump|hop) forward(?: several times| few times| three times| four times)*(?: and| then)* turn(?: around)?(?: and| then)* (?:jump|hop) back"),
-    _phrases("dribble", r"(?:walk(?: forward| around)*(?: and| while)* )?(?:dribble|bounce)(?: imaginary)? (?:basketball|ball)(?: while walk| and walk)?"
-             r"(?: forward| around)*(?: with (?:their )?right hand)?", r"(?:walk )?(?:forward )?while (?:dribble|bounce) (?:basketball|ball)"),
-    _phrases("dribble-left", r"(?:dribble|bounce) (?:basketball|ball) (?:sideways|to (?:their )?left|(?:while )?(?:walk|move|shuffle) (?:sideways|to (?:their )?left))+"),
-    _phrases("wash", r"wash(?: off| up)?(?: (?:their )?(?:self|themselves|himself|body|arms?|legs?|whole body|arms? and legs?))*(?: off)?",
-             r"take shower", r"(?:bathe|shower)"),
-    _phrases("pick-up-and-raise", r"(?:bend (?:down|over)(?: and| to)* )?pick (?:something|object|item|things?)(?: up)?(?: off (?:ground|floor))?(?: and| then)* "
-             r"(?:raise|lift|put|hold|place) (?:it )?(?:up )?(?:above|over|high|up)(?: (?:their )?head| high)?"),
-    _phrases("balance-on-one-leg", r"(?:stand|balance)(?: balance| still)? on (?:one|their one|one of their) (?:leg|foot)s?(?: in-place)?(?: and balance)?",
-             r"(?:stand|balance) on (?:their )?right (?:leg|foot)(?: and)? then (?:on )?(?:their )?left(?: leg| foot)?"),
-)  # fmt: skip
+    _phrases(
+        "zombie-walk",
+        r"walk(?: around| forward| ahead)* (?:like|as(?: if)?) zombie",
+        r"zombie walk(?: forward)?",
+        r"(?:raise their arms and )?zombie walk forward",
+        r"(?:act|move|shuffle)(?: forward)? like zombie",
+    ),
+    _phrases(
+        "hop-forward-and-back",
+        r"(?:jump|hop) forward(?: several times| few times| three times| four times)*(?: and| then)"
+        r"* turn(?: around)?(?: and| then)* (?:jump|hop) back",
+    ),
+    _phrases(
+        "dribble",
+        r"(?:walk(?: forward| around)*(?: and| while)* )?(?:dribble|bounce)(?: imaginary)? (?:basketball|"
+        r"ball)(?: while walk| and walk)?"
+        r"(?: forward| around)*(?: with (?:their )?right hand)?",
+        r"(?:walk )?(?:forward )?while (?:dribble|bounce) (?:basketball|ball)",
+    ),
+    _phrases(
+        "dribble-left",
+        r"(?:dribble|bounce) (?:basketball|ball) (?:sideways|to (?:their )?left|(?:while )?(?:walk|move|"
+        r"shuffle) (?:sideways|to (?:their )?left))+",
+    ),
+    _phrases(
+        "wash",
+        r"wash(?: off| up)?(?: (?:their )?(?:self|themselves|himself|body|arms?|legs?|whole body|"
+        r"arms? and legs?))*(?: off)?",
+        r"take shower",
+        r"(?:bathe|shower)",
+    ),
+    _phrases(
+        "pick-up-and-raise",
+        r"(?:bend (?:down|over)(?: and| to)* )?pick (?:something|object|item|things?)(?: up)"
+        r"?(?: off (?:ground|floor))?(?: and| then)* "
+        r"(?:raise|lift|put|hold|place) (?:it )?(?:up )?(?:above|over|high|up)(?: (?:their )?head| high)?",
+    ),
+    _phrases(
+        "balance-on-one-leg",
+        r"(?:stand|balance)(?: balance| still)? on (?:one|their one|one of their) (?:leg|foot)"
+        r"s?(?: in-place)?(?: and balance)?",
+        r"(?:stand|balance) on (?:their )?right (?:leg|foot)(?: and)? then (?:on )?(?:their )"
+        r"?left(?: leg| foot)?",
+    ),
+)
 
 
 class Meaning(NamedTuple):
@@ -567,10 +688,9 @@ def meanings(sentence: str) -> list[Meaning]:
     while (shorter := _OPENING.sub("", words)) != words:
         words = shorter.strip()
     words = " ".join(words.split()).removesuffix(" and").strip()
-    found.discard("normal")
-    if len(found - {MALE}) > 1:
+    if len(found - {MALE, NORMAL}) > 1:
         return []
-    style = next(iter(sorted(found - {MALE})), MALE if MALE in found else "normal")
+    style = next((style for style in (*sorted(found - {MALE, NORMAL}), MALE, NORMAL) if style in found), PLAIN)
     return [
         Meaning(group.action, group.details, style)
         for group, patterns in _PATTERNS

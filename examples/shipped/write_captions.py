@@ -39,7 +39,6 @@ PRONOUNS = {
 FEMALE = re.compile(r"\b(she|woman|girl|lady|sister|grandmother)\b")
 MALE = re.compile(r"\b(he|man|boy|guy|gentleman|brother|grandfather|giant|ogre|thug|gangster)\b")
 ENDING = re.compile(r"\[(e?s)\]")  # walk[s]: "walks" after a subject, "walk" as a request
-SPOKEN = r"\1"
 
 
 @dataclass
@@ -112,7 +111,7 @@ def captions_of(label: Label, styles: set[str]) -> list[str]:
 
 def _caption(phrase: str, style: str, rng: random.Random) -> str:
     if style == NORMAL and ENDING.search(phrase) and rng.random() < 0.15:
-        return _agree(ENDING.sub("", phrase), "you")
+        return spoken(ENDING.sub("", phrase), "you")
     subjects, words = paraphrases()["subjects"], paraphrases()["styles"].get(style, [])
     own = subjects.get(style, [])
     if own and rng.random() < 0.4:  # the subject says the style: "an old man"
@@ -121,14 +120,15 @@ def _caption(phrase: str, style: str, rng: random.Random) -> str:
         subject = rng.choice([each for each in subjects["anybody"] if style != "feminine" or each != "he"])
     ending = rng.choice(words) if words else ""
     person = "she" if FEMALE.search(subject) else "he" if MALE.search(subject) else "they"
-    return _agree(" ".join(f"{subject} {ENDING.sub(SPOKEN, phrase)} {ending}".split()), person)
+    return spoken(f"{subject} {phrase} {ending}".strip(), person)
 
 
-def _agree(sentence: str, person: str) -> str:
-    names = ("they", "their", "them", "themselves")
-    for name, pronoun in zip(names, PRONOUNS[person], strict=True):
-        sentence = sentence.replace(f"{{{name}}}", pronoun)
-    return sentence
+def spoken(phrase: str, person: str = "they") -> str:
+    """A phrase with its verbs in the third person, and the pronouns of `person`."""
+    phrase = ENDING.sub(r"\1", phrase)
+    for name, pronoun in zip(PRONOUNS["they"], PRONOUNS[person], strict=True):
+        phrase = phrase.replace(f"{{{name}}}", pronoun)
+    return phrase
 
 
 if __name__ == "__main__":

@@ -141,7 +141,8 @@ def test_skeleton_gives_the_feature_size_and_the_frame_rate(tmp_path):
 def test_cache_follows_the_folder(folder, monkeypatch):
     first = load_motion_dataset(folder, "train")
     with monkeypatch.context() as context:  # unchanged: nothing is generated again
-        context.setattr("tm2t_hf.data.dataset._generate_rows", lambda rows, skeleton: pytest.fail("made again"))
+        context.setattr("tm2t_hf.data.dataset.lines_of_clip", lambda *arguments: pytest.fail("made again"))
+        context.setattr("tm2t_hf.data.dataset._checked_features", lambda *arguments: pytest.fail("made again"))
         assert load_motion_dataset(folder, "train")._fingerprint == first._fingerprint
     write_clip(folder, "a", noise(44), "someone bows#someone/PRON bow/VERB#0#0\n")
     row = load_motion_dataset(folder, "train")[0]
@@ -296,7 +297,7 @@ def test_codes_are_those_of_each_clip_alone(folder, vq, extractor):
     tokenized = tokenize_motions(dataset, vq, extractor, num_offsets=4)
     assert vq.training
     vq.eval()
-    assert tokenized.column_names == ["id", "captions", "tokens", "codes"]
+    assert tokenized.column_names == ["id", "captions", "tokens", "sources", "codes"]
     for row, motion in zip(tokenized, dataset, strict=True):
         assert row["id"] == motion["id"]
         wanted = [encode_alone(vq, extractor, motion["features"][offset:]) for offset in range(4)]
@@ -435,13 +436,16 @@ def test_captions_are_encoded_once(translation_rows):
     other = train_text_tokenizer(["a person"], 280)
     encoded = []
 
-    def encode(input_ids, attention_mask):
-        encoded.append(len(input_ids))
-        return (input_ids * attention_mask).unsqueeze(-1).float().expand(-1, -1, 3)
+    class Encoder:
+        device = "cpu"
+
+        def get_text_features(self, input_ids, attention_mask):
+            encoded.append(len(input_ids))
+            return (input_ids * attention_mask).unsqueeze(-1).float().expand(-1, -1, 3)
 
     collator = TranslationCollator(
         tokenizer, MotionTokenizer(10), "t2m", random=False,
-        text_features=CaptionFeatures(encode, tokenizer, batch_size=1), label_tokenizer=other,
+        text_features=CaptionFeatures(Encoder(), tokenizer, batch_size=1), label_tokenizer=other,
     )  # fmt: skip
     batch = collator(translation_rows)
     collator(translation_rows)
@@ -590,7 +594,7 @@ def test_arguments_are_validated_before_the_folder_is_read(tmp_path, arguments, 
 @pytest.mark.parametrize(
     "damage", [lambda path: path.write_bytes(path.read_bytes()[:500]), lambda path: path.unlink()]
 )
-@pytest.mark.parametrize("pattern", ["*.arrow", "dataset_info.json"])
+@pytest.mark.parametrize("pattern", ["*.arrow", "*.json"])
 def test_a_broken_cache_is_made_again(folder, damage, pattern, caplog):
     whole = list(load_motion_dataset(folder, "train")["features"])
     broken = list((folder.parent / "cache" / "tm2t_hf").rglob(pattern))

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Preparing a folder (resumed, copied, retargeted), and all that `check` finds wrong with one."""
 
+import re
 import sys
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from tm2t_hf import MotionFeatureExtractor
 from tm2t_hf.bodies import known_offsets
 from tm2t_hf.data import check, load_motion_dataset, prepare
-from tm2t_hf.motion import HUMANML3D, KIT, bone_offsets, feature_statistics, joints_to_features, resample
+from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, feature_statistics, joints_to_features, resample
 from tm2t_hf.toy import make_toy_clip
 
 CLIPS = {"a": "walk", "b": "wave-left", "c": "bow", "d": "kick-right"}
@@ -370,6 +371,138 @@ def test_the_first_joints_of_smpl_where_asked(folder, tmp_path):
     assert check(target) == []
     for clip, joints in expected.items():
         np.testing.assert_array_equal(joints_of(target, clip), joints)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_features_of_joints_that_changed_are_made_again(folder, tmp_path, elsewhere, caplog):
+    """Another motion of the same length, which nothing but its content tells from the first."""
+    target = prepare(folder, tmp_path / "prepared" if elsewhere else None)
+    old, times = features_of(target, "a"), {}
+    for clip in CLIPS:
+        times[clip] = (target / "new_joint_vecs" / f"{clip}.npy").stat().st_mtime_ns
+    path = folder / "new_joints" / "a.npy"
+    np.save(path, joints_of(folder, "a")[::-1].copy())
+    if not elsewhere:
+        (problem,) = check(folder)
+        assert problem.startswith("Features that were not made from the joints in new_joints;")
+        assert problem.endswith(f"and run `tm2t-hf prepare {folder}`: a.")
+    with caplog.at_level("WARNING", logger="tm2t_hf.data"):
+        prepare(folder, target)
+    assert caplog.messages == [
+        f"{target / 'new_joint_vecs' / 'a.npy'} belong to joints that have changed since, and are made again."
+    ]
+    assert check(target, thorough=True) == []
+    np.testing.assert_array_equal(features_of(target, "a"), joints_to_features(joints_of(target, "a"), HUMANML3D))
+    assert np.abs(features_of(target, "a") - old).max() > 0.01
+    for clip in "bcd":
+        assert (target / "new_joint_vecs" / f"{clip}.npy").stat().st_mtime_ns == times[clip]
+    mean, _ = feature_statistics([features_of(target, clip) for clip in "ab"], HUMANML3D)
+    np.testing.assert_array_equal(np.load(target / "Mean.npy"), mean)
+    caplog.clear()
+    prepare(folder, target)
+    assert not caplog.messages
+
+
+def test_all_features_follow_the_body_that_they_are_retargeted_to(folder, tmp_path, caplog):
+    target = prepare(folder, tmp_path / "prepared", retarget_to="a")
+    np.save(folder / "new_joints" / "a.npy", 1.1 * joints_of(folder, "a"))
+    prepare(folder, target, retarget_to="a")
+    assert "a.npy and 3 more belong to joints that have changed since" in caplog.messages[0]
+    wanted = bone_offsets(joints_of(folder, "a"), HUMANML3D)
+    for clip in CLIPS:
+        np.testing.assert_allclose(bone_offsets(joints_of(target, clip), HUMANML3D), wanted, atol=1e-5)
+    assert check(target) == []
+
+
+@pytest.mark.parametrize("killed_in", ["_write_record", "save_array"])
+def test_a_run_killed_amid_changed_joints_leaves_no_stale_features(folder, killed_in, monkeypatch):
+    prepare(folder)
+    for clip in "ac":
+        np.save(folder / "new_joints" / f"{clip}.npy", joints_of(folder, clip)[::-1].copy())
+
+    def dies(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(sys.modules["tm2t_hf.data.prepare"], killed_in, dies)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(folder)
+    prepare(folder)
+    assert check(folder) == []
+
+
+def test_a_file_with_the_same_joints_is_no_change(folder, caplog):
+    prepare(folder)
+    np.save(folder / "new_joints" / "a.npy", joints_of(folder, "a").astype(np.float64))
+    before = features_of(folder, "a")
+    np.save(folder / "new_joint_vecs" / "a.npy", before + 1e-5)  # the user's own, to be kept
+    prepare(folder)
+    assert not caplog.messages
+    np.testing.assert_array_equal(features_of(folder, "a"), before + np.float32(1e-5))
+
+
+def test_check_compares_some_clips_and_all_if_asked(folder):
+    for number in range(60):
+        np.save(folder / "new_joints" / f"more{number:02}.npy", joints_of(folder, "a"))
+        (folder / "texts" / f"more{number:02}.txt").write_text("a person walks#x/X#0.0#0.0\n")
+    (folder / "all.txt").write_text("".join(f"{path.stem}\n" for path in (folder / "new_joints").iterdir()))
+    prepare(folder)
+    np.save(folder / "new_joints" / "more03.npy", joints_of(folder, "a")[::-1].copy())  # not one of the 50
+    assert check(folder) == []
+    (problem,) = check(folder, thorough=True)
+    assert problem.endswith(": more03.")
+
+
+def test_features_of_the_authors_belong_to_their_joints(data_dir, tmp_path):
+    """What HumanML3D keeps as joints are those recovered from its features, which its own code made."""
+    sample = data_dir / "humanml3d_sample"
+    (clip,) = (path.stem for path in (sample / "new_joints").glob("*.npy"))
+    for name in ("new_joints", "new_joint_vecs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{clip}.npy").write_bytes((sample / name / f"{clip}.npy").read_bytes())
+    for name in ("Mean.npy", "Std.npy"):
+        (tmp_path / name).write_bytes((sample / name).read_bytes())
+    (tmp_path / "train.txt").write_text(clip)
+    problems = check(tmp_path)
+    assert all("split file" in problem or "folder texts is missing" in problem for problem in problems), problems
+    np.save(tmp_path / "new_joints" / f"{clip}.npy", 1.03 * np.load(tmp_path / "new_joints" / f"{clip}.npy"))
+    assert any("not made from the joints" in problem for problem in check(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "message"),
+    [
+        ("Mean.npy", 0, "Mean.npy is not the mean of the training features: root height is .* deviations off"),
+        ("Std.npy", 1e-9, "Std.npy is 1e-09 times the standard deviation of the training features"),
+        ("Std.npy", 1e3, r"Std.npy is 1e\+03 times the standard deviation of the training features"),
+        ("Mean.npy", 100, "Mean.npy is not the mean of the training features"),
+        ("Std.npy", 0.2, None),
+        ("Std.npy", 5, None),
+        ("Mean.npy", 0.99, None),
+    ],
+)
+def test_check_sees_absurd_statistics(folder, name, factor, message):
+    prepare(folder)
+    np.save(folder / name, factor * np.load(folder / name))
+    problems = check(folder)
+    if message is None:
+        assert problems == []
+    else:
+        (problem,) = problems
+        assert re.search(message, problem) and "delete Mean.npy and Std.npy, and run `tm2t-hf prepare" in problem
+        for each in ("Mean.npy", "Std.npy"):
+            (folder / each).unlink()
+        prepare(folder)
+        assert check(folder) == []
+
+
+def test_statistics_of_other_data_and_biased_ones_are_no_problem(folder, data_dir):
+    prepare(folder)
+    sample = data_dir / "humanml3d_sample"
+    for bias in (1, 5):
+        np.save(folder / "Mean.npy", np.load(sample / "Mean.npy"))
+        np.save(folder / "Std.npy", bias_std(np.load(sample / "Std.npy"), HUMANML3D, bias))
+        assert check(folder) == []
 
 
 def test_features_of_a_skeleton_that_changed_are_not_kept(folder):

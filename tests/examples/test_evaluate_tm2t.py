@@ -3,6 +3,7 @@
 """The evaluation script, from the command line to its report, on a handful of clips and tiny random models."""
 
 import json
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -28,6 +29,7 @@ from tm2t_hf import (
     TextToMotionModel,
     TM2TProcessor,
 )
+from tm2t_hf.coverage import Calibration, TextCoverage, load_coverage
 from tm2t_hf.data import prepare
 from tm2t_hf.metrics import caption_scores, joint_scores, motion_scores, retrieval
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints
@@ -292,6 +294,96 @@ def test_empty_generations_are_wrong_and_counted(evaluate, monkeypatch):
     wrong = report["judge"]["text to motion"]["mistakes"]
     assert sum(count for mistake, count in wrong.items() if mistake.endswith("-> none")) == 6  # actions and styles
     assert report["captions"]["text to motion, captioned back"]["action"] <= 2 / 5
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    """Three sentences of people, one of them about something that no judge knows, and two of the unknown."""
+    people = [
+        {"sentence": "he takes a few steps", "action": "walk"},
+        {"sentence": "she jogs along, happy", "action": ["run", "dash"], "style": "happy"},
+        {"sentence": "does a back flip", "action": "backflip"},
+    ]
+    (tmp_path / "people.json").write_text(json.dumps(people))
+    (tmp_path / "unknown.json").write_text(json.dumps(["plays the violin", "swims"]))
+    return tmp_path
+
+
+def test_people_are_judged(evaluate, sentences, monkeypatch):
+    seen = iter([[("walk", "normal"), ("dash", "sad")], [("bow", "normal"), ("run", "happy")]])
+
+    def judge(self, joints, batch_size=64):
+        return next(seen) if len(joints) == 2 else [("walk", "normal")] * len(joints)
+
+    monkeypatch.setattr("bandai_namco.judge.ActionStyleJudge.judge", judge)
+    flags = {"people": sentences / "people.json", "output_dir": sentences / "report", "replications": 2}
+    report = evaluate("t2m", **flags)
+    row = report["people"]["text to motion"]
+    assert (row["sentences"], row["styled_sentences"]) == (2, 1)
+    assert row["action"][0] == row["action_by_action"][0] == 0.75 and row["style"][0] == 0.5
+    assert report["people_actions"] == {
+        "run": {"sentences": 1, "action": 1.0, "instead": ""},
+        "walk": {"sentences": 1, "action": 0.5, "instead": "bow"},
+    }
+    first = report["people_sentences"][0]
+    assert first["sentence"] == "he takes a few steps" and first["seen"] == {"walk normal": 1, "bow normal": 1}
+    assert "| walk | 1 | 50 | bow |" in (sentences / "report" / "report.md").read_text()
+    assert evaluate("t2m", **flags) == report  # the replications were kept: the judge is not asked again
+
+
+def test_requests_never_learned_are_scored(evaluate, sentences, monkeypatch):
+    flags = {"people": sentences / "people.json", "unknown": sentences / "unknown.json", "replications": 1}
+    with pytest.raises(SystemExit, match="t2m has no scores for requests"):
+        evaluate("t2m", **flags)
+    monkeypatch.setattr(script, "request_scores", lambda *_: ([0.9, 0.8, 0.2, 0.1, 0.3], 0.5))
+    report = evaluate("t2m", **flags)
+    row = report["requests"]["all"]
+    assert row["auc"] == pytest.approx(5 / 6)
+    assert row["warned_known"] == pytest.approx(1 / 3) and row["warned_unknown"] == 1
+    assert report["request_scores"]["plays the violin"] == 0.1
+    assert set(report["sentences"]) == {"people", "unknown"}
+
+
+def test_scores_are_those_that_the_model_carries(folder, tmp_path):
+    """By the mean of the words' features, one sentence at a time: padding may not matter."""
+    shutil.copytree(folder / "t2m", tmp_path, dirs_exist_ok=True)
+    embeddings = torch.nn.functional.normalize(torch.randn(3, 8), dim=-1)
+    calibration = Calibration(torch.ones(TextCoverage.num_facts).double(), -1.0, 0.4)
+    TextCoverage(calibration, CAPTIONS, embeddings, embeddings[:1]).save(tmp_path)
+    t2m = models.load_checkpoint("t2m", str(tmp_path), "cpu")
+    sentences = ["a person walks", "someone plays the violin for hours and hours", "swims"]
+    scores, threshold = script.request_scores(t2m, sentences, "cpu")
+    coverage = load_coverage(tmp_path, "text")
+    for sentence, score in zip(sentences, scores, strict=True):
+        ids = t2m.processor(text=[sentence], return_tensors="pt")["input_ids"]
+        mean = t2m.model.get_text_features(ids)[0].mean(0, keepdim=True).detach()
+        (request,) = coverage.judge([sentence], torch.nn.functional.normalize(mean, dim=-1))
+        assert score == pytest.approx(request.score, abs=1e-4)
+    assert threshold == 0.4 and len(set(scores)) == 3
+    assert script.request_scores(models.load_checkpoint("t2m", str(folder / "t2m"), "cpu"), sentences, "cpu") is None
+
+
+def test_bodies_and_recordings_are_captioned(evaluate, folder, data_dir, tmp_path):
+    (tmp_path / "bvh").mkdir()
+    source = data_dir / "bandai_namco" / "bvh" / "dataset-1_bow_masculinity_001.bvh"
+    (tmp_path / "bvh" / "a.bvh").write_bytes(source.read_bytes())
+    (tmp_path / "clips.jsonl").write_text('{"file": "bvh/a.bvh", "description": "walk"}\n')
+    report = evaluate("m2t", bodies=folder / "data", cmu=tmp_path)
+    plain = report["captions"]["motion to text"]
+    assert list(report["bodies"]) == list(script.PERFORMANCES)
+    for name in ("action", "style", "both"):  # without retargeting, these are the very clips
+        assert report["bodies"]["as recorded"][name] == plain[name]
+    assert report["recordings"]["walking and running, 1 clips"]["action"] in (0, 1)
+    assert "| a from 0 s, walk | no |" in (tmp_path / "report.md").read_text()
+
+
+def test_options_that_need_others_say_so(evaluate, folder, sentences):
+    with pytest.raises(SystemExit, match="--people also needs --t2m"):
+        evaluate("m2t", people=sentences / "people.json")
+    with pytest.raises(SystemExit, match="--unknown also needs --people"):
+        evaluate("t2m", unknown=sentences / "unknown.json")
+    with pytest.raises(SystemExit, match="--bodies also needs --m2t and --labels"):
+        evaluate("t2m", bodies=folder / "data", labels=None)
 
 
 def test_clips_without_labels_are_not_judged(evaluate, folder, tmp_path):

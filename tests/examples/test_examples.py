@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from tm2t_hf import HUMANML3D, MotionToTextConfig, MotionVQConfig, MotionVQModel, Skeleton, TextToMotionConfig
-from tm2t_hf.data import prepare
+from tm2t_hf.data import prepare, write_shards
 from tm2t_hf.motion import SKELETONS
 from tm2t_hf.tokenization_text import train_text_tokenizer
 from tm2t_hf.toy import make_toy_dataset
@@ -98,7 +98,7 @@ def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("examples")
     make_toy_dataset(folder / "toy", num_clips=12)
     (folder / "tiny.json").write_text(json.dumps(TINY | {"data_dir": "toy"}))
-    two_processes = (*LAUNCH, "--multi_gpu", "--num_processes", "2")
+    two_processes = (*LAUNCH, "--config_file", str(EXAMPLES / "configs" / "accelerate" / "cpu.yaml"))
     process = launch(folder, "train_vq.py", "--output_dir", "tm2t-vq", launcher=two_processes)
     assert process.returncode == 0, process.stdout + process.stderr
     assert train(folder, "train_m2t.py", "--output_dir", "tm2t-m2t") is None
@@ -265,6 +265,38 @@ def test_two_processes_train_as_one_with_the_whole_batch(folder, stage):
         re.findall(r"\| (\w+) \| ([\d.]+) \|", (folder / f"{stage}-{n}" / "README.md").read_text()) for n in (1, 2)
     ]
     assert scores[0] == scores[1] and len(scores[0]) >= 2
+
+
+@pytest.mark.parametrize("stage", ["vq", "m2t", "t2m"])
+def test_accumulated_batches_train_as_the_whole_batch(folder, stage):
+    """Codebook averages over all parts; captions and motions of different lengths; samples translated back."""
+    no_dropout = {"dropout": 0.0} | ({"attention_dropout": 0.0} if stage == "m2t" else {})
+    flags = {
+        "vq": (),
+        "m2t": ("--model_config", json.dumps(TINY["m2t"]["model_config"] | no_dropout)),
+        "t2m": (
+            *("--model_config", json.dumps(TINY["t2m"]["model_config"] | no_dropout)),
+            *("--m2t", "tm2t-m2t", "--alignment_start_epoch", "0"),
+        ),
+    }[stage]
+    for parts in (1, 2):
+        options = ("--output_dir", f"{stage}-parts-{parts}", "--batch_size", str(4 // parts))
+        code = train(folder, f"train_{stage}.py", *options, "--gradient_accumulation_steps", str(parts), *flags)
+        assert code is None
+    whole, in_parts = (weights(folder / f"{stage}-parts-{parts}" / "last") for parts in (1, 2))
+    names = [name for name in whole if not name.endswith("k_proj.bias")]  # as above
+    error = sum((whole[name] - in_parts[name]).double().square().sum() for name in names)
+    assert error.sqrt() <= 1e-5 * sum(whole[name].double().square().sum() for name in names).sqrt()
+
+
+@pytest.mark.parametrize("stage", ["vq", "m2t", "matcher"])
+def test_training_from_a_stream(run, folder, stage):
+    shards = write_shards(folder / "toy", folder / "shards", clips_per_shard=4)
+    options = ("--data_dir", "shards", "--streaming", "--mirror", "--steps_per_epoch", "3", "--shuffle_buffer", "4")
+    out = run(f"train_{stage}.py", *options)
+    assert shards.is_dir() and all(tensor.isfinite().all() for tensor in weights(out).values())
+    progress = json.loads((out / "last" / "state" / "loop.json").read_text())
+    assert progress["epoch"] == 1
 
 
 # ----------------------------------------------------------------------------------------------------------- options

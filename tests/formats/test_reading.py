@@ -288,6 +288,7 @@ def test_a_small_archive_of_a_huge_array_takes_no_memory(tmp_path):
     ("arguments", "reason"),
     [
         ({"fps": 0}, "fps is 0"),
+        ({"fps": True}, "fps is True"),
         ({"fps": float("inf")}, "fps is inf"),
         ({"source_fps": -1}, "source_fps is -1"),
         ({"unit": "parsec"}, "unit is 'parsec'"),

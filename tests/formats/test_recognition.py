@@ -168,7 +168,7 @@ def test_joint_maps_from_json(tmp_path):
     path = tmp_path / "map.json"
     path.write_text(json.dumps({"pelvis": "Hips", "spine2": ["Spine", "Chest"]}), encoding="utf-8-sig")
     assert read_joint_map(path) == {"pelvis": "Hips", "spine2": ["Spine", "Chest"]}
-    with pytest.raises(FileNotFoundError, match="There is no file"):
+    with pytest.raises(FileNotFoundError, match="no.json is missing"):
         read_joint_map(tmp_path / "no.json")
     for content in ("[]", "{", '{"pelvis": 3}', '{"pelvis": []}', '{"pelvis": [["Hips"]]}', "[" * 100000):
         path.write_text(content)

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""`ModelTesterMixin`, `ConfigTester` and the generation tests on the four models."""
+"""`ModelTesterMixin`, `ConfigTester` and the generation tests on the five models."""
 
 import copy
 import tempfile
@@ -17,6 +17,8 @@ from tm2t_hf import (
     MotionVQModel,
     TextToMotionConfig,
     TextToMotionModel,
+    TextToMotionTransformer,
+    TextToMotionTransformerConfig,
 )
 
 from . import testers
@@ -68,7 +70,7 @@ class _ModelTest(common.ModelTesterMixin):
 
 
 class _Seq2SeqTest(_ModelTest, GenerationTesterMixin):
-    """What the two translation models share."""
+    """What the translation models share."""
 
     is_encoder_decoder = True
 
@@ -190,6 +192,24 @@ class TextToMotionModelTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
         model = TextToMotionModel(TextToMotionConfig(text_hidden_size=128, motion_hidden_size=256))
         for layer in (model.encoder.attention.output, model.decoder.mix):
             self.assertAlmostEqual(layer.weight.std().item(), (2 / 3 * 2 / 512) ** 0.5, delta=0.002)
+
+
+@skipping(
+    {
+        "test_model_base_model_prefix": "no base model: encoder, decoder and head are the model's own",
+        "test_model_forward_default_config_values": "sets pad_token_id, which follows from the codebook",
+        "test_resize_*embeddings*": OTHER_VOCABULARY,
+        "test_save_load_keys_to_ignore_on_save": NO_MOVING_AVERAGES,
+    }
+)
+class TextToMotionTransformerTest(_TextTableTest, _Seq2SeqTest, unittest.TestCase):
+    model_tester_class = testers.TextToMotionTransformerTester
+    config_class = TextToMotionTransformerConfig
+    config_fields = {"d_model": 16, "text_vocab_size": 37}
+    common_properties = ("hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
+    all_model_classes = (TextToMotionTransformer,)
+    text_size_name = "text_vocab_size"
+    text_input_name = "input_ids"
 
 
 @skipping({**NO_LAYERS_SKIPPED, "test_resize_tokens_embeddings": OTHER_VOCABULARY})

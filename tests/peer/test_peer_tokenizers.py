@@ -58,6 +58,10 @@ class TextTokenizerTest(_TokenizerTest, unittest.TestCase):
 @skipping(
     {
         **FIXED_TOKENS_SKIPPED,
+        **dict.fromkeys(
+            ("test_get_vocab", "test_save_and_load_tokenizer", "test_tokenize_special_tokens"),
+            "it adds tokens, but the vocabulary is that of the codebook: an error says so",
+        ),
         "test_training_new_tokenizer*": "the vocabulary follows from the size of the codebook: nothing is learned",
     }
 )

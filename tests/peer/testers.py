@@ -15,6 +15,7 @@ from tm2t_hf import (
     MotionToTextConfig,
     MotionVQConfig,
     TextToMotionConfig,
+    TextToMotionTransformerConfig,
     WordTokenizer,
     train_text_tokenizer,
 )
@@ -144,6 +145,44 @@ class TextToMotionModelTester(ModelTester):
             "input_ids": random_ids(self.batch_size, self.seq_length, low=1, high=37),
             "attention_mask": torch.ones(self.batch_size, self.seq_length, dtype=torch.long),
             "decoder_input_ids": random_ids(self.batch_size, self.decoder_seq_length, high=29),
+        }
+
+
+class TextToMotionTransformerTester(ModelTester):
+    """The transformer from text to motion with its motion VQ."""
+
+    encoder_seq_length = seq_length = 8
+    decoder_seq_length = 7
+    key_length = 8
+    hidden_size = 16
+    num_hidden_layers = 2
+    num_attention_heads = 4
+
+    def get_config(self):
+        """29 codes, 37 entries of text."""
+        return TextToMotionTransformerConfig(
+            vq_config=vq_config(codebook_update="gradient"),
+            text_vocab_size=37,
+            d_model=self.hidden_size,
+            encoder_layers=self.num_hidden_layers,
+            decoder_layers=self.num_hidden_layers,
+            encoder_attention_heads=self.num_attention_heads,
+            decoder_attention_heads=self.num_attention_heads,
+            encoder_ffn_dim=12,
+            decoder_ffn_dim=12,
+            max_position_embeddings=40,
+            dropout=0.0,
+            attention_dropout=0.0,
+        )
+
+    def get_inputs(self):
+        """Captions without padding, and motion ids."""
+        return {
+            # also entries of the motion vocabulary, as test_inputs_embeds knows one vocabulary only
+            "input_ids": random_ids(self.batch_size, self.seq_length, low=1, high=29),
+            "attention_mask": torch.ones(self.batch_size, self.seq_length, dtype=torch.long),
+            "decoder_input_ids": random_ids(self.batch_size, self.decoder_seq_length, high=29),
+            "decoder_attention_mask": torch.ones(self.batch_size, self.decoder_seq_length, dtype=torch.long),
         }
 
 

@@ -10,7 +10,7 @@ from forked import in_processes
 from small_run import Interrupted, Model, Run, assert_different, assert_equal, contents, kept
 
 from tm2t_hf.training import TrainingError
-from tm2t_hf.training.loop import parameter_groups
+from tm2t_hf.training.updates import parameter_groups
 
 
 @pytest.fixture(autouse=True)

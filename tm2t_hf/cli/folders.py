@@ -57,7 +57,7 @@ def _import_recordings(arguments: Namespace, skeleton: Skeleton) -> ImportedReco
 
 def check_folder(arguments: Namespace) -> int:
     """Print every problem of a folder; 1 when there is one."""
-    problems = check(arguments.data_dir, skeleton_of(arguments))
+    problems = check(arguments.data_dir, skeleton_of(arguments), thorough=arguments.thorough)
     print("\n".join(problems) if problems else f"{arguments.data_dir} is fine.")
     return 1 if problems else 0
 

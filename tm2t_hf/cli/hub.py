@@ -34,6 +34,7 @@ def push_data_folder(arguments: Namespace) -> int:
         revision=arguments.revision,
         license=arguments.license,
         skeleton=load_skeleton(arguments.skeleton),
+        further_texts=arguments.further_texts,
     )
     print(address)
     return 0

@@ -2,19 +2,17 @@
 # Licensed under the Apache License, Version 2.0.
 """The commands that use the models: generate, caption, tokens, actions, quickstart."""
 
-import json
 import math
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from transformers import AutoFeatureExtractor, AutoModel, Pipeline, set_seed
-from transformers.utils import cached_file
 
 from tm2t_hf_cli import NO_SENTENCE, complain
 
+from ..actions import read_actions
 from ..cleanup import clean_motion
 from ..files import read_text
 from ..formats import PageMotion
@@ -25,7 +23,6 @@ from ..quickstart import quickstart
 from ..tokenization_motion import MotionTokenizer
 from .common import each_of, input_of_model, load_pipeline, quality, save_motions
 
-ACTIONS_FILE = "actions.json"
 BATCH_SIZE = 32  # motions that are generated at once
 
 
@@ -98,7 +95,7 @@ def _texts(arguments: Namespace) -> list[str]:
 
 def _motions(animate: Pipeline, texts: list[str], arguments: Namespace) -> Iterator[tuple[str, dict]]:
     """Each title and its motion."""
-    names = ("min_seconds", "max_seconds", "top_k", "temperature")
+    names = ("height", "min_seconds", "max_seconds", "top_k", "temperature")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     options |= {"do_sample": not arguments.greedy, "return_codes": True}
     if arguments.chain or arguments.prefix:
@@ -165,37 +162,14 @@ def tokens(arguments: Namespace) -> int:
 
 
 def actions(arguments: Namespace) -> int:
-    """Print a table of the actions in the file `actions.json` next to a model's weights.
-
-    The file holds a list of `{"action": str, "prompt": str, "clips": int}`: what the model can do, a sentence that
-    makes it do that, and the number of clips with it that the model was trained on.
-    """
-    name = arguments.model or str(shipped_checkpoint("tm2t-t2m"))
-    rows = _read_actions(name)
-    width = max(len(row["prompt"]) for row in rows)
+    """Print a table of what a model can do, from the file `actions.json` next to its weights."""
+    rows = read_actions(arguments.model or shipped_checkpoint("tm2t-t2m"))
+    name_width, prompt_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     for row in rows:
-        print(f"{row['action']:20} {row['prompt']:{width}} {row['clips']:5} training clip{'s' * (row['clips'] != 1)}")
+        clips = f"{row.clips:5} training clip{'s' * (row.clips != 1)}"
+        print(f"{row.action:{name_width}} {row.prompt:{prompt_width}} {clips}")
     print("An action with a handful of training clips often comes out as another one.", file=sys.stderr)
     return 0
-
-
-def _read_actions(name: str) -> list[dict]:
-    folder = Path(name)
-    try:
-        path = folder / ACTIONS_FILE if folder.is_dir() else Path(cached_file(name, ACTIONS_FILE))
-    except OSError as error:
-        raise ValueError(f"--model {name} is neither a folder nor a model on the Hub with {ACTIONS_FILE}.") from error
-    if folder.is_dir() and not path.is_file():
-        raise ValueError(f"--model {name} has no {ACTIONS_FILE}, so what it can do is not known; see its README.md.")
-    try:
-        rows = json.loads(read_text(path))
-        if not rows:
-            raise ValueError
-        return [
-            {"action": str(row["action"]), "prompt": str(row["prompt"]), "clips": int(row["clips"])} for row in rows
-        ]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is not a list of objects with action, prompt and clips.") from error
 
 
 def run_quickstart(arguments: Namespace) -> int:

@@ -26,9 +26,12 @@ from .collators import (
 )
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
-from .hub import data_folder, is_on_hub, push_data
+from .hub import push_data
+from .motion_column import MotionColumn
 from .prepare import prepare
 from .recordings import ImportedRecordings, import_recordings
+from .sharding import write_shards
+from .shards import statistics_folder
 from .variation import BodyVariation, varied_motion
 
 __all__ = [
@@ -38,23 +41,24 @@ __all__ = [
     "CaptionFeatures",
     "CaptionLine",
     "ImportedRecordings",
+    "MotionColumn",
     "TranslationCollator",
     "VQCollator",
     "check",
     "crop_tokens",
     "crop_window",
-    "data_folder",
     "draw_caption",
     "import_recordings",
-    "is_on_hub",
-    "push_data",
     "load_motion_dataset",
     "load_statistics",
     "mirror_caption",
+    "push_data",
     "prepare",
     "read_captions",
     "read_split",
     "row_generator",
+    "statistics_folder",
     "tokenize_motions",
     "varied_motion",
+    "write_shards",
 ]

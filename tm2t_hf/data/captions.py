@@ -35,8 +35,13 @@ def read_captions(path: str | Path) -> list[CaptionLine]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"The clip {path.stem} has no text: {path} is missing.")
+    return parse_captions(read_text(path), path.stem, path)
+
+
+def parse_captions(text: str, clip: str, path: str | Path) -> list[CaptionLine]:
+    """The caption lines of a clip from the text of its file `path`, as `read_captions` gives them."""
     lines = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         if "#" not in line:
@@ -55,7 +60,7 @@ def read_captions(path: str | Path) -> list[CaptionLine]:
         # HumanML3D writes "nan" where a caption belongs to the whole clip.
         lines.append(CaptionLine(caption, tokens, *(0.0 if math.isnan(tag) else tag for tag in (start, end))))
     if not lines:
-        raise ValueError(f"The clip {path.stem} has no caption: {path} is empty.")
+        raise ValueError(f"The clip {clip} has no caption: {path} is empty.")
     return lines
 
 

@@ -3,34 +3,40 @@
 """Motions to codes: a data set read by a motion VQ, once, and cached."""
 
 import hashlib
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, Features, List, Value
+from datasets import Dataset, Features, IterableDataset, List, Value
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
 
-from .cache import rebuilt_if_broken
+from .cache import cache_folder, cached
 from .dataset import CACHE_VERSION
 
 
 def tokenize_motions(
-    dataset: Dataset,
+    dataset: Dataset | IterableDataset,
     vq_model: torch.nn.Module,
     feature_extractor: Any,
     batch_size: int = 64,
     num_offsets: int = 1,
+    num_workers: int = 0,
 ) -> Dataset:
     """Compute the motion codes of every row, once per data and VQ: the result is cached by their fingerprints.
 
     Args:
-        dataset: what `load_motion_dataset` gives.
+        dataset: what `load_motion_dataset` gives, a stream as well: codes take a thousandth of the features' space.
         vq_model: a `MotionVQModel`; used in eval mode, on the device where it is.
         feature_extractor: a `MotionFeatureExtractor` (its mean and std normalize the features).
         batch_size: clips encoded at once; encoding is masked, so it does not change the codes.
         num_offsets: code sequences per clip, starting at frame 0, 1, ... (at most `unit_length`, beyond which they
             repeat); training picks one at random, as the original does with its five token files per clip.
+        num_workers: processes that read the motions, vary and normalize them; this one encodes them. Those of a
+            stream share its files, so that its rows come in another order.
 
     Returns:
         Dataset with the columns `id`, `captions`, `tokens`, `sources` and `codes` (a list of code sequences, the first
@@ -39,51 +45,61 @@ def tokenize_motions(
     unit_length = vq_model.config.unit_length
     if not 1 <= num_offsets <= unit_length:
         raise ValueError(f"num_offsets is {num_offsets}, but has to be between 1 and unit_length {unit_length}.")
-    fingerprint = hashlib.sha256(repr((CACHE_VERSION, dataset._fingerprint, num_offsets)).encode())
+    order = num_workers if isinstance(dataset, IterableDataset) else 0
+    fingerprint = hashlib.sha256(repr((CACHE_VERSION, dataset._fingerprint, num_offsets, order)).encode())
     statistics = np.array([feature_extractor.mean, feature_extractor.std])
     fingerprint.update(statistics.tobytes() + vq_model.config.to_json_string().encode())
     for name, tensor in vq_model.state_dict().items():
         fingerprint.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
 
-    def encode(batch: dict) -> dict:
-        motions, readings = [], []
-        for features in batch["features"]:
-            normalized = torch.from_numpy(feature_extractor.normalize(features))
-            # A very short clip has no whole token left at the later offsets.
-            from_offsets = [normalized[offset:] for offset in range(num_offsets)][: len(features) - unit_length + 1]
-            motions += from_offsets
-            readings.append(len(from_offsets))
-        motion_values = torch.nn.utils.rnn.pad_sequence(motions, batch_first=True)  # (clips * offsets, frames, F)
-        lengths = torch.tensor([len(motion) for motion in motions])
-        mask = (torch.arange(motion_values.shape[1]) < lengths[:, None]).long()
-        device = next(vq_model.parameters()).device
-        encoded = vq_model.encode(motion_values.to(device), attention_mask=mask.to(device))
-        counts = encoded.attention_mask.sum(-1).tolist()
-        sequences = iter([row[:count].tolist() for row, count in zip(encoded.codes, counts, strict=True)])
-        return {"codes": [list(islice(sequences, number)) for number in readings]}
-
-    fingerprint = fingerprint.hexdigest()[:32]
-    folders = [Path(file["filename"]).parent for file in dataset.cache_files]
-    cache = folders[0] / f"codes-{fingerprint}.arrow" if folders else None  # none for a data set made in memory
-
-    def build() -> Dataset:
-        return dataset.map(
-            encode,
-            batched=True,
-            batch_size=max(1, batch_size // num_offsets),
-            remove_columns=["features"],
-            features=Features(columns | {"codes": List(List(Value("int32")))}),
-            new_fingerprint=fingerprint,
-            cache_file_name=None if cache is None else str(cache),
-            desc="Motion tokens",
-        )
-
-    columns = {name: dataset.features[name] for name in dataset.features if name != "features"}
+    columns = {name: feature for name, feature in dataset.features.items() if name != "features"}
+    loader = DataLoader(
+        dataset,
+        batch_size=max(1, batch_size // num_offsets),
+        collate_fn=_Readings(feature_extractor, unit_length, num_offsets),
+        num_workers=num_workers,
+        generator=torch.Generator(),  # otherwise, random numbers would depend on whether the codes are in the cache
+    )
+    path = cache_folder() / f"codes-{fingerprint.hexdigest()[:32]}.arrow"
     was_training = vq_model.training
     vq_model.eval()
     try:
-        with torch.no_grad():
-            codes = build() if cache is None else rebuilt_if_broken(build, cache)
-            return codes.with_format(None)
+        columns = Features(columns | {"codes": List(List(Value("int32")))})
+        return cached(Path(path), columns, lambda: _encoded(tqdm(loader, "Motion tokens", mininterval=5.0), vq_model))
     finally:
         vq_model.train(was_training)
+
+
+@dataclass
+class _Readings:
+    """Rows of motions to padded `motion_values`, several readings of each row, and what else the rows hold."""
+
+    feature_extractor: Any
+    unit_length: int
+    num_offsets: int
+
+    def __call__(self, rows: list[dict]) -> tuple[list[dict], list[int], torch.Tensor, torch.Tensor]:
+        motions, counts = [], []
+        for row in rows:
+            features = row.pop("features")
+            normalized = torch.from_numpy(self.feature_extractor.normalize(features))
+            # A very short clip has no whole token left at the later offsets.
+            offsets = range(self.num_offsets)[: max(0, len(features) - self.unit_length + 1)]
+            motions += [normalized[offset:] for offset in offsets]
+            counts.append(len(offsets))
+        motion_values = torch.nn.utils.rnn.pad_sequence(motions, batch_first=True)  # (rows * offsets, frames, F)
+        lengths = torch.tensor([len(motion) for motion in motions])
+        mask = (torch.arange(motion_values.shape[1]) < lengths[:, None]).long()
+        return rows, counts, motion_values, mask
+
+
+@torch.no_grad()
+def _encoded(batches: Iterator, vq_model: torch.nn.Module) -> Iterator[dict]:
+    """The rows with their codes."""
+    device = next(vq_model.parameters()).device
+    for rows, counts, motion_values, mask in batches:
+        encoded = vq_model.encode(motion_values.to(device), attention_mask=mask.to(device))
+        lengths = encoded.attention_mask.sum(-1).tolist()
+        sequences = iter([row[:length].tolist() for row, length in zip(encoded.codes, lengths, strict=True)])
+        for row, count in zip(rows, counts, strict=True):
+            yield row | {"codes": [next(sequences) for _ in range(count)]}

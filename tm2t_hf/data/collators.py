@@ -175,16 +175,16 @@ class TranslationCollator:
 class CaptionFeatures:
     """Features of captions by a frozen text encoder, computed once per caption and kept in half precision.
 
+    The workers of a data loader know what was computed before they were made: call it with all captions first.
+
     Args:
-        encode: `model.get_text_features`, or another function of `input_ids` and `attention_mask` (batch, words) to
-            features (batch, words, size).
+        model: a text-to-motion model, of which `get_text_features` and `device` are used.
         tokenizer: the text encoder's.
-        device: where the encoder is.
         batch_size: captions encoded at once.
     """
 
-    def __init__(self, encode: Callable, tokenizer: Any, device: torch.device | str = "cpu", batch_size: int = 64):
-        self.encode, self.tokenizer, self.device, self.batch_size = encode, tokenizer, device, batch_size
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int = 64):
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self.known: dict[str, torch.Tensor] = {}
 
     def __call__(self, captions: list[str]) -> list[torch.Tensor]:
@@ -196,8 +196,8 @@ class CaptionFeatures:
 
     @torch.no_grad()
     def _encode(self, captions: list[str]):
-        text = self.tokenizer(captions, padding=True, padding_side="right", return_tensors="pt").to(self.device)
-        features = self.encode(text["input_ids"], text["attention_mask"]).cpu()
+        text = self.tokenizer(captions, padding=True, padding_side="right", return_tensors="pt").to(self.model.device)
+        features = self.model.get_text_features(text["input_ids"], text["attention_mask"]).cpu()
         for caption, row, length in zip(captions, features, text["attention_mask"].sum(1).tolist(), strict=True):
             self.known[caption] = row[:length].to(torch.float16, copy=True)
 

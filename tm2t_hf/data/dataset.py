@@ -3,46 +3,31 @@
 """One split of a data folder as a `datasets.Dataset`: whole clips and parts of clips, mirrored, at several speeds."""
 
 import hashlib
+import json
 import logging
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import Array2D, Dataset, Features, IterableDataset, List, Value, config
-from datasets.exceptions import DatasetGenerationError
+from datasets import Dataset, Features, IterableDataset, Value
 
-from ..files import load_array, load_offsets
+from ..files import load_array, load_offsets, written_beside
 from ..skeletons import HUMANML3D, Skeleton
-from .cache import rebuilt_if_broken
-from .captions import CaptionLine, mirror_caption, read_captions
+from .cache import cache_folder, cached
 from .folder import read_split
-from .hub import data_folder, fetch_small_files, is_on_hub, stream_folders
-from .variation import BodyVariation, varied_motion
+from .motion_column import MotionColumn, columns_with
+from .rows import Row, Variants, lines_of_clip, rows_of_clip
+from .shards import find_shards, load_shards
+from .variation import BodyVariation
 
 logger = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the same folder has to give other rows than before.
-CACHE_VERSION = 3
-
-
-class _Row(NamedTuple):
-    """What one row of the dataset is made of: frames start:end of a feature file, mirrored, at another speed, ..."""
-
-    id: str
-    clip: str
-    path: str
-    start: int
-    end: int
-    mirrored: bool
-    captions: list[str]
-    tokens: list[str]
-    sources: list[str]
-    speed: float = 1.0
-    body: int = 0  # 0 as recorded, 1, 2, ... further bodies
+CACHE_VERSION = 4
+STREAMED_PARTS = 64  # into which the index of a folder is divided, for processes and workers to share
 
 
 def load_motion_dataset(
@@ -56,17 +41,20 @@ def load_motion_dataset(
     repeats: Mapping[str, int] | None = None,
     bodies: BodyVariation | None = None,
     further_texts: Sequence[str] = (),
+    store_variants: bool = False,
     streaming: bool = False,
-    revision: str | None = None,
 ) -> Dataset | IterableDataset:
-    """Load one split of a folder in the HumanML3D layout, or of a data set on the Hub (`hub.push_data`).
+    """Load one split of a folder in the HumanML3D layout, or of shards.
 
     A row is a clip with its whole-clip captions, or the part of a clip that a tagged caption names (captions with the
-    same tags share a row); the part is a row of its own and leaves the clip as it is. Rows are built once and
-    memory-mapped from the `datasets` cache, whose key covers the files' names, sizes and times.
+    same tags share a row); the part is a row of its own and leaves the clip as it is.
+
+    The rows are an index, made once and memory-mapped from the `datasets` cache, whose key covers the files' names,
+    sizes and times. Features are read, and mirrored and so on, when a row is asked for.
 
     Args:
-        data_dir: the folder, or the id of a data set on the Hub, which is downloaded once.
+        data_dir: the folder; or one with the shards `<split>-*.parquet` that `write_shards` makes, or `<split>-*.tar`
+            in the webdataset layout; or the id of such a data set on the Hub.
         split: name of the split file without `.txt`.
         skeleton: what the features belong to.
         min_frames: shorter rows are dropped, and their number is logged. The original takes 40 for HumanML3D and 24
@@ -84,252 +72,150 @@ def load_motion_dataset(
             training splits only.
         further_texts: sub-folders of the data folder with further captions, such as `texts_people`, laid out as
             `texts`. They follow a clip's own captions; a clip need not have any.
-        streaming: read rows when they are asked for, without a cache, and clip after clip from the Hub: first what is
-            made of the first few clips, then of the next. Not possible with `repeats`.
-        revision: branch, tag or commit of a data set on the Hub.
+        store_variants: keep the features of mirrored, faster and other variants in the cache, rather than making them
+            anew each time, which takes a few hundredths of a second per clip.
+        streaming: give a `datasets.IterableDataset`, which needs no more memory and no more time to start for a
+            thousand times the clips. Variants of a clip then follow it directly, so shuffle it.
 
     Returns:
-        Dataset, or an IterableDataset when streaming, with the columns `id` (str; a part is `<clip>@<start>-<end>` in
-        seconds), `features` (frames, feature_size) float32, not normalized, a frame shorter where mirrored or of
-        another speed, `captions` (list of str), `tokens` (the caption's `lemma/POS` string, list of str) and `sources`
-        (the sub-folder that each caption is from, list of str). `features` comes as a numpy array.
+        Dataset with the columns `id` (str; a part is `<clip>@<start>-<end>` in seconds), `features` (frames,
+        feature_size) float32, not normalized, a frame shorter where mirrored or of another speed, `captions` (list of
+        str), `tokens` (the caption's `lemma/POS` string, list of str) and `sources` (the sub-folder that each caption
+        is from, list of str). `features` comes as a numpy array: see `MotionColumn`.
 
     Raises:
         FileNotFoundError: the split file, a feature file, a text file or a folder of further texts is missing.
         ValueError: an argument out of range, wrong feature size, NaN or infinite features, a malformed text file, or
             no row within the limits.
     """
-    repeats = dict(repeats or {})
-    _check_arguments(min_frames, max_frames, speeds, repeats)
-    if streaming and repeats:
-        raise ValueError("streaming=True cannot repeat clips, as it does not know all of them; leave repeats out.")
-    options = (split, skeleton, min_frames, max_frames, mirror, speeds, bodies, further_texts)
-    if streaming and is_on_hub(data_dir):
-        return _streamed(_generate_streamed_rows, skeleton, (str(data_dir), revision, options))
-    data_dir = data_folder(data_dir, revision)
-    clips = read_split(data_dir, split)
-    for folder in further_texts:
-        if not (data_dir / folder).is_dir():
-            raise FileNotFoundError(f"further_texts names {folder}, but {data_dir} has no such folder.")
-    rows, dropped = _rows_of_clips(data_dir, clips, set(clips), *options[1:6], further_texts)
-    fingerprint = hashlib.sha256(repr((CACHE_VERSION, skeleton, min_frames, max_frames)).encode())
-    for path in {row.path: None for row in rows}:
-        stat = Path(path).stat()
-        fingerprint.update(repr((str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns)).encode())
-    rows = _repeated(rows, repeats)
-    bodies = bodies or BodyVariation()
-    rows += _with_bodies(rows, bodies)
-    logger.info(
-        "%s/%s.txt: %d clips, %d rows, %d dropped for their length (limits %d to %d frames).",
-        data_dir, split, len(clips), len(rows), dropped, min_frames, max_frames,
-    )  # fmt: skip
-    if not rows:
-        raise ValueError(f"No clip of {data_dir / split}.txt is {min_frames} to {max_frames} frames long.")
-    offsets = load_offsets(data_dir, skeleton)
-    fingerprint.update(repr((rows, bodies, None if offsets is None else offsets.tolist())).encode())
-
-    variants = _Opaque((skeleton, bodies, offsets))
-    if streaming:
-        return _streamed(_generate_rows, skeleton, rows, variants)
-    name = fingerprint.hexdigest()[:32]
-
-    def build() -> Dataset:
-        return Dataset.from_generator(
-            _generate_rows,
-            features=_columns(skeleton),
-            gen_kwargs={"rows": _Opaque(rows), "variants": variants},
-            fingerprint=name,
-            cache_dir=str(cache_dir),
-        )
-
-    cache_dir = Path(config.HF_DATASETS_CACHE) / "tm2t_hf" / name
-    try:
-        dataset = rebuilt_if_broken(build, cache_dir)
-    except DatasetGenerationError as error:
-        if isinstance(error.__cause__, (ValueError, FileNotFoundError)):
-            raise error.__cause__ from None
-        raise
-    return dataset.with_format("numpy", columns=["features"], output_all_columns=True)
-
-
-def _columns(skeleton: Skeleton) -> Features:
-    return Features(
-        {
-            "id": Value("string"),
-            "features": Array2D((None, skeleton.feature_size), "float32"),
-            "captions": List(Value("string")),
-            "tokens": List(Value("string")),
-            "sources": List(Value("string")),
-        }
-    )
-
-
-def _streamed(generate, skeleton: Skeleton, rows: Any, variants: "_Opaque | None" = None) -> IterableDataset:
-    dataset = IterableDataset.from_generator(
-        generate, features=_columns(skeleton), gen_kwargs={"rows": _Opaque(rows), "variants": variants}
-    )
-    return dataset.with_format("numpy")
-
-
-def _rows_of_clips(
-    data_dir: Path,
-    clips: Sequence[str],
-    known: set[str],
-    skeleton: Skeleton,
-    min_frames: int,
-    max_frames: int,
-    mirror: bool,
-    speeds: Sequence[float],
-    further_texts: Sequence[str],
-) -> tuple[list[_Row], int]:
-    """The rows that clips give at each speed, and the number of those dropped for their length.
-
-    `known` are the ids of all clips of the split, some of which may be mirror images of others.
-    """
-    rows, dropped = [], 0
-    for clip in clips:
-        path = data_dir / "new_joint_vecs" / f"{clip}.npy"
-        num_frames = _count_frames(clip, path, skeleton, data_dir)
-        for row in _rows_of_clip(clip, path, num_frames, _lines_of_clip(clip, data_dir, further_texts), skeleton.fps):
-            if min_frames <= row.end - row.start <= max_frames:
-                rows.append(row)
-            else:
-                dropped += 1
-    if mirror:
-        rows += [_mirror_row(row) for row in rows if not _has_mirror_image(row.clip, known)]
-    rows = [
-        row if speed == 1 else row._replace(id=f"{row.id}*{speed:g}", speed=float(speed))
-        for speed in speeds
-        for row in rows
-    ]
-    return rows, dropped
-
-
-def _with_bodies(rows: list[_Row], bodies: BodyVariation) -> list[_Row]:
-    return [row._replace(id=f"{row.id}~{body}", body=body) for body in range(1, bodies.copies + 1) for row in rows]
-
-
-def _check_arguments(min_frames: int, max_frames: int, speeds: Sequence[float], repeats: Mapping[str, int]):
     if not 1 <= min_frames <= max_frames:
         raise ValueError(f"min_frames is {min_frames} and max_frames {max_frames}, but 1 <= min_frames <= max_frames.")
-    if not all(isinstance(times, int) and times >= 1 for times in repeats.values()):
-        raise ValueError(f"repeats must give whole numbers from 1 on; got {dict(repeats)}.")
-    if not len(speeds) or not all(0 < speed < float("inf") for speed in speeds):
-        raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(speeds)}.")
+    limits = range(min_frames, max_frames + 1)
+    variants = Variants(mirror, speeds, dict(repeats or {}), bodies or BodyVariation())
+    shards = find_shards(data_dir, split)
+    if shards is not None:
+        if further_texts:
+            raise ValueError(
+                f"further_texts names folders, but {data_dir} holds shards, which have all their captions."
+            )
+        return load_shards(shards, skeleton, limits, variants, streaming)
+    folder = _Folder(Path(data_dir), split, skeleton, limits, tuple(further_texts))
+    dataset = folder.load(variants, store_variants)
+    if not streaming:
+        return dataset
+    stream = dataset.to_iterable_dataset(num_shards=min(STREAMED_PARTS, len(dataset)))
+    stream._fingerprint = dataset._fingerprint
+    return stream
 
 
-def _count_frames(clip: str, path: Path, skeleton: Skeleton, data_dir: Path) -> int:
-    """Length of a feature file, read from its header alone."""
+class _Folder:
+    """A split of a folder in the HumanML3D layout, whose rows are indexed in the cache."""
+
+    def __init__(self, data_dir: Path, split: str, skeleton: Skeleton, limits: range, further_texts: tuple[str, ...]):
+        self.data_dir, self.split, self.skeleton, self.limits = data_dir, split, skeleton, limits
+        self.clips = read_split(data_dir, split)
+        for folder in further_texts:
+            if not (data_dir / folder).is_dir():
+                raise FileNotFoundError(f"further_texts names {folder}, but {data_dir} has no such folder.")
+        self.further_texts = further_texts
+        self.offsets = load_offsets(data_dir, skeleton)
+
+    def load(self, variants: Variants, store_variants: bool) -> Dataset:
+        """The rows and their variants."""
+        for pattern in variants.repeats:
+            if not any(fnmatchcase(clip, pattern) for clip in self.clips):
+                raise ValueError(f"repeats names {pattern}, which no clip's id matches.")
+        column = MotionColumn.of(self.skeleton, variants.bodies, self.offsets)
+        columns = columns_with(column)
+        fingerprint = hashlib.sha256(repr((CACHE_VERSION, self.skeleton, self.limits, self.further_texts)).encode())
+        fingerprint.update("\n".join([str(self.data_dir.resolve()), *self.clips]).encode() + self._state_of_files())
+        fingerprint.update(b"" if self.offsets is None else self.offsets.tobytes())
+        index = cache_folder() / f"{fingerprint.hexdigest()[:32]}.arrow"
+        dataset = cached(index, Features(columns | {"clip": Value("string")}), lambda: self._rows(index))
+        if len(dataset) == 0:
+            (first, last) = self.limits[0], self.limits[-1]
+            raise ValueError(f"No clip of {self.data_dir / self.split}.txt is {first} to {last} frames long.")
+        if variants.any:
+            fingerprint.update(repr((variants, store_variants)).encode())
+            path = cache_folder() / f"{fingerprint.hexdigest()[:32]}.arrow"
+            varied = cached(path, columns, lambda: self._varied(dataset, variants, column if store_variants else None))
+        else:
+            varied = dataset.remove_columns("clip")
+            varied._fingerprint = dataset._fingerprint
+        self._log(index, len(varied))
+        return varied
+
+    def _state_of_files(self) -> bytes:
+        """Sizes and times of all files, fast: there may be a million."""
+        places = [("new_joint_vecs", "npy"), ("texts", "txt"), *((folder, "txt") for folder in self.further_texts)]
+        state = array("q")
+        for folder, suffix in places:
+            folder = os.path.join(self.data_dir, folder)
+            for clip in self.clips:
+                try:
+                    found = os.stat(f"{folder}/{clip}.{suffix}")
+                except OSError:  # further texts may be missing; the index names what may not
+                    state.extend((-1, -1))
+                else:
+                    state.extend((found.st_size, found.st_mtime_ns))
+        return state.tobytes()
+
+    def _rows(self, index: Path) -> Iterator[dict]:
+        """The rows within the limits, read from the files; writes down how many are not."""
+        dropped = 0
+        for clip in self.clips:
+            path = self.data_dir / "new_joint_vecs" / f"{clip}.npy"
+            features = _checked_features(clip, path, self.skeleton, self.data_dir)
+            lines = lines_of_clip(clip, self.data_dir, self.further_texts)
+            for row in rows_of_clip(clip, path.resolve(), len(features), lines, self.skeleton):
+                if row.end - row.start in self.limits:
+                    yield row.example() | {"clip": clip}
+                else:
+                    dropped += 1
+        with written_beside(index.with_suffix(".json")) as part:
+            part.write_text(json.dumps({"dropped": dropped}), encoding="utf-8")
+
+    def _varied(self, dataset: Dataset, variants: Variants, stored: MotionColumn | None) -> Iterator[dict]:
+        """The rows and their variants; those that are stored have their features with them."""
+
+        def rows() -> Iterator[Row]:
+            for batch in dataset.with_format("arrow").iter(batch_size=1000):
+                for example in batch.to_pylist():
+                    yield Row.of_example(example.pop("clip"), example)
+
+        for row in variants.of(rows, set(self.clips)):
+            example = row.example()
+            motion = example["features"]
+            if stored is not None and (row.mirrored or row.speed != 1 or row.body):
+                values = stored.decode_example(motion).tobytes()
+                example["features"] = motion | {"mirrored": False, "speed": 1.0, "body": 0, "values": values}
+            yield example
+
+    def _log(self, index: Path, num_rows: int) -> None:
+        try:
+            dropped = json.loads(index.with_suffix(".json").read_text(encoding="utf-8"))["dropped"]
+        except (OSError, ValueError, KeyError, TypeError):
+            dropped = "an unknown number"
+        logger.info(
+            "%s/%s.txt: %d clips, %d rows, %s dropped for their length (limits %d to %d frames).",
+            self.data_dir, self.split, len(self.clips), num_rows, dropped, self.limits[0], self.limits[-1],
+        )  # fmt: skip
+
+
+def _checked_features(clip: str, path: Path, skeleton: Skeleton, data_dir: Path) -> np.ndarray:
+    """The features (frames, feature_size) in a file, mapped into memory."""
     if not path.is_file():
         raise FileNotFoundError(
             f"The clip {clip} has no features: {path} is missing; make it from new_joints with "
             f"`tm2t-hf prepare {data_dir}`."
         )
-    shape = load_array(path).shape
-    if len(shape) != 2 or shape[1] != skeleton.feature_size:
-        raise ValueError(f"{path} has shape {shape}, but {skeleton.name} needs (frames, {skeleton.feature_size}).")
-    return shape[0]
-
-
-def _lines_of_clip(clip: str, data_dir: Path, further_texts: Sequence[str]) -> list[tuple[str, CaptionLine]]:
-    """The captions of a clip, each with the sub-folder that it is from."""
-    lines = [("texts", line) for line in read_captions(data_dir / "texts" / f"{clip}.txt")]
-    for folder in further_texts:
-        path = data_dir / folder / f"{clip}.txt"
-        if path.is_file():
-            lines += [(folder, line) for line in read_captions(path)]
-    return lines
-
-
-def _rows_of_clip(
-    clip: str, path: Path, num_frames: int, lines: list[tuple[str, CaptionLine]], fps: float
-) -> list[_Row]:
-    rows: dict[tuple[float, float], _Row] = {}
-    for source, line in lines:
-        tags = (line.start, line.end)
-        if tags not in rows:
-            if line.whole_clip:
-                row_id, start, end = clip, 0, num_frames
-            else:
-                row_id = f"{clip}@{line.start:g}-{line.end:g}"
-                start, end = (min(max(int(tag * fps), 0), num_frames) for tag in tags)
-            rows[tags] = _Row(row_id, clip, str(path), start, end, False, [], [], [])
-        rows[tags].captions.append(line.caption)
-        rows[tags].tokens.append(line.tokens)
-        rows[tags].sources.append(source)
-    return list(rows.values())
-
-
-def _mirror_row(row: _Row) -> _Row:
-    return row._replace(
-        id=_mirrored_id(row.id),
-        mirrored=True,
-        captions=[mirror_caption(caption) for caption in row.captions],
-        tokens=[mirror_caption(tokens) for tokens in row.tokens],
-    )
-
-
-def _repeated(rows: list[_Row], repeats: Mapping[str, int]) -> list[_Row]:
-    """The rows, and further ones of the clips whose names match: as many as the largest matching number says."""
-    unmatched = dict(repeats)
-    further = []
-    for row in rows:
-        matching = [pattern for pattern in repeats if fnmatchcase(row.clip, pattern)]
-        for pattern in matching:
-            unmatched.pop(pattern, None)
-        times = max((repeats[pattern] for pattern in matching), default=1)
-        further += [row._replace(id=f"{row.id}#{time}") for time in range(2, times + 1)]
-    if unmatched:
-        raise ValueError(f"repeats names {', '.join(unmatched)}, which no clip's id matches.")
-    return rows + further
-
-
-def _has_mirror_image(clip: str, clips: set[str]) -> bool:
-    folder, slash, name = clip.rpartition("/")
-    return _mirrored_id(clip) in clips or (name.startswith("M") and folder + slash + name[1:] in clips)
-
-
-def _mirrored_id(clip: str) -> str:
-    folder, slash, name = clip.rpartition("/")
-    return f"{folder}{slash}M{name}"
-
-
-@dataclass(frozen=True)
-class _Opaque:
-    """Keeps `from_generator` from looking into (and splitting) an argument: lists there mean shards."""
-
-    value: Any
-
-
-def _generate_streamed_rows(rows: _Opaque, variants: None):
-    """Rows of a data set on the Hub: `rows` holds its id, its revision and the arguments of `load_motion_dataset`."""
-    name, revision, (split, skeleton, min_frames, max_frames, mirror, speeds, bodies, further_texts) = rows.value
-    bodies = bodies or BodyVariation()
-    small_files = fetch_small_files(name, revision)
-    known, offsets = set(read_split(small_files, split)), load_offsets(small_files, skeleton)
-    variants = _Opaque((skeleton, bodies, offsets))
-    for folder, clips in stream_folders(name, split, revision):
-        rows_of_clips, _ = _rows_of_clips(
-            folder, clips, known, skeleton, min_frames, max_frames, mirror, speeds, further_texts
+    features = load_array(path)
+    if features.ndim != 2 or features.shape[1] != skeleton.feature_size:
+        raise ValueError(
+            f"{path} has shape {features.shape}, but {skeleton.name} needs (frames, {skeleton.feature_size})."
         )
-        yield from _generate_rows(_Opaque(rows_of_clips + _with_bodies(rows_of_clips, bodies)), variants)
-
-
-def _generate_rows(rows: _Opaque, variants: _Opaque):
-    skeleton, bodies, offsets = variants.value
-    for row in rows.value:
-        with np.errstate(over="ignore"):  # to infinite values, which are refused
-            features = load_array(row.path)[row.start : row.end].astype(np.float32)
-        if not np.isfinite(features).all():
-            raise ValueError(f"{row.path} holds NaN or infinite features.")
-        if row.mirrored or row.speed != 1 or row.body:
-            body = bodies if row.body else None
-            rng = np.random.default_rng(zlib.crc32(row.id.encode()))
-            features = varied_motion(features, skeleton, row.mirrored, row.speed, body, rng, offsets)
-        yield {
-            "id": row.id,
-            "features": features,
-            "captions": row.captions,
-            "tokens": row.tokens,
-            "sources": row.sources,
-        }
+    with np.errstate(over="ignore"):  # to infinite values, which are refused
+        finite = np.isfinite(features.astype(np.float32)).all()
+    if not finite:
+        raise ValueError(f"{path} holds NaN or infinite features.")
+    return features

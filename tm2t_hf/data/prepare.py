@@ -8,6 +8,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from ..bodies import BODIES, known_offsets
@@ -15,13 +16,14 @@ from ..feature_extraction_motion import check_fps
 from ..files import OFFSETS, load_array, load_offsets, read_text, save_array, written_beside
 from ..motion import bone_offsets, feature_statistics, joints_to_features, resample, retarget
 from ..skeletons import HUMANML3D, SKELETONS, Skeleton
-from .check import check, load_joints
+from .check import check, first_joints, load_joints
 from .folder import clips_in, read_split
 
 logger = logging.getLogger(__name__)
 
 STATISTICS = ("Mean.npy", "Std.npy")
 RECORD = "prepared.json"  # how the features were made, and which statistics are ours
+JOINTS_RECORD = "prepared_joints.json"  # a digest of the joints that the features of each clip belong to
 
 
 def prepare(
@@ -37,8 +39,9 @@ def prepare(
     """Make `new_joint_vecs`, `Mean.npy` and `Std.npy` from `new_joints`, then `check` the folder.
 
     An interrupted run continues where it stopped: finished files are kept. Features and statistics that came with the
-    data are kept as well. Statistics that `prepare` made itself (`prepared.json` says which) are made again when
-    features were added or the train split has changed.
+    data are kept as well, until the joints of their clip change (`prepared_joints.json` knows those of the last run).
+    Statistics that `prepare` made itself (`prepared.json` says which) are made again when features were added or the
+    train split has changed.
 
     Args:
         data_dir: folder in the HumanML3D layout with `new_joints`, `texts` and split files.
@@ -110,11 +113,14 @@ def make_features(
     if body is not None and elsewhere:
         save_array(target / OFFSETS, body)
     own_statistics = overwrite or _are_own_statistics(target)
+    files = {clip: source / "new_joints" / f"{clip}.npy" for clip in clips}
+    digests = {clip: _digest_of_joints(path, skeleton, smpl_order, offsets) for clip, path in files.items()}
+    _remove_stale_features(target, digests)
     for clip in tqdm(clips, desc="Motion features", unit="clip"):
         features_path = target / "new_joint_vecs" / f"{clip}.npy"
         if features_path.exists() and not overwrite:
             continue
-        joints = load_joints(source / "new_joints" / f"{clip}.npy", skeleton, smpl_order)
+        joints = load_joints(files[clip], skeleton, smpl_order)
         if fps is not None:
             joints = resample(joints, fps, skeleton.fps)
         if offsets is not None:
@@ -147,6 +153,34 @@ def _save(path: Path, array):
     save_array(path, array)
 
 
+def _remove_stale_features(target: Path, digests: dict[str, str | None]):
+    """Remove the features whose joints have changed since the last run, so that they are made again.
+
+    The record is written after that and before any features are made. Wherever a run is killed, features that are
+    there belong to the joints in the record.
+    """
+    before = _read_record(target, JOINTS_RECORD)
+    changed = [clip for clip, digest in digests.items() if before.get(clip, digest) != digest]
+    stale = [path for path in (target / "new_joint_vecs" / f"{clip}.npy" for clip in changed) if path.exists()]
+    if stale:
+        more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
+        logger.warning("%s%s belong to joints that have changed since, and are made again.", stale[0], more)
+    for path in stale:
+        path.unlink()
+    if digests != before:
+        _write_record(target, digests, JOINTS_RECORD)
+
+
+def _digest_of_joints(path: Path, skeleton: Skeleton, smpl_order: bool, offsets) -> str | None:
+    """A digest of the numbers that features are made of; None for a file that cannot be read."""
+    try:
+        joints = first_joints(load_array(path), skeleton, smpl_order)
+    except ValueError:
+        return None  # said by name when features are made of it, and by `check`
+    body = b"" if offsets is None else np.asarray(offsets, dtype=np.float32).tobytes()
+    return hashlib.sha256(f"{joints.shape}".encode() + joints.tobytes() + body).hexdigest()[:32]
+
+
 def _record_of(skeleton: Skeleton) -> str:
     """The name of a known skeleton; of any other also a digest, because its file may change and keep the name."""
     if SKELETONS.get(skeleton.name) == skeleton:
@@ -154,17 +188,17 @@ def _record_of(skeleton: Skeleton) -> str:
     return f"{skeleton.name} {hashlib.sha256(repr(skeleton).encode()).hexdigest()[:8]}"
 
 
-def _read_record(folder: Path) -> dict:
+def _read_record(folder: Path, name: str = RECORD) -> dict:
     """What an earlier run noted; nothing if there was none."""
     try:
-        record = json.loads(read_text(folder / RECORD))
+        record = json.loads(read_text(folder / name))
     except (FileNotFoundError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
-def _write_record(folder: Path, record: dict):
-    with written_beside(folder / RECORD) as part:
+def _write_record(folder: Path, record: dict, name: str = RECORD):
+    with written_beside(folder / name) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -211,7 +245,8 @@ def _digest(paths: list[Path]) -> str:
 
 def _copy_texts(source: Path, target: Path, overwrite: bool):
     """Copy `texts`, folders of further captions (`texts_people`) and the plain files, but not the statistics."""
-    plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name != RECORD]
+    own = {RECORD, JOINTS_RECORD}
+    plain = [path for path in source.iterdir() if path.is_file() and path.suffix != ".npy" and path.name not in own]
     for path in [*plain, *source.glob("texts*/**/*.txt")]:
         copy = target / path.relative_to(source)
         if overwrite or not copy.exists():

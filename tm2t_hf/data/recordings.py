@@ -29,7 +29,7 @@ from .folder import SPLITS
 logger = logging.getLogger(__name__)
 
 KEYS = ("file", "caption", "captions", "start", "end", "split")
-MADE_HERE = {"new_joints", "new_joint_vecs", "texts", "Mean.npy", "Std.npy", "prepared.json"}
+MADE_HERE = {"new_joints", "new_joint_vecs", "texts", "Mean.npy", "Std.npy", "prepared.json", "prepared_joints.json"}
 SHARES = {"train": 0.8, "val": 0.05, "test": 0.15}  # of the clips, as in HumanML3D
 SHORTEST = 5  # frames: features have one less, and a motion token takes four of those
 SLACK = 0.5  # seconds that a caption may go on after the end of its recording

@@ -10,7 +10,6 @@ any whitespace, rows broken across lines, a byte order mark, names with spaces o
 
 import io
 import re
-import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..files import written_beside
+from ..files import check_is_file, written_beside
 from ..rotations import quaternion_to_euler
 from ..skeletons import HUMANML3D, Skeleton
 from .kinematics import animate_bones, checked_joints, children_of
@@ -188,19 +187,15 @@ class _BrokenFileError(Exception):
 
 
 def _read_bytes(path: Path) -> bytes:
+    check_is_file(path)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path} is not a file.")
-        if status.st_size > MAX_BYTES:
+        if (size := path.stat().st_size) > MAX_BYTES:
             raise ValueError(
-                f"{path} has {status.st_size / 2**20:.0f} MiB, but BVH files of up to {MAX_BYTES // 2**20} MiB are "
+                f"{path} has {size / 2**20:.0f} MiB, but BVH files of up to {MAX_BYTES // 2**20} MiB are "
                 "read; cut it into parts."
             )
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {path}.") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from None
 

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..files import check_is_file, in_one_line
+
 MAX_ARRAY_BYTES = 2**30
 JOINT_KEYS = ("joints", "joints3d", "positions", "Jtr")
 FPS_KEYS = ("fps", "mocap_framerate", "mocap_frame_rate", "framerate")
@@ -28,14 +30,14 @@ def read_npz(path: Path) -> tuple[np.ndarray, float | None]:
         FileNotFoundError: there is no such file.
         ValueError: it is not a `.npz` file of numbers, or holds no joints.
     """
-    _check_file(path)
+    check_is_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
             joints = _member(archive, members, JOINT_KEYS)
             fps = _member(archive, members, FPS_KEYS)
     except _UNREADABLE as error:
-        raise ValueError(f"{path} is not a whole .npz file of numbers: {_in_one_line(error)}.") from None
+        raise ValueError(f"{path} is not a whole .npz file of numbers: {in_one_line(error)}.") from None
     if joints is None and _SMPL_KEYS & set(members):
         raise ValueError(
             f"{path} holds SMPL pose parameters but no joints: compute them with a body model (the smplx package and "
@@ -79,14 +81,3 @@ def _read_array(file: BinaryIO, size: int) -> np.ndarray:
         raise ValueError("it ends too early")
     array = np.frombuffer(data, dtype=dtype, count=count)
     return array.reshape(shape[::-1]).T if fortran_order else array.reshape(shape)
-
-
-def _check_file(path: Path):
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
-    if not path.is_file():
-        raise ValueError(f"{path} is not a file.")
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

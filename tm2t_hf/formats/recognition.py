@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import check_is_file
 from ..motion import Skeleton
 from .joint_names import CENTRAL_PARTS, ENDS_OF, NAMINGS, SIDE_PARTS, SKELETON_PARTS, SUBSTITUTES, Naming
 
@@ -104,8 +105,7 @@ def read_joint_map(path: str | PathLike) -> dict[str, str | list[str]]:
         ValueError: it is not such a JSON object.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
+    check_is_file(path)
     problem = 'is not a JSON object such as {"pelvis": "Hips", "spine2": ["Spine", "Chest"]}'
     if path.stat().st_size > _MAX_MAP_BYTES:
         raise ValueError(f"{path} {problem}.")

@@ -3,15 +3,18 @@
 """What the training scripts share: arguments, losses over several processes, one loop, checkpoints, model cards."""
 
 from .arguments import CaptionArguments, LoopArguments, check_range, parse_arguments
+from .calibration import calibrate_motions, calibrate_requests
 from .checkpoints import TrainingError, check_same_codes, check_same_skeleton
 from .discriminator import MotionVQDiscriminator, discriminator_loss, generator_loss
 from .loaders import training_loader, validation_loader
 from .loop import Moment, fit, validate
 from .losses import Loss, Means, foot_sliding, gather_rows
 from .model_card import STAGES, write_model_card
+from .reports import NUM_SAMPLES, Sample
 from .script import run, start
 
 __all__ = [
+    "NUM_SAMPLES",
     "STAGES",
     "CaptionArguments",
     "Loss",
@@ -19,7 +22,10 @@ __all__ = [
     "Means",
     "Moment",
     "MotionVQDiscriminator",
+    "Sample",
     "TrainingError",
+    "calibrate_motions",
+    "calibrate_requests",
     "check_range",
     "check_same_codes",
     "check_same_skeleton",

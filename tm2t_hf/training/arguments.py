@@ -4,7 +4,6 @@
 
 import argparse
 import ast
-import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -56,6 +55,15 @@ class LoopArguments:
     still_frames: int = field(
         default=0, metadata={"help": "Frames that these copies stand still at their ends, at most."}
     )
+    store_variants: bool = field(
+        default=False,
+        metadata={"help": "Keep these variants of clips on the disk, rather than make them anew in each epoch."},
+    )
+    streaming: bool = field(
+        default=False, metadata={"help": "Stream the training split, which then may be larger than memory."}
+    )
+    steps_per_epoch: int = field(default=0, metadata={"help": "Updates per epoch of a stream."})
+    shuffle_buffer: int = field(default=1000, metadata={"help": "Rows of a stream that are shuffled at a time."})
     min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
@@ -74,6 +82,7 @@ class LoopArguments:
         default_factory=dict, metadata={"help": f"Fields of the model's configuration, as JSON: {EXAMPLE}."}
     )
     mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Mixed-precision mode."})
+    fsdp: bool = field(default=False, metadata={"help": "Divide weights and optimizer among the processes (FSDP2)."})
     gradient_checkpointing: bool = field(
         default=False, metadata={"help": "Compute activations again in the backward pass, to save memory."}
     )
@@ -90,6 +99,9 @@ class LoopArguments:
     checkpoints_total_limit: int = field(
         default=1,
         metadata={"help": "Checkpoints to keep: `last/` and, as `checkpoint-*/`, those before it; 0 keeps all."},
+    )
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = field(
+        default="none", metadata={"help": "Where losses, and samples at each validation, are shown."}
     )
     license: str = field(
         default="other", metadata={"help": "License of the weights, for the model card.", "aliases": ["--licence"]}
@@ -126,7 +138,8 @@ class LoopArguments:
         check_range(self, 1, None, "validate_every")
         check_range(self, 0, None, "learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
         check_range(self, 0, None, "checkpointing_steps", "checkpoints_total_limit", "early_stopping_patience")
-        check_range(self, 0, None, "num_workers")
+        check_range(self, 0, None, "num_workers", "steps_per_epoch")
+        check_range(self, 1, None, "shuffle_buffer")
         check_range(self, 0, None, "checkpointing_steps", "body_copies", "still_frames")
         check_range(self, 0, MOST_VARIATION, "body_variation")
         check_range(self, 0, MOST_JITTER, "jitter")
@@ -147,7 +160,8 @@ class LoopArguments:
     def variants(self) -> dict:
         """What `load_motion_dataset` makes of the clips of a training split, and of no other."""
         bodies = BodyVariation(self.body_copies, self.body_variation, self.jitter, self.still_frames)
-        return {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
+        variants = {"mirror": self.mirror, "speeds": self.speeds, "repeats": self.repeats, "bodies": bodies}
+        return variants | {"store_variants": self.store_variants, "streaming": self.streaming}
 
 
 @dataclass
@@ -276,16 +290,18 @@ def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
 
     The script is read and not imported: that would take seconds, and scripts would import each other.
     """
-    script = Path(inspect.getfile(arguments_class)).with_name(f"train_{section}.py")
+    # `inspect.getfile` finds no class of a script that `runpy` runs
+    script = Path(arguments_class.__post_init__.__code__.co_filename).with_name(f"train_{section}.py")
     if not script.is_file():
         return None
-    return [
-        statement.target.id
-        for node in ast.walk(ast.parse(read_text(script)))
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == LoopArguments.__name__ for base in node.bases)
-        for statement in node.body
-        if isinstance(statement, ast.AnnAssign)
-    ]
+    bases = {each.__name__: each for each in (LoopArguments, *LoopArguments.__subclasses__())}
+    declared = []
+    for node in ast.walk(ast.parse(read_text(script))):
+        base = bases.get(ast.unparse(node.bases[0])) if isinstance(node, ast.ClassDef) and node.bases else None
+        if base is not None:
+            declared += _by_key(base)
+            declared += [each.target.id for each in node.body if isinstance(each, ast.AnnAssign)]
+    return declared or None
 
 
 def _check_other_section(values: dict, where: str, declared: list[str] | None) -> None:

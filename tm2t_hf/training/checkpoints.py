@@ -27,8 +27,10 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from ..files import in_one_line
 from ..skeletons import Skeleton
 from .arguments import LoopArguments
+from .fsdp import WholeModel, all_finite
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ FREE = {
     "overwrite_output_dir",
     "resume_from_checkpoint",
     "license",
+    "report_to",
     "validate_every",
     "early_stopping_patience",
     "checkpointing_steps",
@@ -48,7 +51,7 @@ FREE = {
     "hub_private_repo",
     "hub_revision",
     "checkpoints_total_limit",
-    "num_workers",
+    "store_variants",
 }
 REPORTED = {
     "epochs",
@@ -60,9 +63,11 @@ REPORTED = {
     "vq",
     "m2t",
     "init_from",
+    "text_encoder",
     "batch_size",
     "gradient_accumulation_steps",
     "num_processes",
+    "num_workers",
 }
 
 
@@ -117,10 +122,19 @@ class Progress:
 
 @dataclass
 class Parts:
-    """Everything of a run that has a state: name -> object with `state_dict` and `load_state_dict`."""
+    """Everything of a run that has a state.
+
+    Args:
+        accelerator: from `start`.
+        model: not wrapped.
+        objects: name -> object with `state_dict` and `load_state_dict`.
+        whole: the model to save where `model` is sharded; then all processes have to ask for the states.
+    """
 
     accelerator: Accelerator
+    model: torch.nn.Module
     objects: dict[str, Any]
+    whole: WholeModel | None = None
 
     def state_dict(self) -> dict:
         """The states of all parts by name."""
@@ -151,8 +165,7 @@ def save_checkpoint(
     accelerator, output_dir = parts.accelerator, Path(arguments.output_dir)
     writing = output_dir / "checkpoint.writing"
     state = writing / "last" / "state"
-    bare = accelerator.unwrap_model(parts.objects["model"])
-    if not all(parameter.isfinite().all() for parameter in bare.parameters()):
+    if not all_finite(accelerator, parts.model):
         raise TrainingError(
             f"Weights have become NaN or infinite: training stopped, and {output_dir / 'last'} keeps the checkpoint "
             "before. Lower --learning_rate, or set --max_grad_norm."
@@ -164,13 +177,15 @@ def save_checkpoint(
         accelerator.wait_for_everyone()
         torch.save(random_states(), state / f"random_states_{accelerator.process_index}.pt")
         accelerator.wait_for_everyone()
+        states = parts.state_dict() if accelerator.is_main_process or parts.whole else {}
         if accelerator.is_main_process:
-            torch.save(parts.state_dict(), state / TRAINING)
+            torch.save(states, state / TRAINING)
+            model = parts.whole.filled(states["sharded"]) if parts.whole else parts.model
             (state / LOOP).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
             config = asdict(arguments) | {"num_processes": accelerator.num_processes}
             for folder in (writing / "last", *([writing / "best"] if is_best else [])):
                 folder.mkdir(exist_ok=True)
-                save(bare, folder, scores)
+                save(model, folder, scores)
                 (folder / TRAIN_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
             settle(writing)
             os.replace(writing, output_dir / "checkpoint.ready")
@@ -180,7 +195,7 @@ def save_checkpoint(
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(writing, ignore_errors=True)
         raise TrainingError(
-            f"The checkpoint could not be written to {output_dir} ({_first_line(error)}); the one before is kept."
+            f"The checkpoint could not be written to {output_dir} ({in_one_line(error)}); the one before is kept."
         ) from error
 
 
@@ -308,6 +323,8 @@ def check_same_training(folder: Path, arguments: LoopArguments, num_processes: i
     differing = {name for name in now if name not in FREE and before.get(name, now[name]) != now[name]}
     if now["lr_schedule"].startswith("constant"):
         differing.discard("epochs")
+    if not now["streaming"]:  # then the order of the rows does not depend on them
+        differing -= {"num_workers", "shuffle_buffer", "steps_per_epoch"}
 
     def listed(names: set[str], values: dict) -> str:
         return ", ".join(f"--{name} {json.dumps(values[name])}" for name in sorted(names))
@@ -365,7 +382,7 @@ def load_parts(parts: Parts, folder: Path) -> None:
         parts.load_state_dict(states)
     except Exception as error:  # whatever foreign content leads to inside torch
         raise ValueError(
-            f"{path} does not fit this training ({_first_line(error)}); resume with the arguments that it was begun "
+            f"{path} does not fit this training ({in_one_line(error)}); resume with the arguments that it was begun "
             "with, or begin anew in another --output_dir."
         ) from error
 
@@ -439,11 +456,6 @@ def _read_tensors(path: Path) -> dict:
 
 def _damaged(path: Path, reason: Exception | str) -> ValueError:
     return ValueError(
-        f"{path} is damaged or was not written by this training ({_first_line(reason)}); begin anew in another "
+        f"{path} is damaged or was not written by this training ({in_one_line(reason)}); begin anew in another "
         "--output_dir."
     )
-
-
-def _first_line(reason: Exception | str) -> str:
-    lines = [line.strip() for line in str(reason).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(reason).__name__

@@ -24,14 +24,16 @@ from ..coverage import (
 )
 from ..files import read_text
 from ..pipelines import MotionToTextPipeline, TextToMotionPipeline
+from ..skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
 
 UNKNOWN_REQUESTS = Path(__file__).with_name("unknown_requests.txt")
 BATCH_SIZE = 64
-MOST_BYTES = 1_600_000  # of the captions and their embeddings
-MOST_OTHERS = 1000  # embeddings of sentences about what was not learned
+MOST_BYTES = 1_300_000  # of the captions and their embeddings
+MOST_OTHERS = 1500  # embeddings of sentences about what was not learned
 MOST_CONSIDERED = 20_000  # captions that are looked at to choose from
+MOST_LEFT_OUT = 1000  # captions that are compared with the others
 FEWEST = 20  # cases of each kind without which there is nothing to calibrate on
 COVERED = 0.8  # cosine from which a request is taken to be about what was learned
 FOLDS = 5
@@ -59,6 +61,7 @@ def save_text_coverage(
     captions: Iterable[str],
     known: Sequence[str] = (),
     unknown: Sequence[str] | None = None,
+    others: Sequence[str] = (),
 ) -> CalibrationReport | None:
     """Write what a text-to-motion model learned into its folder.
 
@@ -70,36 +73,44 @@ def save_text_coverage(
             are taken in turn and compared with the others.
         unknown: requests for what it did not learn; those of `unknown_requests.txt` by default. Those that the
             captions cover are left out.
+        others: further sentences about what it did not learn, such as captions of other data, that requests are
+            compared with. Without them, every second one of `unknown` serves instead.
 
     Returns:
         How well the score tells them apart; None if there are too few of one kind, and nothing is written.
     """
     unknown = read_lines(UNKNOWN_REQUESTS) if unknown is None else unknown
-    coverage, report = fit_text_coverage(list(captions), lambda texts: embed(animate, texts), known, unknown)
+    coverage, report = fit_text_coverage(list(captions), lambda texts: embed(animate, texts), known, unknown, others)
     if coverage is not None:
         coverage.save(folder)
     return report
 
 
 def fit_text_coverage(
-    captions: Sequence[str], embed: Callable[[Sequence[str]], Tensor], known: Sequence[str], unknown: Sequence[str]
+    captions: Sequence[str],
+    embed: Callable[[Sequence[str]], Tensor],
+    known: Sequence[str],
+    unknown: Sequence[str],
+    others: Sequence[str] = (),
 ) -> tuple[TextCoverage | None, CalibrationReport | None]:
     """As `save_text_coverage`, for an `embed` that turns texts into embeddings (texts, size) of length 1."""
     words = Counter(word for caption in captions for word in set(content_words(caption)))
     distinct = list(dict.fromkeys(captions))
     if len(distinct) > MOST_CONSIDERED:
-        distinct = [distinct[index] for index in np.linspace(0, len(distinct) - 1, MOST_CONSIDERED).astype(int)]
+        distinct = [distinct[index] for index in _evenly(len(distinct), MOST_CONSIDERED)]
     embeddings = embed(distinct)  # (captions, size)
-    unknown, of_unknown = _not_covered(list(dict.fromkeys(unknown)), embed, embeddings)
-    # one half becomes part of the coverage, which is then calibrated on the other
-    others, of_unknown, unknown = of_unknown[::2], of_unknown[1::2], unknown[1::2]
-    others = others[spread_out(others, MOST_OTHERS)]
+    unknown, of_unknown = _not_covered(unknown, embed, embeddings)
+    if others:
+        of_others = _not_covered(others, embed, embeddings)[1]
+    else:  # part of the coverage is what it cannot be calibrated on
+        of_others, of_unknown, unknown = of_unknown[::2], of_unknown[1::2], unknown[1::2]
+    of_others = of_others[_evenly(len(of_others), MOST_OTHERS)]
 
     if known:
         of_known = embed(list(known))
         to_captions, shares = of_known @ embeddings.T, [known_share(text, words) for text in known]
     else:
-        rows = torch.arange(0, len(distinct), max(1, len(distinct) // 1000))
+        rows = _evenly(len(distinct), MOST_LEFT_OUT)
         of_known = embeddings[rows]
         to_captions = of_known @ embeddings.T
         to_captions[torch.arange(len(rows)), rows] = -1  # without itself
@@ -108,25 +119,33 @@ def fit_text_coverage(
         logger.warning("There are too few captions or requests to find out where what the model learned ends.")
         return None, None
     facts = [
-        text_facts(to_captions, of_known @ others.T, shares),
-        text_facts(of_unknown @ embeddings.T, of_unknown @ others.T, [known_share(text, words) for text in unknown]),
+        text_facts(to_captions, of_known @ of_others.T, shares),
+        text_facts(
+            of_unknown @ embeddings.T, of_unknown @ of_others.T, [known_share(text, words) for text in unknown]
+        ),
     ]
     calibration, report = calibrate(*facts)
     bytes_per_caption = embeddings.shape[1] + 8 + sum(map(len, distinct)) // len(distinct)
     kept = spread_out(embeddings, MOST_BYTES // bytes_per_caption).tolist()
-    coverage = TextCoverage(calibration, [distinct[row] for row in kept], embeddings[kept], others, sorted(words))
+    coverage = TextCoverage(calibration, [distinct[row] for row in kept], embeddings[kept], of_others, sorted(words))
     return coverage, report
 
 
 def _not_covered(
-    unknown: list[str], embed: Callable[[Sequence[str]], Tensor], embeddings: Tensor
+    texts: Sequence[str], embed: Callable[[Sequence[str]], Tensor], embeddings: Tensor
 ) -> tuple[list[str], Tensor]:
-    """The requests that are about what no caption is about, and their embeddings."""
-    if not unknown:
+    """The distinct texts that are about what no caption is about, and their embeddings."""
+    texts = list(dict.fromkeys(texts))
+    if not texts:
         return [], embeddings[:0]
-    of_unknown = embed(unknown)
-    apart = (of_unknown @ embeddings.T).amax(1) < COVERED
-    return [text for text, use in zip(unknown, apart.tolist(), strict=True) if use], of_unknown[apart]
+    of_texts = embed(texts)
+    apart = (of_texts @ embeddings.T).amax(1) < COVERED
+    return [text for text, use in zip(texts, apart.tolist(), strict=True) if use], of_texts[apart]
+
+
+def _evenly(count: int, most: int) -> Tensor:
+    """Indices of at most `most` of `count` rows, at even distances."""
+    return torch.arange(count) if count <= most else torch.linspace(0, count - 1, most).long()
 
 
 @torch.no_grad()
@@ -173,7 +192,7 @@ def save_motion_coverage(
     Returns:
         How well the score tells them apart; None if there are too few of one kind, and nothing is written.
     """
-    unknown = list(spoiled(known, describe)) if unknown is None else unknown
+    unknown = list(spoiled(known, describe.processor.feature_extractor.skeleton)) if unknown is None else unknown
     if min(len(known), len(unknown)) < FEWEST:
         logger.warning("There are too few motions to find out where what the model learned ends.")
         return None
@@ -187,15 +206,15 @@ def facts_of_motions(describe: MotionToTextPipeline, motions: Sequence[np.ndarra
     return torch.cat([describe.facts_of(motion) for motion in motions])
 
 
-def spoiled(motions: Sequence[np.ndarray], describe: MotionToTextPipeline) -> Iterable[np.ndarray]:
+def spoiled(motions: Sequence[np.ndarray], skeleton: Skeleton) -> Iterable[np.ndarray]:
     """Motions that nobody makes: of each, one that lies down, is too fast, in pieces, or two persons' halves."""
-    skeleton = describe.processor.feature_extractor.skeleton
     random = np.random.default_rng(0)
     for number, joints in enumerate(motions):
         kind = number % 4
         if kind == 0:
-            turned = joints[..., [0, 2, 1]] * np.array([1, -1, 1], joints.dtype)  # onto its back
-            yield turned - turned[..., 1].min() * np.array([0, 1, 0], joints.dtype)
+            body = (joints - joints[:, :1])[..., [0, 2, 1]] * np.array([1, -1, 1], joints.dtype)  # onto its back
+            path = joints[:, :1] * np.array([1, 0, 1], joints.dtype)
+            yield body + path - body[..., 1].min() * np.array([0, 1, 0], joints.dtype)
         elif kind == 1:
             yield joints[:: max(2, min(5, len(joints) // 12))]
         elif kind == 2:
@@ -211,7 +230,7 @@ def spoiled(motions: Sequence[np.ndarray], describe: MotionToTextPipeline) -> It
             yield mixed
 
 
-def _is_of_leg(joint: int, skeleton) -> bool:
+def _is_of_leg(joint: int, skeleton: Skeleton) -> bool:
     feet = {*skeleton.left_foot, *skeleton.right_foot}
     return any(joint in chain and feet & set(chain) for chain in skeleton.chains)
 
@@ -237,9 +256,7 @@ def calibrate(known: Tensor, unknown: Tensor) -> tuple[Calibration, CalibrationR
     threshold = (of_known.quantile(0.05) + of_unknown.quantile(0.9)) / 2
     weights, bias = _logistic(facts, labels)
     report = CalibrationReport(
-        auc=float(
-            (of_known[:, None] > of_unknown).double().mean() + (of_known[:, None] == of_unknown).double().mean() / 2
-        ),
+        auc=float((of_known[:, None] > of_unknown).double().mean()),
         known_warned=float((of_known < threshold).double().mean()),
         unknown_warned=float((of_unknown < threshold).double().mean()),
         threshold=float(threshold.sigmoid()),

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from datasets import IterableDataset
 from torch.utils.data import DataLoader, Sampler
 
 from .arguments import LoopArguments
+from .streams import StreamLoader, stream_loader
 
 
 class TrainingBatches(Sampler):
@@ -81,10 +83,29 @@ class ValidationBatches(Sampler):
         yield from map(list, self.batches)
 
 
+class RowLoader(DataLoader):
+    """A loader for `fit` of this process's parts of every batch of a data set."""
+
+    @property
+    def batches(self) -> TrainingBatches:
+        """Which rows are in which batch."""
+        return self.batch_sampler
+
+
 def training_loader(
     accelerator: Accelerator, arguments: LoopArguments, dataset: Any, collator: Callable, drop_last: bool = False
-) -> DataLoader:
-    """A loader for `fit` of this process's part of every batch; a collator with an attribute `epoch` is told it."""
+) -> RowLoader | StreamLoader:
+    """A loader for `fit` of this process's part of every batch; a collator with an attribute `epoch` is told it.
+
+    Args:
+        accelerator: from `start`.
+        arguments: of the script.
+        dataset: rows by number, or a stream of rows.
+        collator: makes a batch of a list of rows.
+        drop_last: leave out a smaller last batch; a stream has none.
+    """
+    if isinstance(dataset, IterableDataset):
+        return stream_loader(accelerator, arguments, dataset, collator)
     batches = TrainingBatches(
         len(dataset),
         arguments.batch_size * arguments.gradient_accumulation_steps * accelerator.num_processes,
@@ -94,7 +115,7 @@ def training_loader(
         drop_last,
         arguments.gradient_accumulation_steps,
     )
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
+    return RowLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
 
 
 def validation_loader(

@@ -4,7 +4,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from math import isfinite
@@ -31,7 +31,9 @@ from .checkpoints import (
     save_checkpoint,
     set_random_states,
 )
+from .fsdp import ShardedStates, WholeModel, gathered, shard_model
 from .losses import Loss, Means
+from .reports import Reports, Sample
 from .script import StopSignals, on_main_process
 from .updates import make_cheaper, make_optimizer, update
 
@@ -63,6 +65,7 @@ def fit(
     extra: dict[str, Any] | None = None,
     counts: Callable[[dict], dict[str, Any]] | None = None,
     learning_rates: dict[str, float] | None = None,
+    samples: Callable[[torch.nn.Module], Iterable[Sample]] | None = None,
 ) -> None:
     """Train `model` and keep the best and the last of it.
 
@@ -86,31 +89,41 @@ def fit(
             it, to weigh the losses of a part of a batch before those of the other parts are known.
         learning_rates: peak learning rates of parameters whose names begin with these keys, in place of
             `arguments.learning_rate`.
+        samples: `(model)` gives samples of what the model makes, for `--report_to`.
 
     Raises:
         TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
+    batches = train_loader.batches
+    whole = None
+    if arguments.fsdp:
+        whole = WholeModel(model)
+        shard_model(accelerator, model)
     make_cheaper(arguments, model)
     optimizer = make_optimizer(arguments, model, learning_rates or {})
     scheduler = get_scheduler(
         arguments.lr_schedule,
         optimizer,
         num_warmup_steps=arguments.warmup_steps,
-        num_training_steps=arguments.epochs * len(train_loader),
+        num_training_steps=arguments.epochs * len(batches),
     )
     bare = model
-    model, optimizer = accelerator.prepare(model, optimizer)
+    if arguments.fsdp:
+        # which is mixed precision alone: the gradients of a sharded model are averaged already
+        model, optimizer = accelerator.prepare_model(model, evaluation_mode=True), accelerator.prepare(optimizer)
+        learned = {"sharded": ShardedStates(bare, optimizer.optimizer)}
+    else:
+        model, optimizer = accelerator.prepare(model, optimizer)
+        learned = {"model": bare, "optimizer": optimizer}
     scaler = {"scaler": accelerator.scaler} if accelerator.scaler is not None else {}
-    states = {"model": bare, "optimizer": optimizer, "scheduler": scheduler} | scaler | (extra or {})
-    parts = Parts(accelerator, states)
-    batches = train_loader.batch_sampler
+    parts = Parts(accelerator, bare, learned | {"scheduler": scheduler} | scaler | (extra or {}), whole)
     progress = Progress(num_rows=batches.num_rows, global_batch_size=batches.batch_size)
     states = None
     if arguments.resume_from_checkpoint:
         progress, states = resume(parts, arguments, progress)
 
-    with StopSignals() as signals:
+    with StopSignals() as signals, Reports(accelerator, arguments, samples) as reports:
 
         def checkpoint(scores: dict, is_best: bool = False):
             scores = scores | {"epoch": round(progress.epoch + progress.step / len(batches), 3)}
@@ -157,7 +170,9 @@ def fit(
                         stop_if_asked(saved=due)
 
             progress.epoch, progress.step, progress.sums = epoch + 1, 0, {}
-            due = _is_due(arguments, progress.epoch * len(batches))
+            updates = progress.epoch * len(batches)
+            reports.losses("train", means.values() | {"learning_rate": scheduler.get_last_lr()[0]}, updates)
+            due = _is_due(arguments, updates)
             if progress.epoch % arguments.validate_every == 0 or progress.epoch == arguments.epochs:
                 scores = validate(accelerator, model, val_loader, validation_losses)
                 logger.info("epoch %d: train %s | validation %s", epoch + 1, _shown(means.values()), _shown(scores))
@@ -167,6 +182,8 @@ def fit(
                 if is_best:
                     progress.best = scores["loss"]
                 progress.worse = 0 if is_best else progress.worse + 1
+                reports.losses("validation", scores, updates)
+                reports.show(model, updates)
                 checkpoint(scores, is_best)
                 due = True
             elif due:
@@ -202,7 +219,7 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     load_parts(parts, folder)
     states = restore_random_states(folder, accelerator)
     if folder.resolve().parent != Path(arguments.output_dir).resolve():
-        progress.best = None  # the best model so far lies elsewhere
+        progress.best, progress.worse = None, 0  # the best model so far lies elsewhere
     within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
     logger.info("Resuming after epoch %d%s.", progress.epoch, within)
     return progress, states
@@ -216,10 +233,11 @@ def validate(accelerator: Accelerator, model, loader, compute: Callable) -> dict
     was_training = bare.training
     bare.eval()
     means = Means()
-    for batch in loader:
-        losses = compute(bare, send_to_device(batch, accelerator.device))
-        losses = {name: loss for name, loss in losses.items() if loss is not None}
-        means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
+    with gathered(bare):
+        for batch in loader:
+            losses = compute(bare, send_to_device(batch, accelerator.device))
+            losses = {name: loss for name, loss in losses.items() if loss is not None}
+            means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
     bare.train(was_training)
     return means.gathered().values()
 

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
-from ..data.hub import is_on_hub
-from ..files import written_beside
+from ..actions import Action
+from ..data.shards import is_on_hub
+from ..files import read_text, written_beside
 
+ACTIONS_TITLE = "## What it can do"
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 # In a command: going on with the latest checkpoint of the own output folder.
 RESUMING = re.compile(r" --resume(_from_checkpoint)?([ =](latest|true))?(?= --|$)", re.IGNORECASE)
@@ -231,6 +233,22 @@ def _is_mean_with_interval(value: Any) -> bool:
     return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, (int, float)) for each in value)
 
 
+def list_actions(folder: str | PathLike, actions: Sequence[Action]) -> None:
+    """Let the card in a checkpoint's folder list what the model can do; nothing happens where there is no card."""
+    path = Path(folder) / "README.md"
+    if not path.is_file():
+        return
+    rows = "\n".join(f"| {action.action} | {action.prompt} | {action.clips} |" for action in actions)
+    section = (
+        f"{ACTIONS_TITLE}\n\n| action | a prompt | training clips |\n| --- | --- | ---: |\n{rows}\n\n"
+        "An action with a handful of training clips may come out as another one.\n\n"
+    )
+    text = re.sub(rf"^{ACTIONS_TITLE}\n.*?(?=^## )", "", read_text(path), flags=re.MULTILINE | re.DOTALL)
+    before, title, after = text.partition("## Size\n")
+    with written_beside(path) as part:
+        part.write_text(before + section + title + after, encoding="utf-8")
+
+
 def _short(part: str) -> str:
     """A path -> its name, except the repository's own `examples/...`: nobody else has the folders of this machine."""
     if "examples/" in part:
@@ -253,4 +271,4 @@ def _sizes(folder: Path, config: dict) -> list[tuple[str, str]]:
     return rows
 
 
-__all__ = ["STAGES", "add_results", "model_card", "write_model_card"]
+__all__ = ["STAGES", "add_results", "list_actions", "model_card", "write_model_card"]

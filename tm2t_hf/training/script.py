@@ -18,6 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 from ..hub import HubFolder
 from .arguments import LoopArguments
 from .checkpoints import TrainingError, recover, refuse_to_replace
+from .reports import tracking
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +29,15 @@ def start(arguments: LoopArguments) -> Accelerator:
     """Lock and check the output folder, seed everything and set up logging.
 
     Raises:
-        ValueError: the output folder cannot be written to, another run is using it, or it holds a model that the
-            arguments neither resume nor overwrite; or the Hub does not take uploads.
+        ValueError: the output folder cannot be written to, another run is using it, it holds a model that the
+            arguments neither resume nor overwrite, the package of `--report_to` is not installed, or the Hub does not
+            take uploads.
     """
     accelerator = Accelerator(
         mixed_precision=arguments.mixed_precision,
         # the scripts give the schedule in updates of all processes together
         step_scheduler_with_optimizer=False,
+        **tracking(arguments),
     )
     level = logging.INFO if accelerator.is_local_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

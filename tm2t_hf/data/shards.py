@@ -1,0 +1,187 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Data sets that are too large for a file per clip: shards of many clips, in a folder or on the Hub.
+
+<split>-00000.parquet   columns `id`, `features` (the bytes of a .npy file), `captions`, `tokens`, `sources`
+<split>-00000.tar       or, in the webdataset layout, `<id>.npy` and `<id>.txt`, as in the HumanML3D layout
+Mean.npy, Std.npy, ...  as in that layout
+"""
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, IterableDataset
+from huggingface_hub import HfApi, snapshot_download
+
+from ..files import load_offsets
+from ..skeletons import Skeleton
+from .cache import cache_folder, cached
+from .captions import parse_captions
+from .motion_column import MotionColumn, columns_with
+from .rows import Row, Variants, rows_of_clip
+
+PART = re.compile(r"@[^/@]*-[^/@]*$")  # of a row's id: which part of the clip it is
+STATISTICS = ("Mean.npy", "Std.npy", "Offsets.npy")
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "features": pa.binary(),
+        "captions": pa.list_(pa.string()),
+        "tokens": pa.list_(pa.string()),
+        "sources": pa.list_(pa.string()),
+    }
+)
+
+
+class Shards(NamedTuple):
+    """The shards of one split: paths or URLs, their sizes and times (or the commit), and the folder or Hub id."""
+
+    files: list[str]
+    state: str
+    data_dir: str
+
+
+def find_shards(data_dir: str | Path, split: str) -> Shards | None:
+    """The shards of a split in a folder or in a data set of the Hub; None for a folder that has none.
+
+    Raises:
+        FileNotFoundError: there is no such folder and no such data set, or the data set has no shards of this split.
+    """
+    pattern = re.compile(rf"(?:.*/)?{re.escape(split)}-[^/]*\.(?:parquet|tar)")
+    if not is_on_hub(data_dir):
+        paths = [path for path in sorted(Path(data_dir).glob("*")) if pattern.fullmatch(path.name)]
+        state = repr([(path.stat().st_size, path.stat().st_mtime_ns) for path in paths])
+        return Shards([str(path.resolve()) for path in paths], state, str(data_dir)) if paths else None
+    try:
+        info = HfApi().dataset_info(str(data_dir))
+    except Exception as error:  # no network, offline mode, no such data set, no permission, ...
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FileNotFoundError(
+            f"There is no data folder {data_dir}, and the Hub gave no data set of this name ({reason})."
+        ) from error
+    names = sorted(file.rfilename for file in info.siblings or () if pattern.fullmatch(file.rfilename))
+    if not names:
+        raise FileNotFoundError(f"The data set {data_dir} of the Hub has no {split}-*.parquet and no {split}-*.tar.")
+    return Shards([f"hf://datasets/{data_dir}@{info.sha}/{name}" for name in names], info.sha, str(data_dir))
+
+
+def is_on_hub(data_dir: str | Path) -> bool:
+    """Whether this names a data set of the Hub: `user/name`, and no folder of that name is here."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(data_dir)) is not None and not Path(data_dir).parent.is_dir()
+
+
+def statistics_folder(data_dir: str | Path) -> Path:
+    """The folder with `Mean.npy` and so on of a data folder; those of the Hub are downloaded."""
+    if not is_on_hub(data_dir):
+        return Path(data_dir)
+    return Path(snapshot_download(str(data_dir), repo_type="dataset", allow_patterns=list(STATISTICS)))
+
+
+def load_shards(
+    shards: Shards, skeleton: Skeleton, limits: range, variants: Variants, streaming: bool
+) -> Dataset | IterableDataset:
+    """The rows of shards within the limits, and their variants, as `load_motion_dataset` gives them.
+
+    Unlike in a folder, each variant follows what it varies, and clips whose mirror image is in the split, too, are
+    mirrored all the same: a stream does not know what comes.
+    """
+    offsets = load_offsets(statistics_folder(shards.data_dir), skeleton)
+    columns = columns_with(MotionColumn.of(skeleton, variants.bodies, offsets))
+    reader = ShardReader(skeleton, limits, variants)
+    fingerprint = hashlib.sha256(repr((shards, skeleton, limits, variants)).encode()).hexdigest()[:32]
+    if not streaming:
+        dataset = cached(cache_folder() / f"{fingerprint}.arrow", columns, lambda: reader.rows(shards.files))
+        if not len(dataset):
+            raise ValueError(f"No clip of {shards.data_dir} is {limits[0]} to {limits[-1]} frames long.")
+        return dataset
+    # every file of the list can go to another process or worker
+    stream = IterableDataset.from_generator(reader.rows, columns, gen_kwargs={"files": shards.files})
+    stream._fingerprint = fingerprint
+    return stream
+
+
+@dataclass
+class ShardReader:
+    """Reads shards one after the other, holding a few clips in memory at a time."""
+
+    skeleton: Skeleton
+    limits: range
+    variants: Variants
+
+    def rows(self, files: list[str]) -> Iterator[dict]:
+        """The rows in some shards, and their variants, as `datasets` stores them.
+
+        Raises:
+            ValueError: a shard is damaged, or holds something else than motions of the skeleton; the message names it.
+        """
+        for file in files:
+            read = self._parquet if file.endswith(".parquet") else self._tar
+            try:
+                with fsspec.open(file, "rb") as opened:
+                    for rows in read(opened):
+                        kept = [row for row in rows if row.end in self.limits]
+                        for row in self.variants.of(lambda kept=kept: iter(kept), set()):
+                            yield row.example()
+            except (pa.ArrowException, tarfile.TarError, KeyError, TypeError, ValueError, EOFError) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise ValueError(f"{file} is not a whole shard of motions ({reason}).") from error
+
+    def _parquet(self, opened) -> Iterator[list[Row]]:
+        for batch in pq.ParquetFile(opened).iter_batches(batch_size=32, columns=SCHEMA.names):
+            for values in batch.cast(SCHEMA).to_pylist():
+                features = self._features(values["features"], values["id"])
+                texts = [values[name] for name in ("captions", "tokens", "sources")]
+                if not texts[0] or len({len(text) for text in texts}) > 1:
+                    raise ValueError(f"{values['id']} has {len(texts[0])} captions, or not as many tokens and sources")
+                clip = PART.sub("", values["id"])
+                row = Row(values["id"], clip, None, 0, len(features), *texts)
+                yield [row._replace(values=features.tobytes())]
+
+    def _tar(self, opened) -> Iterator[list[Row]]:
+        parts: dict[str, bytes] = {}
+        clip = None
+        with tarfile.open(fileobj=opened, mode="r|*") as archive:
+            for member in archive:
+                name, _, suffix = member.name.rpartition(".")
+                if not member.isfile() or suffix not in ("npy", "txt"):
+                    continue
+                if name != clip:  # the files of a clip follow each other
+                    clip, parts = name, {}
+                parts[suffix] = archive.extractfile(member).read()
+                if len(parts) == 2:
+                    yield self._rows_of_clip(clip, parts["npy"], parts["txt"].decode("utf-8-sig"))
+
+    def _rows_of_clip(self, clip: str, content: bytes, text: str) -> list[Row]:
+        features = self._features(content, clip)
+        lines = [("texts", line) for line in parse_captions(text, clip, f"{clip}.txt")]
+        rows = rows_of_clip(clip, None, len(features), lines, self.skeleton)
+        cut = [features[row.start : row.end] for row in rows]
+        return [
+            row._replace(start=0, end=len(part), values=part.tobytes()) for row, part in zip(rows, cut, strict=True)
+        ]
+
+    def _features(self, content: bytes, clip: str) -> np.ndarray:
+        """Float32 features (frames, feature_size) from the bytes of a `.npy` file."""
+        features = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        if features.dtype.kind not in "fiu":
+            raise ValueError(f"the features of {clip} are {features.dtype}, not real numbers")
+        if features.ndim != 2 or features.shape[1] != self.skeleton.feature_size:
+            wanted = f"{self.skeleton.name} needs (frames, {self.skeleton.feature_size})"
+            raise ValueError(f"the features of {clip} have shape {features.shape}, but {wanted}")
+        features = np.ascontiguousarray(features, dtype=np.float32)
+        if not np.isfinite(features).all():
+            raise ValueError(f"the features of {clip} are NaN or infinite")
+        return features
+
+
+__all__ = ["SCHEMA", "STATISTICS", "find_shards", "is_on_hub", "load_shards", "statistics_folder"]
