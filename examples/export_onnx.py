@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, HfArgumentParser
-from transformers.modeling_outputs import BaseModelOutput
 
 from tm2t_hf.files import written_beside
 from tm2t_hf.layers_text_to_motion import RecurrentCache, TextEncoderOutput
@@ -113,7 +112,7 @@ class Decoder(Encoder):
     def forward(self, decoder_input_ids: Tensor, memory: Tensor, attention_mask: Tensor) -> Tensor:
         """Decode a step."""
         output = self.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=memory),
+            encoder_outputs=(memory, attention_mask),
             attention_mask=attention_mask,
             decoder_input_ids=decoder_input_ids,
             use_cache=False,
