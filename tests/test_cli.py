@@ -325,7 +325,7 @@ def test_every_command_has_help(capsys):
     commands = build_parser()._subparsers._group_actions[0].choices
     assert set(commands) == {
         *("generate", "caption", "prepare", "check", "convert", "render"),
-        *("tokens", "compare", "actions", "toy", "quickstart"),
+        *("tokens", "compare", "actions", "toy", "quickstart", "push", "push-data", "update", "demo"),
     }
     for name in commands:
         with pytest.raises(SystemExit) as exit:

@@ -117,6 +117,17 @@ class LoopArguments:
         },
     )
 
+    push_to_hub: bool = field(
+        default=False,
+        metadata={"help": "Upload the best model to the Hub whenever it is written, and at the end."},
+    )
+    hub_model_id: str = field(
+        default="",
+        metadata={"help": "Repository to upload to, owner/name; named after the output folder if left out."},
+    )
+    hub_private_repo: bool = field(default=False, metadata={"help": "Make a new repository private."})
+    hub_revision: str = field(default="", metadata={"help": "Branch to upload to; the main one if left out."})
+
     def __post_init__(self):
         # `--resume` was once a switch
         self.resume_from_checkpoint = {"true": "latest", "false": ""}.get(

@@ -46,6 +46,10 @@ FREE = {
     "validate_every",
     "early_stopping_patience",
     "checkpointing_steps",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_revision",
     "checkpoints_total_limit",
     "store_variants",
 }

@@ -128,6 +128,8 @@ def fit(
         def checkpoint(scores: dict, is_best: bool = False):
             scores = scores | {"epoch": round(progress.epoch + progress.step / len(batches), 3)}
             save_checkpoint(parts, progress, arguments, save, scores, is_best)
+            if accelerator.uploads is not None and is_best:
+                accelerator.uploads.upload_in_background(f"Epoch {progress.epoch}")
 
         def stop_if_asked(saved: bool):
             signal = max_over_processes(accelerator, signals.received)
@@ -190,6 +192,11 @@ def fit(
                 stop_if_asked(saved=due)
     if accelerator.output_lock is not None:
         accelerator.output_lock.release()
+    if accelerator.uploads is not None:
+        try:
+            logger.info("Uploaded: %s", accelerator.uploads.upload("End of training"))
+        except ValueError as error:
+            raise TrainingError(f"{error} The model itself is whole in {arguments.output_dir}.") from error
 
 
 def progress_bar(accelerator: Accelerator, arguments: LoopArguments, epoch: int, done: int, total: int) -> tqdm:
