@@ -12,6 +12,8 @@ VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "tm2t_hf/__init__.py").re
 
 EXTRAS = {
     "demo": ["pillow>=10.1"],  # tm2t-hf quickstart
+    "app": ["gradio>=6.0"],  # tm2t-hf demo, examples/space
+    "onnx": ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],  # examples/export_onnx.py
     "render": ["matplotlib>=3.8", "pillow>=10.1"],  # GIFs of motions, pictures of evaluations
     "video": ["av>=12"],  # .mp4 where ffmpeg is not installed
     "metrics": ["evaluate>=0.4.3"],  # tm2t_hf.metrics and examples/evaluate_tm2t.py
@@ -47,10 +49,11 @@ setup(
     packages=find_packages(include=["tm2t_hf", "tm2t_hf.*"]),
     py_modules=["tm2t_hf_cli"],
     package_data={
-        "tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.safetensors", "README.md")],
+        "tm2t_hf": [f"checkpoints/**/{name}" for name in ("*.json", "*.py", "*.safetensors", "README.md")],
         "tm2t_hf.formats": [
             f"web/{name}" for name in ("template.html", "viewer.js", "viewer.min.js", "three.LICENSE")
         ],
+        "tm2t_hf.data": ["*.md"],
         "tm2t_hf.training": ["*.md", "*.txt"],
     },
     install_requires=[

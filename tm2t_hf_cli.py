@@ -113,6 +113,7 @@ def build_parser() -> ArgumentParser:
     _add_model_commands(add)
     _add_motion_commands(add)
     _add_folder_commands(add)
+    _add_hub_commands(add)
     return parser
 
 
@@ -219,6 +220,37 @@ def _add_folder_commands(add) -> None:
     command.add_argument("output_dir", help="folder to make")
     command.add_argument("--num_clips", type=count, default=300, help="number of clips")
     command.add_argument("--seed", type=int, default=0, help="another seed gives other clips")
+
+
+def _add_hub_commands(add) -> None:
+    command = add("hub.push", "upload a trained model")
+    command.add_argument("model_dir", help="folder that training, save_pretrained or convert_original.py made")
+    _add_repository(command, "model")
+
+    command = add("hub.push_data_folder", "upload a prepared data folder", name="push-data")
+    command.add_argument("data_dir", help="folder in the HumanML3D layout, as `tm2t-hf prepare` leaves it")
+    _add_repository(command, "data set")
+    command.add_argument("--license", default="other", help="of the data, as the Hub names it, such as cc-by-nc-4.0")
+    command.add_argument("--further_texts", nargs="+", default=(), metavar="DIR", help="folders of captions")
+    _add_skeleton(command)
+
+    command = add("hub.update", "save models again with the code and configuration of this version")
+    command.add_argument("model_dir", nargs="+", help="folder of a model; its weights stay as they are")
+
+    command = add("hub.demo", "show the demo in a browser, on this machine alone")
+    command.add_argument(
+        "--text_to_motion", default="", help="folder or Hub id of a model; the shipped one if left out"
+    )
+    command.add_argument(
+        "--motion_to_text", default="", help="folder or Hub id of a model; the shipped one if left out"
+    )
+    command.add_argument("--port", type=count, default=7860, help="port on the loopback device")
+
+
+def _add_repository(command: ArgumentParser, what: str) -> None:
+    command.add_argument("repo_id", nargs="?", default="", help=f"{what} on the Hub: owner/name; by default as here")
+    command.add_argument("--private", action="store_true", help="if it is new, make it private")
+    command.add_argument("--revision", default="", help="branch to upload to; the main one if left out")
 
 
 def _add_output(command: ArgumentParser, note: str) -> None:

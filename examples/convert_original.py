@@ -35,6 +35,7 @@ from tm2t_hf.conversion import (
     load_vocabulary,
 )
 from tm2t_hf.files import load_statistics, written_beside
+from tm2t_hf.hub import HubFolder
 from tm2t_hf.training import run
 from tm2t_hf.training.checkpoints import settle
 from tm2t_hf.training.model_card import model_card
@@ -58,6 +59,12 @@ class Arguments:
     matcher: str = field(default="", metadata={"help": "The same for the evaluator of texts and motions."})
     num_heads: int = field(default=8, metadata={"help": "Attention heads of motion-to-text; no shape tells them."})
     train_text_embedding: bool = field(default=False, metadata={"help": "Let later training change word vectors."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Upload each model to a repository on the Hub."})
+    hub_model_id: str = field(
+        default="tm2t", metadata={"help": "What the repositories are called, owner/name, before -vq, -m2t, ..."}
+    )
+    hub_private_repo: bool = field(default=False, metadata={"help": "Make new repositories private."})
+    hub_revision: str = field(default="", metadata={"help": "Branch to upload to; the main one if left out."})
 
 
 def main():
@@ -147,17 +154,23 @@ def save(arguments: Arguments, stage: str, source: Path, model, processor):
     """Everything a user of the model needs, in `output_dir/tm2t-<stage>`."""
     target = Path(arguments.output_dir) / f"tm2t-{stage}"
     target.parent.mkdir(parents=True, exist_ok=True)
+    uploads = None
+    if arguments.push_to_hub:
+        name = f"{arguments.hub_model_id}-{stage}"
+        uploads = HubFolder(target, name, arguments.hub_private_repo, arguments.hub_revision)
     with written_beside(target) as part:
         model.save_pretrained(part)
         processor.save_pretrained(part)
-        card(stage, source, part).save(part / "README.md")
+        card(stage, source, part, uploads.repo_id if uploads else target.name).save(part / "README.md")
         settle(part)
     logger.info("%s -> %s (%.1f M parameters)", source, target, model.num_parameters() / 1e6)
+    if uploads:
+        logger.info("Uploaded: %s", uploads.upload(f"Converted from {source.name}"))
 
 
-def card(stage: str, source: Path, folder: Path) -> ModelCard:
-    """The model card: what it is, how to use it, where it comes from."""
-    name = f"{source.parent.name}/{source.name}"
+def card(stage: str, source: Path, folder: Path, name: str) -> ModelCard:
+    """The model card: what it is, how to use it under this name, where it comes from."""
+    weights = f"{source.parent.name}/{source.name}"
     note = (
         "Captions are read as the original reads them, word by word and lemmatized: as the `lemma/POS` tokens of a "
         "caption file, or plain with `pip install lemminflect`."
@@ -165,9 +178,9 @@ def card(stage: str, source: Path, folder: Path) -> ModelCard:
     return model_card(
         folder,
         stage,
-        f"tm2t-{stage}",
+        name,
         license="other",
-        about=f"These are the weights `{name}` that the authors of TM2T, Guo et al., released with their code "
+        about=f"These are the weights `{weights}` that the authors of TM2T, Guo et al., released with their code "
         "(github.com/EricGuo5513/TM2T), converted for tm2t_hf by `examples/convert_original.py`; the model computes "
         "what theirs does. Ask them, and the owners of the data, what you may do with them.",
         data_set=source.parent.name,

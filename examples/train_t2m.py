@@ -18,6 +18,8 @@ which then wins.
 """
 
 import copy
+import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -125,6 +127,8 @@ class T2MArguments(CaptionArguments):
             raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
         if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
             raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
+        if self.alignment_weight and self.fsdp:
+            raise ValueError("--alignment_weight works without --fsdp.")
         if self.text_encoder and self.init_from:
             raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
         check_range(self, 0, None, "text_encoder_lr")
@@ -352,7 +356,10 @@ def main():
         samples=samples,
     )
     if accelerator.is_main_process:
-        calibrate_requests(arguments.output_dir, train_set["captions"])
+        captions_of_clips = defaultdict(list)
+        for name, captions in zip(train_set["id"], train_set["captions"], strict=True):
+            captions_of_clips[re.split("[@*#~]", name)[0]] += captions  # of its parts and variants too
+        calibrate_requests(arguments.output_dir, list(captions_of_clips.values()))
 
 
 if __name__ == "__main__":

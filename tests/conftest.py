@@ -5,6 +5,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # before anything of Hugging Face is imported: no network, and none of the user's own cache
@@ -14,9 +15,13 @@ os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
 # as when a script there is run
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
+import datasets
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
+import transformers
+from hub_server import TOKEN, Hub
 
 from tm2t_hf import (
     HUMANML3D,
@@ -64,6 +69,28 @@ def golden_dir() -> Path:
 def data_dir() -> Path:
     """Real motion capture and captions."""
     return shared_folder("data")
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
+    """A Hub of one's own, which this process is logged in to, with an empty cache."""
+    with Hub() as hub:
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        settings = {
+            "ENDPOINT": hub.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_CACHE": str(tmp_path / "hub_cache"),
+            "HF_HUB_DISABLE_XET": True,
+        }
+        for name, value in settings.items():
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub.url)
+        monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda seconds: None)  # before another attempt
+        yield hub
 
 
 @pytest.fixture(autouse=True)

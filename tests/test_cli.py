@@ -14,18 +14,20 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from bandai_namco.labels import ACTION_RULES, action_and_style
 from conftest import ROOT
 from transformers import AutoModel, AutoProcessor, GenerationConfig
 
 import tm2t_hf_cli
 from tm2t_hf import pipelines, quickstart
-from tm2t_hf.body_size import METRES_PER_UNIT
+from tm2t_hf.body_size import METRES_PER_UNIT, body_height
 from tm2t_hf.cli import build_parser, folders, main
+from tm2t_hf.coverage import Calibration, MotionCoverage, TextCoverage
 from tm2t_hf.feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
 from tm2t_hf.formats import MOTION_SUFFIXES, read_motion, save_motion
 from tm2t_hf.formats.axes import TURNS
-from tm2t_hf.skeletons import SKELETONS
+from tm2t_hf.skeletons import HUMANML3D, SKELETONS
 from tm2t_hf.toy import make_toy_clip
 
 Image = pytest.importorskip("PIL.Image")
@@ -90,6 +92,8 @@ def test_generate_repeats_a_seed_and_numbers_samples(shipped):
         ("--temperature nan", "--temperature must be above 0; got nan"),
         ("--greedy --temperature 0.5", "--temperature is for sampling: leave it out, or leave out --greedy"),
         ("--greedy --top_k 5", "--top_k is for sampling: leave it out, or leave out --greedy"),
+        ("--height 175", "--height must be from 0.3 to 3 meters; got 175"),
+        ("--height nan", "--height must be from 0.3 to 3 meters; got nan"),
         ("--max_seconds 0", "--max_seconds must be a number of seconds above 0; got 0"),
         ("--min_seconds 1200", "pass --max_seconds 1200 or more"),
         ("--min_seconds 3 --max_seconds 2", "longer than the longest motion of 2 s: pass --max_seconds 3 or more"),
@@ -107,6 +111,27 @@ def test_generate_takes_sampling_options_and_a_model(checkpoints):
     likeliest = np.load("a.npy")
     assert main([*command, "--greedy"]) == 0
     np.testing.assert_allclose(np.load("a.npy"), likeliest, atol=1e-5)
+
+
+def test_generate_makes_figures_of_a_height(shipped):
+    assert main(["generate", "a person waves", "--output", "a.npy", "--height", "1.8", *LENGTHS]) == 0
+    assert body_height(np.load("a.npy"), HUMANML3D) == pytest.approx(1.8, rel=1e-4)
+
+
+def test_what_a_model_did_not_learn_is_said(shipped, checkpoints, capsys, caplog):
+    calibration = Calibration(torch.zeros(5, dtype=torch.double), -2.0, 0.5)  # nothing is covered
+    size = AutoModel.from_pretrained(checkpoints / "tm2t-t2m").config.text_embedding_size
+    TextCoverage(calibration, ["a person walks"], torch.ones(1, size), torch.zeros(0, size)).save(
+        checkpoints / "tm2t-t2m"
+    )
+    MotionCoverage(Calibration(torch.zeros(4, dtype=torch.double), -2.0, 0.5)).save(checkpoints / "tm2t-m2t")
+    assert main(["generate", "a person plays the violin", "--output", "a.npy", *LENGTHS]) == 0
+    assert capsys.readouterr().out == "a.npy: 1.0 s\n"
+    said = "'a person plays the violin' is unlike what this model learned (score 0.12); the closest that it knows is"
+    assert f"{said} 'a person walks'." in caplog.text  # which goes to stderr
+    assert main(["caption", "a.npy"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert "a.npy is unlike the motions that this model learned (score 0.12)" in caplog.text
 
 
 def test_generate_says_that_a_motion_is_empty(shipped, checkpoints, capsys):
@@ -300,7 +325,7 @@ def test_every_command_has_help(capsys):
     commands = build_parser()._subparsers._group_actions[0].choices
     assert set(commands) == {
         *("generate", "caption", "prepare", "check", "convert", "render"),
-        *("tokens", "compare", "actions", "toy", "quickstart"),
+        *("tokens", "compare", "actions", "toy", "quickstart", "push", "push-data", "update", "demo"),
     }
     for name in commands:
         with pytest.raises(SystemExit) as exit:

@@ -15,10 +15,12 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoProcessor,
     AutoTokenizer,
+    PreTrainedConfig,
 )
 
 from ._moved import MovedModules
 from .alignment import gumbel_rollout, inverse_alignment_loss
+from .auto_classes import auto_classes
 from .configuration_matcher import MotionTextMatcherConfig
 from .configuration_motion_to_text import MotionToTextConfig
 from .configuration_motion_vq import MotionVQConfig
@@ -41,27 +43,19 @@ from .tokenization_words import WordTokenizer
 
 __version__ = "0.1.0"
 
-for _config, _model in (
-    (MotionVQConfig, MotionVQModel),
-    (MotionToTextConfig, MotionToTextModel),
-    (TextToMotionConfig, TextToMotionModel),
-    (TextToMotionTransformerConfig, TextToMotionTransformer),
-    (MotionTextMatcherConfig, MotionTextMatcher),
-):
+
+class _TokenizerNames(PreTrainedConfig):
+    """No model has this configuration: AutoTokenizer only finds tokenizers by name that some configuration has."""
+
+
+for _classes in auto_classes().values():
+    _config = _classes["AutoConfig"]
     AutoConfig.register(_config.model_type, _config)
-    AutoModel.register(_config, _model)
-    AutoFeatureExtractor.register(_config, MotionFeatureExtractor)
-for _config, _model in (
-    (MotionToTextConfig, MotionToTextModel),
-    (TextToMotionConfig, TextToMotionModel),
-    (TextToMotionTransformerConfig, TextToMotionTransformer),
-):
-    AutoModelForSeq2SeqLM.register(_config, _model)
-    AutoProcessor.register(_config, TM2TProcessor)
-AutoProcessor.register(MotionTextMatcherConfig, MotionTextMatcherProcessor)
-AutoProcessor.register(MotionVQConfig, MotionFeatureExtractor)  # it reads motion alone
+    for _auto_class in (AutoFeatureExtractor, AutoModel, AutoModelForSeq2SeqLM, AutoProcessor):
+        if _auto_class.__name__ in _classes:
+            _auto_class.register(_config, _classes[_auto_class.__name__])
 AutoTokenizer.register(MotionVQConfig, fast_tokenizer_class=MotionTokenizer)
-AutoTokenizer.register(MotionTextMatcherConfig, fast_tokenizer_class=WordTokenizer)
+AutoTokenizer.register(_TokenizerNames, fast_tokenizer_class=WordTokenizer)
 register_pipelines()
 sys.meta_path.append(MovedModules())
 

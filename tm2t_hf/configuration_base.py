@@ -1,15 +1,45 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""What the configurations share: overrides that reach every field, fields that follow from others, a text encoder."""
+"""What the configurations share: overrides that reach every field, derived fields, a text encoder, remote code."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
+from .auto_classes import IS_PACKAGE, entries_for_remote_code
 
-class OverridesFirstMixin:
+REMOTE_CODE_ENTRIES = ("auto_map", "custom_pipelines")
+
+
+class CarriesCodeMixin:
+    """A configuration that is saved with the code of its model, for processes where tm2t_hf is not installed.
+
+    In the package itself, the entries about that code are written but never held: whatever reads them would ask the
+    user to trust, and then run, the copy in the checkpoint.
+    """
+
+    _auto_class = "AutoConfig"  # save_pretrained copies this module, and what it imports, next to config.json
+
+    def __setattr__(self, name: str, value: Any):
+        if not (IS_PACKAGE and name in REMOTE_CODE_ENTRIES):
+            super().__setattr__(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the base class, with the entries about remote code, and without any about configurations inside."""
+        output = super().to_dict()
+        for name in self.sub_configs:
+            for entry in (*REMOTE_CODE_ENTRIES, "_name_or_path"):  # of the machine it was made on
+                (output.get(name) or {}).pop(entry, None)
+        if IS_PACKAGE:
+            return output | entries_for_remote_code(self.model_type)
+        for pipeline in output.get("custom_pipelines", {}).values():  # pipeline() puts classes in the place of names
+            pipeline["pt"] = [getattr(model, "__name__", model) for model in pipeline["pt"]]
+        return output
+
+
+class OverridesFirstMixin(CarriesCodeMixin):
     """A configuration whose saved values are overridden before it is built.
 
     `from_pretrained(folder, name=value)` of the base class assigns overrides to a finished configuration, so whatever
@@ -79,4 +109,4 @@ class TextEncoderInsideMixin:
             self.text_pad_id = self.text_encoder_config.pad_token_id or 0
 
 
-__all__ = ["OverridesFirstMixin", "TextEncoderInsideMixin", "derived_field"]
+__all__ = ["CarriesCodeMixin", "OverridesFirstMixin", "TextEncoderInsideMixin", "derived_field"]

@@ -84,7 +84,8 @@ class Coverage:
         """Write `coverage.safetensors` into the folder of a checkpoint."""
         tensors, facts = self._content()
         facts |= {"version": VERSION, "kind": self.kind, "threshold": self.threshold, "bias": self.calibration.bias}
-        data = save(tensors | {"weights": self.calibration.weights}, {"coverage": json.dumps(facts)})
+        written = json.dumps(facts, ensure_ascii=False)
+        data = save(tensors | {"weights": self.calibration.weights}, {"coverage": written})
         with written_beside(Path(folder) / COVERAGE_FILE) as part:
             part.write_bytes(data)
 
@@ -116,8 +117,9 @@ class TextCoverage(Coverage):
     Args:
         calibration: of these five facts.
         captions: distinct training captions.
-        embeddings: (captions, size) of length 1.
-        others: (sentences, size) of length 1, of sentences that ask for what the model did not learn; maybe none.
+        embeddings: (captions, directions) of length 1.
+        others: (sentences, directions) of length 1, of sentences about what the model did not learn; maybe none.
+        basis: (size, directions), the orthonormal basis that these two are expressed in; None for the features' own.
         words: the words of all training captions, as `content_words` gives them; those of `captions` if left out.
     """
 
@@ -130,6 +132,7 @@ class TextCoverage(Coverage):
         captions: Sequence[str],
         embeddings: Tensor,
         others: Tensor,
+        basis: Tensor | None = None,
         words: Sequence[str] | None = None,
     ):
         super().__init__(calibration)
@@ -137,7 +140,9 @@ class TextCoverage(Coverage):
             raise ValueError(f"{len(captions)} captions do not fit embeddings of shape {tuple(embeddings.shape)}.")
         if others.dim() != 2 or others.shape[1] != embeddings.shape[1]:
             raise ValueError(f"`others` of shape {tuple(others.shape)} do not fit captions of {embeddings.shape[1]}.")
-        self.captions, self.embeddings, self.others = list(captions), embeddings, others
+        if basis is not None and (basis.dim() != 2 or basis.shape[1] != embeddings.shape[1]):
+            raise ValueError(f"`basis` of shape {tuple(basis.shape)} does not fit {embeddings.shape[1]} directions.")
+        self.captions, self.embeddings, self.others, self.basis = list(captions), embeddings, others, basis
         self.words = {word for caption in captions for word in content_words(caption)} if words is None else set(words)
 
     def judge(self, texts: Sequence[str], embeddings: Tensor) -> list[Request]:
@@ -147,7 +152,7 @@ class TextCoverage(Coverage):
             texts: the requests.
             embeddings: (texts, size), as `embed_texts` gives them.
         """
-        embeddings = embeddings.to(self.embeddings)
+        embeddings = in_basis(embeddings.to(self.embeddings), self.basis)
         similar = embeddings @ self.embeddings.T  # (texts, captions)
         facts = text_facts(similar, embeddings @ self.others.T, [known_share(text, self.words) for text in texts])
         nearest = similar.argmax(1).tolist()
@@ -157,6 +162,8 @@ class TextCoverage(Coverage):
     def _content(self):
         # 8 bits are enough: they move a cosine by less than 0.005
         tensors = {name: (values * 127).round().to(torch.int8) for name, values in self._scaled().items()}
+        if self.basis is not None:
+            tensors["basis"] = self.basis.half().contiguous()
         return tensors, {"captions": self.captions, "words": " ".join(sorted(self.words))}
 
     def _scaled(self) -> dict[str, Tensor]:
@@ -174,7 +181,8 @@ class TextCoverage(Coverage):
         embeddings, others = (
             torch.nn.functional.normalize(tensors[name].float(), dim=-1) for name in ("embeddings", "others")
         )
-        return cls(calibration, captions, embeddings, others, words)
+        basis = tensors["basis"].float() if "basis" in tensors else None
+        return cls(calibration, captions, embeddings, others, basis, words)
 
 
 class MotionCoverage(Coverage):
@@ -244,6 +252,11 @@ def embed_texts(features: Tensor, attention_mask: Tensor) -> Tensor:
     """Text features (batch, words, size) and their mask (batch, words) -> embeddings (batch, size) of length 1."""
     mask = attention_mask.unsqueeze(-1).to(features.dtype)
     return torch.nn.functional.normalize((features * mask).sum(1) / mask.sum(1).clamp(min=1), dim=-1).float()
+
+
+def in_basis(embeddings: Tensor, basis: Tensor | None) -> Tensor:
+    """Embeddings (texts, size) in a basis (size, directions) that may leave some out, of length 1 again."""
+    return embeddings if basis is None else torch.nn.functional.normalize(embeddings @ basis, dim=-1)
 
 
 def text_facts(to_captions: Tensor, to_others: Tensor, shares: Sequence[float]) -> Tensor:
@@ -334,6 +347,7 @@ __all__ = [
     "TextCoverage",
     "content_words",
     "embed_texts",
+    "in_basis",
     "known_share",
     "load_coverage",
     "motion_facts",

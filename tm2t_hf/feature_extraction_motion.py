@@ -59,6 +59,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
     """
 
     model_input_names = ["motion_values", "attention_mask"]
+    _auto_class = "AutoFeatureExtractor"  # saved with its code, see auto_classes.py
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -21,12 +21,11 @@ from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
 # The first bytes of the small text file that Git puts in the place of a large one that it has not fetched.
 LFS_POINTER = b"version https://git-lfs"
-
-
+# Arguments of `from_pretrained` that say where on the Hub, or in its cache, a file is.
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
 # What a folder may hold of a processor; a motion tokenizer has files of its own.
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokenizer*.json", "motion_tokenizer/*.json")
-# Arguments of `from_pretrained` that say where a file is and how to get it.
-PLACE = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+PLACE = (*HUB_ARGUMENTS, "proxies", "subfolder")  # or in a folder
 # A table of word vectors may be larger than the tokenizer by rounding up (`resize_token_embeddings`).
 PADDED_TO = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
@@ -145,16 +144,20 @@ def _check_json(path: Path):
         raise ValueError(f"{path} is not a JSON object but a {type(content).__name__}; get the file again.")
 
 
-def model_folder(name: str | PathLike) -> Path:
+def model_folder(name: str | PathLike, **hub_arguments) -> Path:
     """The folder of a model, which is fetched if `name` is an id on the Hub.
+
+    Args:
+        name: a folder, or the id of a model on the Hub.
+        hub_arguments: as in `from_pretrained`: `revision`, `token`, `cache_dir`, ...
 
     Raises:
         FileNotFoundError: there is no such model.
         ValueError: its config.json is damaged.
     """
     name = str(name)
-    _read_config(name)
-    return Path(name) if Path(name).is_dir() else Path(snapshot_download(name))
+    _read_config(name, hub_arguments)
+    return Path(name) if Path(name).is_dir() else Path(snapshot_download(name, **hub_arguments))
 
 
 def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedModel:
@@ -163,7 +166,8 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
     Args:
         model_class: a model class of this package, or an Auto class that knows its models.
         name: a folder, or the id of a model on the Hub.
-        kwargs: passed on to `from_pretrained`: fields of the configuration to change, `dtype`, `device_map`, ...
+        kwargs: passed on to `from_pretrained`: fields of the configuration to change, `dtype`, `device_map`,
+            `revision`, `token`, ...
 
     Raises:
         FileNotFoundError: there is no such model, or its folder lacks a file.
@@ -171,14 +175,16 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
             one sentence that names the model.
     """
     name = str(name)
-    config = _read_config(name)
+    config = _read_config(name, _hub_arguments(kwargs))
     _check_type(model_class, name, config.get("model_type"))
     if Path(name).is_dir():
         _check_weights(Path(name))
     try:
         return model_class.from_pretrained(name, **kwargs)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{name} could not be loaded: {_first_line(error)}") from error
+        if not Path(name).is_dir():
+            _check_fetched_weights(name, _hub_arguments(kwargs))
+        raise ValueError(f"{name} could not be loaded: {_first_line(error.__cause__ or error)}") from error
 
 
 def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any:
@@ -189,7 +195,7 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         ValueError: its files are damaged. Each names the folder.
     """
     name = str(name)
-    config = _read_config(name)
+    config = _read_config(name, _hub_arguments(kwargs))
     if Path(name).is_dir() and "Processor" in processor_class.__name__:
         needed = ["processor_config.json", "tokenizer.json", "tokenizer_config.json", "motion_tokenizer"]
         if config.get("model_type") == "tm2t-matcher":  # which reads and writes no tokens
@@ -248,7 +254,11 @@ def _text_vocabulary(config: PreTrainedConfig) -> tuple[int | None, int | None]:
     return config.vocab_size, config.pad_token_id
 
 
-def _read_config(name: str) -> dict:
+def _hub_arguments(kwargs: dict) -> dict:
+    return {argument: kwargs[argument] for argument in HUB_ARGUMENTS if argument in kwargs}
+
+
+def _read_config(name: str, hub_arguments: dict) -> dict:
     if not Path(name).is_dir():
         try:
             validate_repo_id(name)
@@ -257,16 +267,29 @@ def _read_config(name: str) -> dict:
     elif not (Path(name) / "config.json").is_file():
         raise FileNotFoundError(f"There is no model in {name}: the folder has no config.json.")
     try:
-        config = PreTrainedConfig.get_config_dict(name)[0]
+        config = PreTrainedConfig.get_config_dict(name, **hub_arguments)[0]
         if not isinstance(config, dict):
             raise OSError("it holds no JSON object")
         return config
     except (OSError, AttributeError, TypeError) as error:
         if Path(name).is_dir():
             raise ValueError(f"{Path(name) / 'config.json'} is not the JSON of a configuration.") from error
-        raise FileNotFoundError(
-            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
-        ) from error
+        raise FileNotFoundError(_why_not_on_the_hub(name, hub_arguments, error)) from error
+
+
+def _why_not_on_the_hub(name: str, hub_arguments: dict, error: BaseException) -> str:
+    """One sentence about a model of the Hub whose config.json could not be read."""
+    causes = [error]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    if any(isinstance(cause, RevisionNotFoundError) for cause in causes):
+        return f"There is no revision {hub_arguments.get('revision')} of the model {name} on the Hub."
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return (
+            f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub; if it is "
+            "private there, log in with `hf auth login`, or pass token=."
+        )
+    return f"There is no model {name}: it is neither a folder with a config.json nor a model of the Hub within reach."
 
 
 def _check_type(model_class: type, name: str, found: str | None):
@@ -283,12 +306,33 @@ def _check_type(model_class: type, name: str, found: str | None):
         )
 
 
+def _check_fetched_weights(name: str, hub_arguments: dict):
+    """Refuse weights in the cache of the Hub that are not whole, as the repository `name` has them."""
+    try:
+        folder = snapshot_download(name, **hub_arguments | {"local_files_only": True, "force_download": False})
+        _check_weights(Path(folder))
+    except OSError:
+        return  # they have not been fetched, and the caller knows why
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be loaded: {str(error).replace(folder, 'its', 1)}") from error
+
+
 def _check_weights(folder: Path):
-    """Refuse a folder without weights, and files of weights that are not whole."""
+    """Refuse a folder without weights, and files of weights that are missing or not whole."""
     files = sorted(folder.glob("*.safetensors"))
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            files = sorted(
+                {folder / name for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+            )
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ValueError(f"{index} is not the index of sharded weights; get it again.") from error
     if not files:
         raise FileNotFoundError(f"{folder} has no model.safetensors; get the whole folder.")
     for path in files:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing, which {index.name} names; get the whole folder.")
         try:
             with open(path, "rb") as file:
                 is_pointer = file.read(len(LFS_POINTER)) == LFS_POINTER

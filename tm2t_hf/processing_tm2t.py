@@ -11,7 +11,11 @@ from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
 
 from .feature_extraction_motion import check_fps, check_unit
+from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
+
+# What transformers keeps of the way that a tokenizer was loaded, and would save with it.
+LOADING_ARGUMENTS = ("is_local", "local_files_only", "dtype", "trust_remote_code")
 
 
 class CaptionKwargs(TypedDict, total=False):
@@ -69,6 +73,7 @@ class CaptionMotionProcessor(ProcessorMixin):
     """What all processors of captions and motions share; subclasses say which parts they have."""
 
     valid_processor_kwargs = TM2TProcessorKwargs
+    _auto_class = "AutoProcessor"  # saved with its code, see auto_classes.py
     text_kwargs = {"padding": True}  # the default; that of motions is the feature extractor's
 
     def __call__(
@@ -142,6 +147,13 @@ class CaptionMotionProcessor(ProcessorMixin):
         kinds = [kwargs.pop("return_tensors", None) for kwargs in (text_kwargs, motion_kwargs)]
         return text_kwargs, motion_kwargs, kinds[0] or kinds[1]
 
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs):
+        """As in the base class, without the arguments that its tokenizers were loaded with."""
+        for name in self.get_attributes():
+            for argument in LOADING_ARGUMENTS if name.endswith("tokenizer") else ():
+                getattr(self, name).init_kwargs.pop(argument, None)
+        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
     def _tokenize(self, captions: list[str], **kwargs) -> dict:
         # on the right, whatever the tokenizer's default: labels begin after the first id, and so do the models
         return dict(
@@ -206,7 +218,7 @@ class TM2TProcessor(CaptionMotionProcessor):
         ValueError: for another kind of motion tokenizer.
     """
 
-    def __init__(self, feature_extractor, tokenizer, motion_tokenizer):
+    def __init__(self, feature_extractor, tokenizer, motion_tokenizer: MotionTokenizer):
         # transformers takes the text tokenizer if it finds no other
         if not hasattr(motion_tokenizer, "codebook_size"):
             raise ValueError(

@@ -32,6 +32,7 @@ class MotionTokenizer(PreTrainedTokenizerFast):
     """
 
     model = models.WordLevel
+    _auto_class = "AutoTokenizer"  # saved with its code, see auto_classes.py
 
     def __init__(self, codebook_size: int = 512, **kwargs):
         if not isinstance(codebook_size, int) or not 1 <= codebook_size <= LARGEST_CODEBOOK:

@@ -39,6 +39,7 @@ class WordTokenizer(PreTrainedTokenizerFast):
     """
 
     model = models.WordLevel
+    _auto_class = "AutoTokenizer"  # saved with its code, see auto_classes.py
 
     def __init__(self, vocab: dict[str, int], max_words: int = 20, return_pos_ids: bool = False, **kwargs):
         names = dict(zip(TOKEN_NAMES, SPECIAL_TOKENS, strict=True))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tm2t_hf.files import written_beside
+from tm2t_hf.training.model_card import add_results
 
 ACTION_AND_STYLE = [
     ("action", "right action (%)", 1, 100),
@@ -106,6 +107,7 @@ def write_into(path: Path, report: dict):
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     write(path, f"{before}{BEGIN}\n{markdown(report, '###')}{END}{after}")
+    add_results(path, report)
 
 
 def write(path: Path, text: str):

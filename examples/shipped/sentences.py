@@ -231,7 +231,7 @@ _ARMS_SWING = (
     r"(?: back and forth| gently| slightly| naturally| freely)*)?"
 )
 _AND = r"(?: and| then| while| before| as they| as| with)*"
-_NUMBER = r"(?:few|couple|couple of|two|three|four|five|six)"
+_NUMBER = r"(?:few|couple|couple of|three|four|five|six)"
 _SOME = r"(?:few|several|some|multiple)"
 _STILL = r"(?:stand(?: still| straight| up| upright| tall| in-place)*(?: and| while| with| then)* )?"
 _STILL_AFTER = r"(?: (?:while|as they)? ?(?:stand(?: still| in-place| up| straight)*|in-place|(?:stand )?still))?"
@@ -325,7 +325,7 @@ def _diagonal(side: str) -> tuple[str, ...]:
         rf"(?:walk|move)(?: forward){_AHEAD}(?: and)?(?: slightly| little)* {to}(?: slightly)?",
         rf"(?:walk|sidestep|move) {to}",
         rf"sidestep (?:to )?{to}",
-        rf"take {_SOME} (?:sidestep|step|steps|sidesteps) {to}",
+        rf"take {_SOME} (?:sidestep|step) {to}",
         rf"walk to side {to}",
     )
 
@@ -366,16 +366,16 @@ PHRASES = (
         "walk",
         rf"(?:walk|stroll|stride){_AHEAD}{_ARMS_SWING}",
         rf"(?:walk|stroll){_ARMS_SWING}{_AHEAD}",
-        rf"(?:take|make) (?:(?:several|some|multiple|many) )?(?:steps|strides){_AHEAD}",
-        rf"(?:walk|step){_AHEAD} (?:several|some|multiple) (?:steps|paces){_AHEAD}",
+        rf"(?:take|make) (?:several|some|multiple|many) (?:step|stride){_AHEAD}",
+        rf"(?:walk|step){_AHEAD} (?:several|some|multiple) (?:step|pace){_AHEAD}",
         rf"(?:move|go) forward{_AHEAD}",
         rf"(?:take|go for|do) (?:normal |regular |forward )*walk{_AHEAD}",
         r"walk across (?:room|floor|area)",
     ),
     _phrases(
         "walk",
-        rf"take {_NUMBER} (?:steps|paces|strides){_AHEAD}",
-        rf"(?:walk|step){_AHEAD} {_NUMBER} (?:steps|paces){_AHEAD}",
+        rf"take {_NUMBER} (?:step|pace|stride){_AHEAD}",
+        rf"(?:walk|step){_AHEAD} {_NUMBER} (?:step|pace){_AHEAD}",
         rf"step forward {_NUMBER} times",
         details=("short",),
     ),
@@ -386,8 +386,8 @@ PHRASES = (
             rf"(?:do|go for|take|go out for) (?:(?:light|little|slow|quick|short) )*{gait}{_AHEAD}",
             rf"{gait} lightly{_AHEAD}",
             rf"(?:light|slight) {gait}{_AHEAD}",
-            rf"take (?:{_SOME} )?{gait} (?:step|steps){_AHEAD}",
-            rf"{gait}{_AHEAD} {_SOME} (?:step|steps|paces|strides){_AHEAD}",
+            rf"take (?:{_SOME} )?{gait} step{_AHEAD}",
+            rf"{gait}{_AHEAD} {_SOME} (?:step|pace|stride){_AHEAD}",
         )
         for gait in ("run", "jog")
     ),
@@ -401,8 +401,8 @@ PHRASES = (
         rf"(?:walk|step|move|pace|stride)(?: straight)? backward(?: (?:in|on) straight (?:line|path))?{_ARMS_SWING}",
         r"(?:walk|step|move|go) (?:in )?(?:straight )?back(?:ward)? (?:direction|motion|line)",
         r"walk in (?:straight )?backward (?:direction|motion|line)",
-        rf"take {_SOME} (?:step|steps|strides) back(?:ward)?",
-        rf"(?:walk|step|move|back) back(?:ward)? {_SOME} (?:step|steps|paces|times)",
+        rf"take {_SOME} (?:step|stride) back(?:ward)?",
+        rf"(?:walk|step|move|back) back(?:ward)? {_SOME} (?:step|pace|times)",
         r"(?:walk|step|move) straight back",
         r"(?:back) (?:up|away)",
         r"(?:walk|step) (?:away )?in reverse",
@@ -534,12 +534,12 @@ PHRASES = (
         "dance-short",
         r"dance(?: around| in-place| about| freely| moves?)*(?: in-place| room)*",
         r"(?:do|perform|practice)(?: (?:some|short|little|quick|several|small|type of|kind of|sort of))*"
-        r" (?:dance|dances|dancing)(?: moves?| routine| steps| movements?| motion)?(?: in-place)?",
+        r" (?:dance|dances|dancing)(?: moves?| routine| steps?| movements?| motion)?(?: in-place)?",
     ),
     _phrases(
         "ballet",
         r"(?:do|perform|practice|dance|imitate) (?:(?:quick|graceful|some) )*ballet(?: (?:dance|moves?|"
-        r"routine|dancing|poses?|steps|movements?|leaps|twirls?))*",
+        r"routine|dancing|poses?|steps?|movements?|leaps?|twirls?))*",
         r"dance(?: (?:around|elegantly|gracefully))? (?:like|as) (?:ballerina|ballet dancer)",
         r"(?:dance|do|perform) ballet",
         r"ballet dance(?: forward)?",

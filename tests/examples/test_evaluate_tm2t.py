@@ -3,6 +3,7 @@
 """The evaluation script, from the command line to its report, on a handful of clips and tiny random models."""
 
 import json
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -28,6 +29,7 @@ from tm2t_hf import (
     TextToMotionModel,
     TM2TProcessor,
 )
+from tm2t_hf.coverage import Calibration, TextCoverage, load_coverage
 from tm2t_hf.data import prepare
 from tm2t_hf.metrics import caption_scores, joint_scores, motion_scores, retrieval
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints
@@ -340,6 +342,25 @@ def test_requests_never_learned_are_scored(evaluate, sentences, monkeypatch):
     assert row["warned_known"] == pytest.approx(1 / 3) and row["warned_unknown"] == 1
     assert report["request_scores"]["plays the violin"] == 0.1
     assert set(report["sentences"]) == {"people", "unknown"}
+
+
+def test_scores_are_those_that_the_model_carries(folder, tmp_path):
+    """By the mean of the words' features, one sentence at a time: padding may not matter."""
+    shutil.copytree(folder / "t2m", tmp_path, dirs_exist_ok=True)
+    embeddings = torch.nn.functional.normalize(torch.randn(3, 8), dim=-1)
+    calibration = Calibration(torch.ones(TextCoverage.num_facts).double(), -1.0, 0.4)
+    TextCoverage(calibration, CAPTIONS, embeddings, embeddings[:1]).save(tmp_path)
+    t2m = models.load_checkpoint("t2m", str(tmp_path), "cpu")
+    sentences = ["a person walks", "someone plays the violin for hours and hours", "swims"]
+    scores, threshold = script.request_scores(t2m, sentences, "cpu")
+    coverage = load_coverage(tmp_path, "text")
+    for sentence, score in zip(sentences, scores, strict=True):
+        ids = t2m.processor(text=[sentence], return_tensors="pt")["input_ids"]
+        mean = t2m.model.get_text_features(ids)[0].mean(0, keepdim=True).detach()
+        (request,) = coverage.judge([sentence], torch.nn.functional.normalize(mean, dim=-1))
+        assert score == pytest.approx(request.score, abs=1e-4)
+    assert threshold == 0.4 and len(set(scores)) == 3
+    assert script.request_scores(models.load_checkpoint("t2m", str(folder / "t2m"), "cpu"), sentences, "cpu") is None
 
 
 def test_bodies_and_recordings_are_captioned(evaluate, folder, data_dir, tmp_path):

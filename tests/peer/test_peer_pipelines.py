@@ -53,7 +53,7 @@ class TextToMotionCases(unittest.TestCase):
         """One caption, several, several motions of a caption, a saved pipeline."""
         alone = [animate(example, do_sample=False) for example in examples]
         for output in alone:
-            self.assertEqual(set(output), {"motion", "joints", "fps"})
+            self.assertEqual(set(output), {"motion", "joints", "fps", "score"})
             frames = len(output["motion"])
             self.assertEqual(output["motion"].shape, (frames, HUMANML3D.feature_size))
             self.assertEqual(output["joints"].shape, (frames, HUMANML3D.num_joints, 3))
@@ -86,7 +86,7 @@ class MotionToTextCases(unittest.TestCase):
         """One motion, several, a path, several captions of a motion, a saved pipeline."""
         alone = [describe(example, do_sample=False) for example in examples]
         for output in alone:
-            self.assertEqual([set(caption) for caption in output], [{"generated_text"}])
+            self.assertEqual([set(caption) for caption in output], [{"generated_text", "score"}])
             self.assertIsInstance(output[0]["generated_text"], str)
         self.assertEqual(describe(examples, do_sample=False, batch_size=3), alone)
         self.assertEqual(len(describe(examples[0], num_return_sequences=2, num_beams=2)), 2)

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from forked import in_processes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_run import Run
+from small_run import Run, kept
 
 from tm2t_hf import HUMANML3D, MotionVQConfig, MotionVQModel
 from tm2t_hf.motion import joints_to_features
@@ -181,6 +181,27 @@ def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path, world, acc
             torch.testing.assert_close(others[name], tensor, rtol=1e-5, atol=1e-6)
         for own, other in zip(scores, other_scores, strict=False):
             assert own == pytest.approx(other, rel=1e-5)
+
+
+def test_sharded_training_is_that_of_ddp(tmp_path):
+    """FSDP2 over gloo: weights, scores, what is saved, and a resumed run."""
+
+    def train(folder, **options):
+        options = {"epochs": 3, "lr_schedule": "constant"} | options
+        run = Run(folder, dropout=0.0, rows=16, batch_size=3, **options).fit()
+        return run.scores
+
+    plain = in_processes(lambda: train(tmp_path / "plain"), 2)
+    sharded = in_processes(lambda: train(tmp_path / "sharded", fsdp=True), 2)
+    for own, other in zip(plain[0], sharded[0], strict=True):
+        assert own == pytest.approx(other, rel=1e-5)
+    in_processes(lambda: train(tmp_path / "parts", fsdp=True, epochs=2), 2)
+    in_processes(lambda: train(tmp_path / "parts", fsdp=True, resume_from_checkpoint="latest"), 2)
+    (weights, scores), *others = (kept(tmp_path / name / "last") for name in ("plain", "sharded", "parts"))
+    for other_weights, other_scores in others:
+        assert other_scores == pytest.approx(scores, rel=1e-5)
+        for name, tensor in weights.items():
+            torch.testing.assert_close(other_weights[name], tensor, rtol=1e-5, atol=1e-6)
 
 
 def test_accumulating_needs_to_know_what_losses_average_over(tmp_path):

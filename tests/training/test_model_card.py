@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
 from tm2t_hf.training import STAGES, write_model_card
+from tm2t_hf.training.model_card import add_results
 
 
 @dataclass
@@ -84,3 +85,37 @@ def test_a_skeleton_of_a_file_goes_by_its_name(vq_model, tmp_path):
     vq_model.save_pretrained(tmp_path)
     write_model_card(tmp_path, "vq", Arguments(skeleton="/somewhere/my.json"), {"loss": 1}, COMMAND)
     assert "skeleton `my`" in (tmp_path / "README.md").read_text()
+
+
+def report_with(row: str) -> dict:
+    return {
+        "data": {"name": "bandai_namco", "split": "test", "clips": 258},
+        "matcher": {"real motion": {"fid": [0.0, 0.0]}, row: {"fid": [0.116, 0.01], "r_precision3": 0.98}},
+        "judge": {row: {"action": [0.96, 0.003], "mistakes": [["walk", "run", 3], ["a", "b", 1]]}},
+        "motions": {},
+        "captions": {},
+    }
+
+
+def test_results_of_an_evaluation(hub, vq_model, tmp_path):
+    vq_model.save_pretrained(tmp_path)
+    write_model_card(tmp_path, "vq", Arguments(), {"loss": 1}, COMMAND)
+    path = tmp_path / "README.md"
+    text = ModelCard.load(path).text
+    assert add_results(path, report_with("text to motion")) == 0
+    for _ in range(2):  # they are replaced
+        assert add_results(path, report_with("VQ reconstruction")) == 3
+    card = ModelCard.load(path)
+    card.validate()
+    assert card.text == text and card.data.license == "cc-by-nc-4.0"
+    found = {result.metric_name: result.metric_value for result in card.data.eval_results}
+    assert found == {"fid (matcher)": 0.116, "r_precision3 (matcher)": 0.98, "action (judge)": 0.96}
+    assert {(each.task_type, each.dataset_split) for each in card.data.eval_results} == {
+        ("motion-reconstruction", "test")
+    }
+
+
+def test_a_page_that_is_no_card(tmp_path):
+    (tmp_path / "page.md").write_text("# Results\n")
+    assert add_results(tmp_path / "page.md", report_with("text to motion")) == 0
+    assert (tmp_path / "page.md").read_text() == "# Results\n"

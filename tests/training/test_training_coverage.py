@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from tm2t_hf import HUMANML3D
-from tm2t_hf.coverage import COVERAGE_FILE
+from tm2t_hf.coverage import COVERAGE_FILE, load_coverage
 from tm2t_hf.toy import make_toy_clip
-from tm2t_hf.training import coverage as training_coverage
 from tm2t_hf.training.coverage import (
     MOST_OTHERS,
     UNKNOWN_REQUESTS,
@@ -17,7 +16,6 @@ from tm2t_hf.training.coverage import (
     fit_text_coverage,
     read_lines,
     spoiled,
-    spread_out,
 )
 
 LEARNED = ["walk", "run", "kick", "wave", "bow"]
@@ -64,34 +62,32 @@ def test_too_few_cases_are_not_calibrated_on(caplog):
         assert "too few" in caplog.text
 
 
-def test_the_file_stays_small(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("count", "kept"), [(1500, 1500), (5000, 5000), (15000, 10000)])
+def test_the_file_stays_small(tmp_path, count, kept):
+    """Many captions are expressed in fewer directions, and of very many some are left out."""
     random = torch.Generator().manual_seed(0)
     table = {}
 
     def embed_anything(texts):
-        for text in texts:
-            table.setdefault(text, torch.nn.functional.normalize(torch.randn(384, generator=random), dim=0))
+        rows = torch.randn(len(texts), 384, generator=random) * torch.linspace(2, 0.1, 384)
+        for text, row in zip(texts, torch.nn.functional.normalize(rows, dim=-1), strict=True):
+            table.setdefault(text, row)
         return torch.stack([table[text] for text in texts])
 
-    monkeypatch.setattr(training_coverage, "MOST_CONSIDERED", 4500)
-    captions = [f"a person does the thing that has the number {number}" for number in range(5000)]
+    captions = [f"a person does what has the number {number}" for number in range(count)]
     others = [f"another thing {number}" for number in range(MOST_OTHERS + 200)]
     coverage, _ = fit_text_coverage(captions, embed_anything, (), read_lines(UNKNOWN_REQUESTS), others)
-    assert 2000 < len(coverage.captions) < 4500 and len(coverage.others) == MOST_OTHERS
+    assert kept * 0.9 <= len(coverage.captions) <= kept and len(coverage.others) == MOST_OTHERS
+    assert (coverage.basis is None) == (count == 1500)
     coverage.save(tmp_path)
     assert (tmp_path / COVERAGE_FILE).stat().st_size < 2_000_000
+    (found,) = load_coverage(tmp_path, "text").judge(["a person"], embed_anything([coverage.captions[7]]))
+    assert found.nearest == coverage.captions[7]
 
 
 def test_unknown_requests_are_sentences():
     lines = read_lines(UNKNOWN_REQUESTS)
     assert len(lines) == len(set(lines)) > 150
-
-
-def test_rows_that_are_chosen_lie_apart():
-    centers = torch.eye(8)
-    rows = torch.nn.functional.normalize(centers.repeat_interleave(10, 0) + 0.01 * torch.randn(80, 8), dim=-1)
-    assert sorted((spread_out(rows, 8) // 10).tolist()) == list(range(8))
-    assert spread_out(rows, 100).tolist() == list(range(80))
 
 
 def test_a_calibration_tells_two_clouds_apart():

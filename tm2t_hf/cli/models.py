@@ -163,11 +163,14 @@ def tokens(arguments: Namespace) -> int:
 
 def actions(arguments: Namespace) -> int:
     """Print a table of what a model can do, from the file `actions.json` next to its weights."""
-    rows = read_actions(arguments.model or shipped_checkpoint("tm2t-t2m"))
+    try:
+        rows = read_actions(arguments.model or shipped_checkpoint("tm2t-t2m"))
+    except ValueError as error:
+        raise ValueError(f"--model {error}") from error
     name_width, prompt_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     for row in rows:
         clips = f"{row.clips:5} training clip{'s' * (row.clips != 1)}"
-        print(f"{row.action:{name_width}} {row.prompt:{prompt_width}} {clips}")
+        print(f"{row.action:{name_width}}  {row.prompt:{prompt_width}}  {clips}")
     print("An action with a handful of training clips often comes out as another one.", file=sys.stderr)
     return 0
 

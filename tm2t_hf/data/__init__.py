@@ -26,6 +26,7 @@ from .collators import (
 )
 from .dataset import CACHE_VERSION, load_motion_dataset
 from .folder import SPLITS, read_split
+from .hub import push_data
 from .motion_column import MotionColumn
 from .prepare import prepare
 from .recordings import ImportedRecordings, import_recordings
@@ -51,6 +52,7 @@ __all__ = [
     "load_motion_dataset",
     "load_statistics",
     "mirror_caption",
+    "push_data",
     "prepare",
     "read_captions",
     "read_split",

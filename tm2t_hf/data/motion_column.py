@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """A column of motions in a `datasets.Dataset` that holds where each one is; the features are read when asked for."""
 
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -96,7 +97,9 @@ class MotionColumn:
         return varied_motion(features, skeleton, value["mirrored"], value["speed"], body, rng, offsets)
 
 
-register_feature(MotionColumn, MOTION_TYPE)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # that registering is experimental
+    register_feature(MotionColumn, MOTION_TYPE)
 
 
 def columns_with(column: MotionColumn) -> Features:

@@ -4,7 +4,6 @@
 
 import argparse
 import ast
-import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -83,6 +82,7 @@ class LoopArguments:
         default_factory=dict, metadata={"help": f"Fields of the model's configuration, as JSON: {EXAMPLE}."}
     )
     mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Mixed-precision mode."})
+    fsdp: bool = field(default=False, metadata={"help": "Divide weights and optimizer among the processes (FSDP2)."})
     gradient_checkpointing: bool = field(
         default=False, metadata={"help": "Compute activations again in the backward pass, to save memory."}
     )
@@ -116,6 +116,17 @@ class LoopArguments:
             "const": "latest",
         },
     )
+
+    push_to_hub: bool = field(
+        default=False,
+        metadata={"help": "Upload the best model to the Hub whenever it is written, and at the end."},
+    )
+    hub_model_id: str = field(
+        default="",
+        metadata={"help": "Repository to upload to, owner/name; named after the output folder if left out."},
+    )
+    hub_private_repo: bool = field(default=False, metadata={"help": "Make a new repository private."})
+    hub_revision: str = field(default="", metadata={"help": "Branch to upload to; the main one if left out."})
 
     def __post_init__(self):
         # `--resume` was once a switch
@@ -279,7 +290,8 @@ def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
 
     The script is read and not imported: that would take seconds, and scripts would import each other.
     """
-    script = Path(inspect.getfile(arguments_class)).with_name(f"train_{section}.py")
+    # `inspect.getfile` finds no class of a script that `runpy` runs
+    script = Path(arguments_class.__post_init__.__code__.co_filename).with_name(f"train_{section}.py")
     if not script.is_file():
         return None
     bases = {each.__name__: each for each in (LoopArguments, *LoopArguments.__subclasses__())}

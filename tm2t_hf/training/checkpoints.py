@@ -30,6 +30,7 @@ from transformers import PreTrainedModel
 from ..files import in_one_line
 from ..skeletons import Skeleton
 from .arguments import LoopArguments
+from .fsdp import WholeModel, all_finite
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,10 @@ FREE = {
     "validate_every",
     "early_stopping_patience",
     "checkpointing_steps",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_revision",
     "checkpoints_total_limit",
     "store_variants",
 }
@@ -117,10 +122,19 @@ class Progress:
 
 @dataclass
 class Parts:
-    """Everything of a run that has a state: name -> object with `state_dict` and `load_state_dict`."""
+    """Everything of a run that has a state.
+
+    Args:
+        accelerator: from `start`.
+        model: not wrapped.
+        objects: name -> object with `state_dict` and `load_state_dict`.
+        whole: the model to save where `model` is sharded; then all processes have to ask for the states.
+    """
 
     accelerator: Accelerator
+    model: torch.nn.Module
     objects: dict[str, Any]
+    whole: WholeModel | None = None
 
     def state_dict(self) -> dict:
         """The states of all parts by name."""
@@ -151,8 +165,7 @@ def save_checkpoint(
     accelerator, output_dir = parts.accelerator, Path(arguments.output_dir)
     writing = output_dir / "checkpoint.writing"
     state = writing / "last" / "state"
-    bare = accelerator.unwrap_model(parts.objects["model"])
-    if not all(parameter.isfinite().all() for parameter in bare.parameters()):
+    if not all_finite(accelerator, parts.model):
         raise TrainingError(
             f"Weights have become NaN or infinite: training stopped, and {output_dir / 'last'} keeps the checkpoint "
             "before. Lower --learning_rate, or set --max_grad_norm."
@@ -164,13 +177,15 @@ def save_checkpoint(
         accelerator.wait_for_everyone()
         torch.save(random_states(), state / f"random_states_{accelerator.process_index}.pt")
         accelerator.wait_for_everyone()
+        states = parts.state_dict() if accelerator.is_main_process or parts.whole else {}
         if accelerator.is_main_process:
-            torch.save(parts.state_dict(), state / TRAINING)
+            torch.save(states, state / TRAINING)
+            model = parts.whole.filled(states["sharded"]) if parts.whole else parts.model
             (state / LOOP).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
             config = asdict(arguments) | {"num_processes": accelerator.num_processes}
             for folder in (writing / "last", *([writing / "best"] if is_best else [])):
                 folder.mkdir(exist_ok=True)
-                save(bare, folder, scores)
+                save(model, folder, scores)
                 (folder / TRAIN_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
             settle(writing)
             os.replace(writing, output_dir / "checkpoint.ready")

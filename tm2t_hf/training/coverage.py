@@ -19,6 +19,7 @@ from ..coverage import (
     TextCoverage,
     content_words,
     embed_texts,
+    in_basis,
     known_share,
     text_facts,
 )
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_REQUESTS = Path(__file__).with_name("unknown_requests.txt")
 BATCH_SIZE = 64
-MOST_BYTES = 1_300_000  # of the captions and their embeddings
+MOST_BYTES = 1_800_000  # of texts and embeddings
+FEWEST_DIRECTIONS = 96  # that embeddings are expressed in
 MOST_OTHERS = 1500  # embeddings of sentences about what was not learned
 MOST_CONSIDERED = 20_000  # captions that are looked at to choose from
 MOST_LEFT_OUT = 1000  # captions that are compared with the others
@@ -106,29 +108,28 @@ def fit_text_coverage(
         of_others, of_unknown, unknown = of_unknown[::2], of_unknown[1::2], unknown[1::2]
     of_others = of_others[_evenly(len(of_others), MOST_OTHERS)]
 
+    kept, basis = smaller(embeddings, of_others, sum(len(caption.encode()) + 4 for caption in distinct))
+    distinct, embeddings = [distinct[row] for row in kept.tolist()], embeddings[kept]
+    of_known = embed(list(known)) if known else embeddings[_evenly(len(embeddings), MOST_LEFT_OUT)]
+    embeddings, of_others, of_known, of_unknown = (
+        in_basis(rows, basis) for rows in (embeddings, of_others, of_known, of_unknown)
+    )
+    to_captions = of_known @ embeddings.T  # (known, captions)
     if known:
-        of_known = embed(list(known))
-        to_captions, shares = of_known @ embeddings.T, [known_share(text, words) for text in known]
+        of_known_words = [known_share(text, words) for text in known]
     else:
-        rows = _evenly(len(distinct), MOST_LEFT_OUT)
-        of_known = embeddings[rows]
-        to_captions = of_known @ embeddings.T
-        to_captions[torch.arange(len(rows)), rows] = -1  # without itself
-        shares = [known_share(distinct[row], words, at_least=2) for row in rows]
+        left_out = _evenly(len(embeddings), MOST_LEFT_OUT)
+        to_captions[torch.arange(len(left_out)), left_out] = -1  # itself
+        of_known_words = [known_share(distinct[row], words, at_least=2) for row in left_out.tolist()]
+    of_unknown_words = [known_share(text, words) for text in unknown]
     if min(len(of_known), len(of_unknown)) < FEWEST or len(distinct) < 2:
         logger.warning("There are too few captions or requests to find out where what the model learned ends.")
         return None, None
-    facts = [
-        text_facts(to_captions, of_known @ of_others.T, shares),
-        text_facts(
-            of_unknown @ embeddings.T, of_unknown @ of_others.T, [known_share(text, words) for text in unknown]
-        ),
-    ]
-    calibration, report = calibrate(*facts)
-    bytes_per_caption = embeddings.shape[1] + 8 + sum(map(len, distinct)) // len(distinct)
-    kept = spread_out(embeddings, MOST_BYTES // bytes_per_caption).tolist()
-    coverage = TextCoverage(calibration, [distinct[row] for row in kept], embeddings[kept], of_others, sorted(words))
-    return coverage, report
+    calibration, report = calibrate(
+        text_facts(to_captions, of_known @ of_others.T, of_known_words),
+        text_facts(of_unknown @ embeddings.T, of_unknown @ of_others.T, of_unknown_words),
+    )
+    return TextCoverage(calibration, distinct, embeddings, of_others, basis, sorted(words)), report
 
 
 def _not_covered(
@@ -160,19 +161,28 @@ def embed(animate: TextToMotionPipeline, texts: Sequence[str]) -> Tensor:
     return torch.cat(rows)
 
 
-def spread_out(embeddings: Tensor, most: int) -> Tensor:
-    """Indices of at most `most` rows of embeddings (rows, size), each as far as possible from those before it.
+def smaller(embeddings: Tensor, others: Tensor, bytes_of_text: int) -> tuple[Tensor, Tensor | None]:
+    """How embeddings of captions (captions, size) and of other sentences are made to fit into `MOST_BYTES`.
 
-    Farthest-point sampling (Gonzalez, 1985); duplicates come last.
+    Returns:
+        Indices of the captions to keep, and an orthonormal basis (size, fewer) to express all embeddings in: the
+        principal directions of both, or None where they fit as they are. The basis is what gives way first.
     """
-    if len(embeddings) <= most:
-        return torch.arange(len(embeddings))
-    chosen = torch.zeros(most, dtype=torch.long)
-    nearest = embeddings @ embeddings[0]  # cosine to the nearest chosen row
-    for number in range(1, most):
-        chosen[number] = nearest.argmin()
-        nearest = torch.maximum(nearest, embeddings @ embeddings[chosen[number]])
-    return chosen.sort().values
+    count, size = embeddings.shape
+    text = bytes_of_text / count
+
+    def fitting(captions: int) -> int:
+        return int((MOST_BYTES - captions * text) / (captions + len(others) + 2 * size))
+
+    if (MOST_BYTES - bytes_of_text) / (count + len(others)) >= size:
+        return torch.arange(count), None
+    kept = torch.arange(count)
+    if fitting(count) < FEWEST_DIRECTIONS:
+        most = (MOST_BYTES - FEWEST_DIRECTIONS * (len(others) + 2 * size)) / (FEWEST_DIRECTIONS + text)
+        kept = _evenly(count, int(most))
+    rows = torch.cat([embeddings[kept], others])
+    directions = torch.linalg.eigh((rows.T @ rows).double()).eigenvectors.flip(1)  # the largest first
+    return kept, directions[:, : min(size, fitting(len(kept)))].float()
 
 
 def save_motion_coverage(

@@ -31,6 +31,7 @@ from .checkpoints import (
     save_checkpoint,
     set_random_states,
 )
+from .fsdp import ShardedStates, WholeModel, gathered, shard_model
 from .losses import Loss, Means
 from .reports import Reports, Sample
 from .script import StopSignals, on_main_process
@@ -95,6 +96,10 @@ def fit(
         FileNotFoundError, ValueError: there is nothing to resume, or it belongs to another training.
     """
     batches = train_loader.batches
+    whole = None
+    if arguments.fsdp:
+        whole = WholeModel(model)
+        shard_model(accelerator, model)
     make_cheaper(arguments, model)
     optimizer = make_optimizer(arguments, model, learning_rates or {})
     scheduler = get_scheduler(
@@ -104,10 +109,15 @@ def fit(
         num_training_steps=arguments.epochs * len(batches),
     )
     bare = model
-    model, optimizer = accelerator.prepare(model, optimizer)
+    if arguments.fsdp:
+        # which is mixed precision alone: the gradients of a sharded model are averaged already
+        model, optimizer = accelerator.prepare_model(model, evaluation_mode=True), accelerator.prepare(optimizer)
+        learned = {"sharded": ShardedStates(bare, optimizer.optimizer)}
+    else:
+        model, optimizer = accelerator.prepare(model, optimizer)
+        learned = {"model": bare, "optimizer": optimizer}
     scaler = {"scaler": accelerator.scaler} if accelerator.scaler is not None else {}
-    states = {"model": bare, "optimizer": optimizer, "scheduler": scheduler} | scaler | (extra or {})
-    parts = Parts(accelerator, states)
+    parts = Parts(accelerator, bare, learned | {"scheduler": scheduler} | scaler | (extra or {}), whole)
     progress = Progress(num_rows=batches.num_rows, global_batch_size=batches.batch_size)
     states = None
     if arguments.resume_from_checkpoint:
@@ -118,6 +128,8 @@ def fit(
         def checkpoint(scores: dict, is_best: bool = False):
             scores = scores | {"epoch": round(progress.epoch + progress.step / len(batches), 3)}
             save_checkpoint(parts, progress, arguments, save, scores, is_best)
+            if accelerator.uploads is not None and is_best:
+                accelerator.uploads.upload_in_background(f"Epoch {progress.epoch}")
 
         def stop_if_asked(saved: bool):
             signal = max_over_processes(accelerator, signals.received)
@@ -180,6 +192,11 @@ def fit(
                 stop_if_asked(saved=due)
     if accelerator.output_lock is not None:
         accelerator.output_lock.release()
+    if accelerator.uploads is not None:
+        try:
+            logger.info("Uploaded: %s", accelerator.uploads.upload("End of training"))
+        except ValueError as error:
+            raise TrainingError(f"{error} The model itself is whole in {arguments.output_dir}.") from error
 
 
 def progress_bar(accelerator: Accelerator, arguments: LoopArguments, epoch: int, done: int, total: int) -> tqdm:
@@ -202,7 +219,7 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     load_parts(parts, folder)
     states = restore_random_states(folder, accelerator)
     if folder.resolve().parent != Path(arguments.output_dir).resolve():
-        progress.best = None  # the best model so far lies elsewhere
+        progress.best, progress.worse = None, 0  # the best model so far lies elsewhere
     within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
     logger.info("Resuming after epoch %d%s.", progress.epoch, within)
     return progress, states
@@ -216,10 +233,11 @@ def validate(accelerator: Accelerator, model, loader, compute: Callable) -> dict
     was_training = bare.training
     bare.eval()
     means = Means()
-    for batch in loader:
-        losses = compute(bare, send_to_device(batch, accelerator.device))
-        losses = {name: loss for name, loss in losses.items() if loss is not None}
-        means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
+    with gathered(bare):
+        for batch in loader:
+            losses = compute(bare, send_to_device(batch, accelerator.device))
+            losses = {name: loss for name, loss in losses.items() if loss is not None}
+            means.add(losses, [[loss.total, float(loss.count)] for loss in losses.values()])
     bare.train(was_training)
     return means.gathered().values()
 

@@ -14,10 +14,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
 from ..actions import Action
+from ..data.shards import is_on_hub
 from ..files import read_text, written_beside
 
 ACTIONS_TITLE = "## What it can do"
@@ -72,6 +73,14 @@ STAGES = {
     ),
 }
 
+ROWS = {  # of an evaluation's tables, by the type of model that they are about
+    "tm2t-vq": "VQ reconstruction",
+    "tm2t-m2t": "motion to text",
+    "tm2t-t2m": "text to motion",
+    "tm2t-t2m-transformer": "text to motion",
+}
+TASKS = {"VQ reconstruction": "motion-reconstruction"}  # of rows that are not called as their task is
+
 LIMITS = (
     "For research, previews and teaching, on motion of one person like that of `{data_set}`: captions or motions of "
     "another kind than it holds give poor results, and no number above says how poor. Feet may slide, the path drifts "
@@ -104,8 +113,9 @@ def write_model_card(
         FileNotFoundError: when the folder holds no checkpoint.
     """
     values = asdict(arguments)
-    data_set = Path(values["data_dir"]).resolve().name
-    name = Path(values.get("output_dir") or folder).resolve().name
+    data_set = values["data_dir"] if is_on_hub(values["data_dir"]) else Path(values["data_dir"]).resolve().name
+    name = values.get("push_to_hub") and values["hub_model_id"]
+    name = name or Path(values.get("output_dir") or folder).resolve().name
     training = {
         "data_set": data_set,
         "skeleton": Path(values["skeleton"]).name.removesuffix(".json"),
@@ -171,7 +181,7 @@ def model_card(
         tags=["tm2t", "human-motion", "text-to-motion", "motion-to-text", config["model_type"]],
     )
     used = [each for each in ("AutoFeatureExtractor", "AutoModel", "AutoProcessor", "pipeline") if each in text.usage]
-    imports = f"import tm2t_hf  # `pip install -e .` in its clone\nfrom transformers import {', '.join(used)}\n\n"
+    imports = f"import tm2t_hf  # or pass trust_remote_code=True below\nfrom transformers import {', '.join(used)}\n\n"
     return ModelCard.from_template(
         data,
         template_path=str(TEMPLATE),
@@ -182,6 +192,45 @@ def model_card(
         limits=LIMITS.format(data_set=data_set),
         **sections,
     )
+
+
+def add_results(path: str | PathLike, report: Mapping[str, Any]) -> int:
+    """Put what an evaluation found about a model into the metadata of its card, as the Hub's `model-index`.
+
+    Args:
+        path: the card, whose tags say the type of the model.
+        report: content of the `report.json` that `examples/evaluate_tm2t.py` writes.
+
+    Returns:
+        The number of results; 0 for a page that is no card, or of a model that the report has no row about.
+    """
+    card = ModelCard.load(path, ignore_metadata_errors=True)
+    row = next((ROWS[tag] for tag in card.data.tags or () if tag in ROWS), None)
+    data = report["data"]
+    results = [
+        EvalResult(
+            task_type=TASKS.get(row, row.replace(" ", "-")),
+            dataset_type=data["name"],
+            dataset_name=data["name"],
+            dataset_split=data["split"],
+            metric_type=name,
+            metric_name=f"{name} ({group})",
+            metric_value=round(float(value[0] if isinstance(value, Sequence) else value), 6),
+        )
+        for group in ("matcher", "judge", "motions", "captions")
+        for name, value in report.get(group, {}).get(row, {}).items()
+        if isinstance(value, (int, float)) or _is_mean_with_interval(value)
+    ]
+    if results:
+        title = next((line[2:] for line in card.text.splitlines() if line.startswith("# ")), "model")
+        card.data.eval_results, card.data.model_name = results, title
+        with written_beside(path) as part:
+            card.save(part)
+    return len(results)
+
+
+def _is_mean_with_interval(value: Any) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, (int, float)) for each in value)
 
 
 def list_actions(folder: str | PathLike, actions: Sequence[Action]) -> None:
@@ -222,4 +271,4 @@ def _sizes(folder: Path, config: dict) -> list[tuple[str, str]]:
     return rows
 
 
-__all__ = ["STAGES", "list_actions", "model_card", "write_model_card"]
+__all__ = ["STAGES", "add_results", "list_actions", "model_card", "write_model_card"]

@@ -17,6 +17,7 @@ from accelerate.utils import ProjectConfiguration
 
 from ..skeletons import load_skeleton
 from .arguments import LoopArguments
+from .fsdp import gathered
 
 logger = logging.getLogger(__name__)
 
@@ -99,16 +100,20 @@ class Reports:
     @torch.no_grad()
     def show(self, model: torch.nn.Module, step: int) -> None:
         """Report what the model makes; the files are in `output_dir/samples/<step>`, too."""
-        if not self.active or self.samples is None or not self.accelerator.is_main_process:
+        if not self.active or self.samples is None:
             return
         bare = self.accelerator.unwrap_model(model)
         was_training = bare.training
         bare.eval()
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
+        with gathered(bare), torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.arguments.seed)
-            samples = list(self.samples(bare))
+            samples = list(self.samples(bare)) if self.accelerator.is_main_process else []
         bare.train(was_training)
+        if samples:
+            self._send(samples, step)
+
+    def _send(self, samples: list[Sample], step: int) -> None:
         folder = Path(self.arguments.output_dir) / "samples" / f"{step:06d}"
         folder.mkdir(parents=True, exist_ok=True)
         for sample in samples:

@@ -15,6 +15,7 @@ from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
 from transformers.utils.logging import disable_progress_bar
 
+from ..hub import HubFolder
 from .arguments import LoopArguments
 from .checkpoints import TrainingError, recover, refuse_to_replace
 from .reports import tracking
@@ -29,7 +30,8 @@ def start(arguments: LoopArguments) -> Accelerator:
 
     Raises:
         ValueError: the output folder cannot be written to, another run is using it, it holds a model that the
-            arguments neither resume nor overwrite, or the package of `--report_to` is not installed.
+            arguments neither resume nor overwrite, the package of `--report_to` is not installed, or the Hub does not
+            take uploads.
     """
     accelerator = Accelerator(
         mixed_precision=arguments.mixed_precision,
@@ -43,8 +45,20 @@ def start(arguments: LoopArguments) -> Accelerator:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     disable_progress_bar()
     accelerator.output_lock = on_main_process(accelerator, lambda: claim_output_folder(arguments))
+    accelerator.uploads = on_main_process(accelerator, lambda: hub_uploads(arguments))
     set_seed(arguments.seed)
     return accelerator
+
+
+def hub_uploads(arguments: LoopArguments) -> HubFolder | None:
+    """The uploads of the output folder that `--push_to_hub` asks for; its repository is there from now on."""
+    if not arguments.push_to_hub:
+        return None
+    uploads = HubFolder(
+        arguments.output_dir, arguments.hub_model_id, arguments.hub_private_repo, arguments.hub_revision
+    )
+    arguments.hub_model_id = uploads.repo_id
+    return uploads
 
 
 def claim_output_folder(arguments: LoopArguments) -> FileLock:

@@ -1,0 +1,65 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Data folders through the Hub: pushed as shards with a card, loaded or streamed by their id."""
+
+import re
+
+import numpy as np
+import pytest
+from huggingface_hub import DatasetCard
+
+from tm2t_hf.data import load_motion_dataset, push_data, statistics_folder
+from tm2t_hf.toy import make_toy_dataset
+
+NAME = "your-name/toy"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    make_toy_dataset(tmp_path / "toy", num_clips=12)
+    return tmp_path / "toy"
+
+
+def rows_of(dataset) -> dict[str, dict]:
+    return {row["id"]: row for row in dataset}
+
+
+def test_pushed_and_loaded(hub, folder):
+    assert push_data(folder, NAME, license="cc-by-4.0").startswith(hub.url)
+    assert not [name for name in hub.dataset(NAME).files if name.startswith(("new_joint", "texts"))]
+    expected = rows_of(load_motion_dataset(folder, "train"))
+    for streaming in (False, True):
+        rows = rows_of(load_motion_dataset(NAME, "train", streaming=streaming))
+        assert rows.keys() == expected.keys() and rows
+        for name, row in rows.items():
+            np.testing.assert_array_equal(row["features"], expected[name]["features"])
+            assert list(row["captions"]) == list(expected[name]["captions"])
+    for name in ("Mean.npy", "Std.npy"):
+        np.testing.assert_array_equal(np.load(statistics_folder(NAME) / name), np.load(folder / name))
+
+
+def test_the_card(hub, folder):
+    push_data(folder, NAME, license="cc-by-4.0", private=True)
+    assert hub.dataset(NAME).private
+    card = DatasetCard(hub.dataset(NAME).files["README.md"].decode())
+    assert card.data.license == "cc-by-4.0" and card.data.to_dict()["configs"][0]["data_files"]
+    (code,) = re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL)
+    exec(code, {})
+
+
+def test_a_connection_that_drops(hub, folder):
+    hub.drop = lambda method, path: 100 if "/commit/" in path else None
+    with pytest.raises(ValueError, match=f"could not be uploaded to {NAME}: .* `tm2t-hf push-data .*toy {NAME}`"):
+        push_data(folder, NAME)
+    assert set(hub.dataset(NAME).files) == {".gitattributes"}
+    hub.drop = lambda method, path: None
+    push_data(folder, NAME)
+    assert rows_of(load_motion_dataset(NAME, "train"))
+
+
+def test_no_such_data_set(hub, folder):
+    with pytest.raises(FileNotFoundError, match="your-name/nothing"):
+        load_motion_dataset("your-name/nothing", "train")
+    with pytest.raises(FileNotFoundError, match="no split file"):
+        push_data(folder.parent, NAME)
+    assert ("dataset", NAME) not in hub.repositories

@@ -1,0 +1,116 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""ONNX files of every model compute what the model does, at lengths that they were not exported with."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tm2t_hf import TextToMotionTransformer, TextToMotionTransformerConfig
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+import export_onnx  # noqa: E402
+
+WORDS = 12
+
+
+@pytest.fixture
+def t2m_transformer(vq_model, text_tokenizer):
+    sizes = dict.fromkeys(("d_model", "encoder_ffn_dim", "decoder_ffn_dim"), 16)
+    sizes |= dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
+    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    config = TextToMotionTransformerConfig(vq_config=vq_model.config, text_vocab_size=len(text_tokenizer), **sizes)
+    model = TextToMotionTransformer(config).eval()
+    model.vq = vq_model
+    return model
+
+
+@pytest.fixture(params=["vq_model", "m2t_model", "t2m_model", "t2m_transformer"])
+def model(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def exported(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    return model, tmp_path / "onnx"
+
+
+def main(tmp_path, monkeypatch, *flags):
+    arguments = ["--model", tmp_path / "model", "--output_dir", tmp_path / "onnx", "--max_words", WORDS, *flags]
+    monkeypatch.setattr(sys, "argv", ["export_onnx.py", *map(str, arguments)])
+    export_onnx.main()
+
+
+def assert_same_vq(vq, folder):
+    """Other batches, lengths and masks than those of the export."""
+    unit = vq.config.unit_length
+    for frames in ([unit], [7 * unit + 1, 3 * unit, 5 * unit + 2]):
+        mask = (torch.arange(max(frames)) < torch.tensor(frames)[:, None]).long()
+        values = torch.randn(*mask.shape, vq.config.feature_size)
+        with torch.no_grad():
+            expected = vq.encode(values, mask)
+            motion = vq.decode(expected.codes, expected.attention_mask)
+        inputs = {"motion_values": values.numpy(), "attention_mask": mask.numpy()}
+        found = export_onnx.OnnxModule(folder / "vq_encode.onnx")(**inputs)
+        np.testing.assert_array_equal(found["codes"], expected.codes)
+        np.testing.assert_array_equal(found["code_mask"], expected.attention_mask)
+        (found,) = export_onnx.OnnxModule(folder / "vq_decode.onnx")(**found).values()
+        np.testing.assert_allclose(found, motion, atol=1e-4)
+
+
+def test_the_files_compute_what_the_model_does(exported, tmp_path, monkeypatch):
+    model, folder = exported
+    main(tmp_path, monkeypatch)
+    assert_same_vq(getattr(model, "vq", model), folder)
+    if not model.can_generate():
+        return
+    for length in (3, 5, 10):
+        ids = torch.randint(5, 25, (1, length))
+        source = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        greedy = {"do_sample": False, "num_beams": 1, "max_new_tokens": 8, "max_length": None}
+        wanted = model.generate(**source, **greedy)[0, 1:].tolist()
+        source = {name: value.numpy() for name, value in source.items()}
+        if model._is_stateful:  # which takes texts of one length
+            source = {name: np.pad(value, ((0, 0), (0, WORDS - length))) for name, value in source.items()}
+        config = model.generation_config
+        never = config.suppress_tokens or ()
+        start, end = model.config.decoder_start_token_id, model.config.eos_token_id
+        found = export_onnx.generate(folder, source, start, end, 8, never)
+        assert found == wanted[: len(found)] and len(found) > 1
+
+
+def test_eight_bits(t2m_model, tmp_path, monkeypatch):
+    t2m_model.save_pretrained(tmp_path / "model")
+    main(tmp_path, monkeypatch, "--int8", "true")
+    graph = export_onnx.graphs_of(t2m_model, WORDS)["encoder"]
+    assert export_onnx.difference(graph, tmp_path / "onnx" / "encoder.onnx") < 1e-4
+    assert 0 < export_onnx.difference(graph, tmp_path / "onnx" / "int8" / "encoder.onnx") < 0.1
+
+
+def test_every_graph_can_be_exported_by_torch(model):
+    """`torch.export` alone, which other runtimes start from."""
+    for name, graph in export_onnx.graphs_of(model, WORDS).items():
+        with torch.no_grad():
+            program = torch.export.export(graph.module, tuple(graph.inputs.values()), strict=False)
+            found, expected = program.module()(*graph.inputs.values()), graph.module(*graph.inputs.values())
+        for one, other in zip(
+            *(each if isinstance(each, tuple) else (each,) for each in (found, expected)), strict=True
+        ):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4, msg=name)
+
+
+def test_a_model_that_generates_nothing():
+    with pytest.raises(ValueError, match="generates nothing"):
+        export_onnx.graphs_of(_Matcher())
+
+
+class _Matcher(torch.nn.Module):
+    config = type("Config", (), {"model_type": "tm2t-matcher"})
+
+    def can_generate(self):
+        return False

@@ -1,0 +1,136 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The demo: what its buttons do, how it is bounded, and, in headless Chromium, what a visitor sees."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+gr = pytest.importorskip("gradio")
+
+from tm2t_hf import demo as demo_module  # noqa: E402
+from tm2t_hf.demo import LAUNCH, MOST_CHARACTERS, Demo, build_app  # noqa: E402
+from tm2t_hf.formats import save_motion  # noqa: E402
+from tm2t_hf.toy import make_toy_clip  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    joints, _ = make_toy_clip("wave-left", np.random.default_rng(0))
+    for name in ("wave.bvh", "wave.npy"):
+        save_motion(joints, folder / name)
+    (folder / "broken.bvh").write_text("HIERARCHY\nROOT hips\n{")
+    np.save(folder / "long.npy", np.repeat(joints[:1], 5000, axis=0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo() -> Demo:
+    return Demo()
+
+
+def test_motions(demo):
+    page, _, files = demo.make_motions("a person waves the left hand", 2, 0, 2, False)
+    assert page.startswith("<iframe srcdoc=") and 'sandbox="allow-scripts"' in page
+    assert [Path(file).name for file in files][:2] == ["motions.html", "motion-1.bvh"] and len(files) == 1 + 2 * 3
+    again, _, _ = demo.make_motions("a person waves the left hand", 2, 0, 2, False)
+    other, _, _ = demo.make_motions("a person waves the left hand", 2, 1, 2, False)
+    assert page == again and page != other
+    page, _, files = demo.make_motions("a person walks\na person bows", 1, 0, 2, True)
+    assert "a person walks, then a person bows" in page and len(files) == 1 + 3
+
+
+def test_what_is_too_much_is_refused(demo):
+    for text in ("", "  \n ", "a\n" * 9, "a" * (MOST_CHARACTERS + 1)):
+        with pytest.raises(gr.Error):
+            demo.make_motions(text, 1, 0, 2, False)
+    page, _, files = demo.make_motions("a person walks", 10**9, -5, 10**9, False)  # sliders can be forged
+    assert len(files) == 1 + 4 * 3
+
+
+def test_captions(demo, recordings):
+    for name in ("wave.bvh", "wave.npy"):
+        captions, page = demo.describe_file(str(recordings / name))
+        assert len(captions.splitlines()) == 3 and page.startswith("<iframe")
+    for name, message in (("broken.bvh", "broken.bvh"), ("long.npy", "longer than 60 seconds"), ("none.npy", "none")):
+        with pytest.raises(gr.Error, match=message) as error:
+            demo.describe_file(str(recordings / name))
+        assert str(recordings) not in str(error.value)
+    with pytest.raises(gr.Error, match="Choose a file"):
+        demo.describe_file(None)
+    with pytest.raises(gr.Error, match="Upload one of"):
+        demo.describe_file("/etc/passwd")
+
+
+def test_results_do_not_pile_up(demo, monkeypatch):
+    monkeypatch.setattr(demo_module, "KEPT_RESULTS", 2)
+    for seed in range(4):
+        demo.make_motions("a person walks", 1, seed, 1, False)
+    assert len(list(Path(demo._results.name).iterdir())) <= 3
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    app = build_app()
+    _, url, _ = app.launch(server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **LAUNCH)
+    yield url
+    app.close()
+
+
+def test_fifty_requests_at_once_and_no_path_of_a_visitor(address, recordings):
+    client_module = pytest.importorskip("gradio_client")
+    client = client_module.Client(address, verbose=False)
+    jobs = [client.submit("a person walks", 1, n, 1, False, api_name="/make_motions") for n in range(50)]
+    assert all(len(job.result(timeout=600)[2]) == 4 for job in jobs)
+    with pytest.raises(Exception, match="."):
+        client.predict({"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, api_name="/describe_file")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_in_a_browser(address, recordings, tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api")
+
+    def visit():
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1200, "height": 1400})
+            page.set_default_timeout(120_000)
+            page.goto(address)
+            page.locator("#sentences textarea").fill("a person walks forward\na person bows")
+            page.get_by_label("One motion of all sentences").check()
+            page.get_by_role("button", name="Make motions").click()
+            frame = page.locator("#player iframe")
+            frame.wait_for()
+            page.wait_for_timeout(3000)
+            first, _, second = frame.screenshot(), page.wait_for_timeout(1000), frame.screenshot()
+            assert first != second, "the figure does not move"
+            page.screenshot(path=str(tmp_path / "motion.png"))
+
+            page.get_by_role("tab", name="Motion to text").click()
+            for name, expected in (("wave.bvh", "#captions textarea"), ("broken.bvh", ".toast-body")):
+                if page.get_by_label("Clear").count():
+                    page.get_by_label("Clear").first.click()
+                page.locator("#upload input[type=file]").set_input_files(str(recordings / name))
+                page.get_by_text(name.split(".")[0]).first.wait_for()
+                page.get_by_role("button", name="Describe it").click()
+                page.locator(expected).first.wait_for()
+                page.wait_for_timeout(4000)
+                page.screenshot(path=str(tmp_path / f"{name}.png"))
+            message = page.locator(".toast-body").first.inner_text()
+            assert "broken.bvh" in message and "/" not in message.replace("w/", "")
+            seen.append(page.locator("#captions textarea").input_value())
+            browser.close()
+
+    seen = []
+    thread = threading.Thread(target=visit)  # playwright has a loop of its own
+    thread.start()
+    thread.join()
+    assert seen

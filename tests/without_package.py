@@ -1,0 +1,61 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Run by test_auto_classes.py: loads checkpoints in a process that cannot import tm2t_hf, and reports what it got.
+
+    python without_package.py NAMES_JSON OUTPUT_DIR REPORT_JSON
+
+NAMES_JSON: type of model -> folder or Hub id. Every model is saved again below OUTPUT_DIR.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.modules["tm2t_hf"] = None  # makes `import tm2t_hf` fail
+
+import torch  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForSeq2SeqLM,
+    AutoProcessor,
+    AutoTokenizer,
+    pipeline,
+)
+
+TRUST = {"trust_remote_code": True}
+names, output_dir = json.loads(sys.argv[1]), Path(sys.argv[2])
+joints = torch.linspace(0, 1, 24 * 22 * 3).reshape(24, 22, 3).cumsum(0) / 10
+report = {}
+for model_type, name in names.items():
+    found = [AutoConfig.from_pretrained(name, **TRUST), AutoModel.from_pretrained(name, **TRUST)]
+    found += [AutoProcessor.from_pretrained(name, **TRUST), AutoFeatureExtractor.from_pretrained(name, **TRUST)]
+    model, processor = found[1:3]
+    if model_type != "tm2t-vq":
+        AutoTokenizer.from_pretrained(name, **TRUST)
+    if model.can_generate():
+        found.append(AutoModelForSeq2SeqLM.from_pretrained(name, **TRUST))
+        tokenizer = AutoTokenizer.from_pretrained(name, subfolder="motion_tokenizer", **TRUST)
+        found.append(tokenizer)
+        assert tokenizer.codes_to_text([1]) == "<bom> <motion_1> <eom>"
+    model.save_pretrained(output_dir / model_type)
+    processor.save_pretrained(output_dir / model_type)
+    report[model_type] = {
+        "classes": [f"{type(each).__module__}.{type(each).__name__}" for each in found],
+        "weights": sum(float(parameter.detach().double().sum()) for parameter in model.parameters()),
+    }
+
+options = {"do_sample": False, "min_new_tokens": 3, "max_new_tokens": 3, "return_codes": True}
+for model_type in ("tm2t-t2m", "tm2t-t2m-transformer"):
+    animate = pipeline("text-to-motion", model=names[model_type], **TRUST)
+    report[model_type]["codes"] = animate("a person walks forward", **options)["codes"].tolist()
+describe = pipeline("motion-to-text", model=names["tm2t-m2t"], **TRUST)
+report["caption"] = describe(joints, max_new_tokens=4)[0]["generated_text"]
+animate.save_pretrained(output_dir / "animate")
+describe.save_pretrained(output_dir / "describe")
+try:
+    import tm2t_hf  # noqa: F401
+except ImportError:
+    report["package"] = "cannot be imported"
+Path(sys.argv[3]).write_text(json.dumps(report), encoding="utf-8")

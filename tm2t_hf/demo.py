@@ -1,0 +1,196 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The demo in a browser, by Gradio: sentences to motions that play, and motion files to captions.
+
+Whoever can open it may be a stranger: requests wait in a queue of limited length, one is computed at a time,
+sentences, motions and uploads are limited, and no file is read but what the visitor uploads.
+"""
+
+import html
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import gradio as gr
+from transformers import pipeline, set_seed
+
+from .formats import PageMotion, import_motion, save_motion
+from .formats.page import save_page
+from .pipelines import shipped_checkpoint
+
+MOST_SENTENCES, MOST_CHARACTERS, MOST_SAMPLES = 4, 200, 4
+MOST_SECONDS, MOST_UPLOADED_SECONDS = 10, 60
+LARGEST_UPLOAD = "5mb"
+QUEUE = 64  # requests that wait; more are turned away
+DOWNLOADS = (".bvh", ".glb", ".npy")
+UPLOADS = (".bvh", ".npz", ".npy")
+EXAMPLES = ("a person waves the left hand", "an old person walks forward slowly", "a person kicks, then bows")
+KEPT_SECONDS = 3600  # uploads and downloads
+KEPT_RESULTS = 8  # files of the last results, until Gradio has taken its own copies
+LAUNCH = {"max_file_size": LARGEST_UPLOAD, "ssr_mode": False, "footer_links": []}
+
+
+class Demo:
+    """The models behind the page, and what its buttons do.
+
+    Args:
+        text_to_motion: folder or Hub id of a text-to-motion model; the shipped one by default.
+        motion_to_text: likewise of a motion-to-text model.
+    """
+
+    def __init__(self, text_to_motion: str = "", motion_to_text: str = ""):
+        self.animate = pipeline("text-to-motion", model=text_to_motion or str(shipped_checkpoint("tm2t-t2m")))
+        self.describe = pipeline("motion-to-text", model=motion_to_text or str(shipped_checkpoint("tm2t-m2t")))
+        self._results = tempfile.TemporaryDirectory(prefix="tm2t-demo-")
+
+    def make_motions(
+        self, text: str, samples: float, seed: float, seconds: float, chain: bool
+    ) -> tuple[str, str, list[str]]:
+        """What the button of the first tab does.
+
+        Args:
+            text: a sentence per line.
+            samples: motions per sentence.
+            seed: of what is drawn.
+            seconds: the longest motion, or part of a chain.
+            chain: make one motion of all sentences.
+
+        Returns:
+            The page that plays the motions, as HTML; what is to be said about them; files to download.
+        """
+        sentences = _sentences(text)
+        set_seed(int(seed) % 2**32)
+        options = {"do_sample": True, "max_seconds": min(max(float(seconds), 1.0), MOST_SECONDS), "return_codes": True}
+        times = min(max(int(samples), 1), MOST_SAMPLES)
+        try:
+            if chain and len(sentences) > 1:
+                title = ", then ".join(sentences)
+                made = [(title, self.animate(sentences, chain=True, **options)) for _ in range(times)]
+            else:
+                made = [(each, self.animate(each, **options)) for each in sentences for _ in range(times)]
+        except ValueError as error:
+            raise gr.Error(str(error)) from error
+        shown = [self._page_motion(caption, motion) for caption, motion in made if len(motion["joints"])]
+        if not shown:
+            raise gr.Error("The model ended the motion at once; try another seed.")
+        return _player(shown), _remarks(made), self._files(shown)
+
+    def describe_file(self, path: str | None) -> tuple[str, str]:
+        """What the button of the second tab does.
+
+        Args:
+            path: of the uploaded file.
+
+        Returns:
+            Captions, one per line, the likeliest first; the page that plays the motion, as HTML.
+        """
+        if not path:
+            raise gr.Error("Choose a file first.")
+        if Path(path).suffix.lower() not in UPLOADS:
+            raise gr.Error(f"Upload one of {', '.join(UPLOADS)}.")
+        extractor = self.describe.processor.feature_extractor
+        try:
+            motion = import_motion(path, extractor.skeleton)
+            if len(motion.joints) > MOST_UPLOADED_SECONDS * motion.fps:
+                raise ValueError(f"the motion is longer than {MOST_UPLOADED_SECONDS} seconds; cut it")
+            captions = self.describe({"joints": motion.joints, "fps": motion.fps}, num_beams=3, num_return_sequences=3)
+        except (ValueError, OSError) as error:  # without the folder of this machine
+            raise gr.Error(str(error).replace(path, Path(path).name)) from error
+        captions = [caption["generated_text"] for caption in captions]
+        page_motion = PageMotion(motion.joints, motion.fps, captions[0], skeleton=extractor.skeleton)
+        return "\n".join(captions), _player([page_motion])
+
+    def _files(self, motions: Sequence[PageMotion]) -> list[str]:
+        """The motions in every format; the files of old results go."""
+        results = Path(self._results.name)
+        for old in sorted(results.iterdir(), key=lambda folder: folder.stat().st_mtime)[:-KEPT_RESULTS]:
+            shutil.rmtree(old)
+        folder = Path(tempfile.mkdtemp(dir=results))
+        save_page(motions, folder / "motions.html", "Motions")
+        paths = [folder / "motions.html"]
+        for number, motion in enumerate(motions, 1):
+            for suffix in DOWNLOADS:
+                paths.append(folder / f"motion-{number}{suffix}")
+                save_motion(motion.joints, paths[-1], motion.fps, skeleton=motion.skeleton)
+        return [str(path) for path in paths]
+
+    def _page_motion(self, caption: str, motion: dict) -> PageMotion:
+        return PageMotion(
+            motion["joints"],
+            motion["fps"],
+            caption,
+            codes=motion["codes"],
+            unit_length=self.animate.model.config.vq_config.unit_length,
+            skeleton=self.animate.processor.feature_extractor.skeleton,
+        )
+
+
+def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
+    """The page; `.launch()` starts it.
+
+    Args:
+        text_to_motion: folder or Hub id of a text-to-motion model; the shipped one by default.
+        motion_to_text: likewise of a motion-to-text model.
+    """
+    demo = Demo(text_to_motion, motion_to_text)
+    with gr.Blocks(title="TM2T", delete_cache=(KEPT_SECONDS, KEPT_SECONDS), analytics_enabled=False) as app:
+        gr.Markdown("# TM2T\nType a sentence and watch a figure do it; show a motion and read what it does.")
+        with gr.Tab("Text to motion"):
+            text = gr.Textbox(
+                label="What the figure should do, a sentence per line", lines=2, value=EXAMPLES[0],
+                max_length=MOST_SENTENCES * MOST_CHARACTERS, elem_id="sentences",
+            )  # fmt: skip
+            with gr.Row():
+                samples = gr.Slider(1, MOST_SAMPLES, value=2, step=1, label="Motions per sentence")
+                seed = gr.Number(value=0, precision=0, label="Seed")
+                seconds = gr.Slider(1, MOST_SECONDS, value=6, step=0.5, label="Longest motion (s)")
+                chain = gr.Checkbox(label="One motion of all sentences")
+            make = gr.Button("Make motions", variant="primary")
+            remarks = gr.Markdown()
+            player = gr.HTML(elem_id="player")
+            files = gr.File(label="Downloads", file_count="multiple", interactive=False)
+            make.click(demo.make_motions, [text, samples, seed, seconds, chain], [player, remarks, files])
+            gr.Examples([[example] for example in EXAMPLES], text)
+        with gr.Tab("Motion to text"):
+            upload = gr.File(label=f"A motion: {', '.join(UPLOADS)}", file_types=list(UPLOADS), elem_id="upload")
+            describe = gr.Button("Describe it", variant="primary")
+            captions = gr.Textbox(
+                label="Captions, the likeliest first", lines=3, interactive=False, elem_id="captions"
+            )
+            shown = gr.HTML(elem_id="uploaded")
+            describe.click(demo.describe_file, upload, [captions, shown])
+    return app.queue(max_size=QUEUE, default_concurrency_limit=1)
+
+
+def _sentences(text: str) -> list[str]:
+    sentences = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    if not sentences:
+        raise gr.Error("Write a sentence, such as: a person walks forward.")
+    if len(sentences) > MOST_SENTENCES or any(len(each) > MOST_CHARACTERS for each in sentences):
+        raise gr.Error(f"At most {MOST_SENTENCES} sentences of {MOST_CHARACTERS} characters each, please.")
+    return sentences
+
+
+def _player(motions: Sequence[PageMotion]) -> str:
+    """The 3-D page in a frame of its own, whose scripts reach nothing outside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_page(motions, Path(folder) / "page.html", "Motions")
+        page = (Path(folder) / "page.html").read_text(encoding="utf-8")
+    return (
+        f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts" title="Motions" '
+        'style="width: 100%; height: 640px; border: 0"></iframe>'
+    )
+
+
+def _remarks(made: Sequence[tuple[str, dict]]) -> str:
+    """Scores of the motions and warnings about their sentences, where the model has them."""
+    lines = []
+    for caption, motion in made:
+        if (score := motion.get("score")) is not None:
+            warning = f": {motion['warning']}" if motion.get("warning") else ""
+            lines.append(f"- {html.escape(caption)}: score {score:.2f}{html.escape(warning)}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+__all__ = ["Demo", "build_app"]
