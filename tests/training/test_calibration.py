@@ -18,7 +18,11 @@ from tm2t_hf.training.model_card import list_actions
 
 SUBJECTS = ("a person", "someone", "the person", "an old man")
 VERBS = ("walks forward", "waves the left hand", "kicks with the right leg", "turns left slowly")
-CAPTIONS = [[f"{subject} {verb}" for verb in VERBS[index % 4 :]] for index in range(8) for subject in SUBJECTS]
+CAPTIONS = [
+    [f"{subject} {verb} {adverb}" for verb in VERBS[index % 4 :] for adverb in ("again", "slowly")]
+    for index in range(8)
+    for subject in SUBJECTS
+]
 
 
 def embed(texts):

@@ -37,7 +37,7 @@ MOST_OTHERS = 1500  # embeddings of sentences about what was not learned
 MOST_CONSIDERED = 20_000  # captions that are looked at to choose from
 MOST_LEFT_OUT = 1000  # captions that are compared with the others
 FEWEST = 20  # cases of each kind without which there is nothing to calibrate on
-COVERED = 0.8  # cosine from which a request is taken to be about what was learned
+COVERED, COVERED_WORDS = 0.8, 0.5  # cosine and share of words from which a request is about what was learned
 FOLDS = 5
 DECAY = 0.01  # of the weights, against weights that grow without end on cases that can be told apart
 
@@ -101,9 +101,9 @@ def fit_text_coverage(
     if len(distinct) > MOST_CONSIDERED:
         distinct = [distinct[index] for index in _evenly(len(distinct), MOST_CONSIDERED)]
     embeddings = embed(distinct)  # (captions, size)
-    unknown, of_unknown = _not_covered(unknown, embed, embeddings)
+    unknown, of_unknown = _not_covered(unknown, embed, embeddings, words)
     if others:
-        of_others = _not_covered(others, embed, embeddings)[1]
+        of_others = _not_covered(others, embed, embeddings, words)[1]
     else:  # part of the coverage is what it cannot be calibrated on
         of_others, of_unknown, unknown = of_unknown[::2], of_unknown[1::2], unknown[1::2]
     of_others = of_others[_evenly(len(of_others), MOST_OTHERS)]
@@ -133,14 +133,19 @@ def fit_text_coverage(
 
 
 def _not_covered(
-    texts: Sequence[str], embed: Callable[[Sequence[str]], Tensor], embeddings: Tensor
+    texts: Sequence[str], embed: Callable[[Sequence[str]], Tensor], embeddings: Tensor, words: Counter
 ) -> tuple[list[str], Tensor]:
-    """The distinct texts that are about what no caption is about, and their embeddings."""
+    """The distinct texts that are about what no caption is about, and their embeddings.
+
+    Both the cosine and the words must say that a caption is about the same: the mean of word vectors, which is what a
+    model without a pretrained text encoder has, gives high cosines to everything.
+    """
     texts = list(dict.fromkeys(texts))
     if not texts:
         return [], embeddings[:0]
     of_texts = embed(texts)
-    apart = (of_texts @ embeddings.T).amax(1) < COVERED
+    near = (of_texts @ embeddings.T).amax(1) >= COVERED
+    apart = ~near | (torch.tensor([known_share(text, words) for text in texts]) < COVERED_WORDS)
     return [text for text, use in zip(texts, apart.tolist(), strict=True) if use], of_texts[apart]
 
 
