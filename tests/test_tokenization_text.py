@@ -114,7 +114,7 @@ def test_every_container_gives_every_caption():
         ([["a person", "a man"], ["someone"]], r"captions\[0\] is list, not a string"),
         ({"text": [["a person"]]}, r"captions\[0\] is list, not a string"),
         (np.array([["a person"]]), r"captions\[0\] is ndarray, not a string"),
-        (np.arange(3), r"captions\[0\] is int64, not a string"),
+        (np.arange(3), r"captions\[0\] is int, not a string"),
     ],
 )
 def test_bad_captions_are_named(captions, message):

@@ -94,7 +94,9 @@ def check_finite(model: nn.Module, name: str | PathLike):
     Raises:
         ValueError: naming the weights.
     """
-    weights = [*model.named_parameters(), *model.named_buffers()]
+    # A frozen embedding is a buffer; the other buffers are not of a file, or may forbid ids by minus infinity.
+    frozen = [(key, buffer) for key, buffer in model.named_buffers() if key.endswith(".weight")]
+    weights = [*model.named_parameters(), *frozen]
     bad = [key for key, tensor in weights if not (tensor.is_meta or _is_finite(tensor))]
     if bad:
         raise ValueError(

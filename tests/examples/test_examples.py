@@ -371,9 +371,9 @@ def text_encoder(folder) -> str:
 @pytest.mark.parametrize("architecture", ["gru", "transformer"])
 @pytest.mark.parametrize("freeze", [True, False])
 def test_a_pretrained_text_encoder(run, folder, text_encoder, architecture, freeze):
-    (folder / "data" / "texts_people").mkdir(exist_ok=True)
-    clip = (folder / "data" / "train.txt").read_text().split()[0]
-    (folder / "data" / "texts_people" / f"{clip}.txt").write_text("he does it again.\n")
+    (folder / "toy" / "texts_people").mkdir(exist_ok=True)
+    clip = (folder / "toy" / "train.txt").read_text().split()[0]
+    (folder / "toy" / "texts_people" / f"{clip}.txt").write_text("he does it again.\n")
     flags = TRANSFORMER_FLAGS if architecture == "transformer" else ()
     flags += () if freeze else ("--no_freeze_text_encoder", "--text_encoder_lr", "1e-3")
     out = run(
