@@ -204,6 +204,9 @@ def _transformer(model: nn.Module) -> dict[str, Graph]:
 
 
 def _recurrent(model: nn.Module, max_words: int) -> dict[str, Graph]:
+    # Where it can, the encoder moves the projection of queries to the keys; tracing cannot, and a hook keeps the model
+    # from it as well, so that its memory is that of the files.
+    model.encoder.attention.query.register_forward_hook(lambda *arguments: None)
     ids = _source_ids(model, max_words)
     with torch.no_grad():
         state, *memory = RecurrentEncoder(model)(**ids)

@@ -119,7 +119,7 @@ def test_in_a_browser(address, recordings, tmp_path):
                 if page.get_by_label("Clear").count():
                     page.get_by_label("Clear").first.click()
                 page.locator("#upload input[type=file]").set_input_files(str(recordings / name))
-                page.get_by_text(name.split(".")[0]).first.wait_for()
+                page.locator("#upload").get_by_text(name.split(".")[0]).first.wait_for()
                 page.get_by_role("button", name="Describe it").click()
                 page.locator(expected).first.wait_for()
                 page.wait_for_timeout(4000)
