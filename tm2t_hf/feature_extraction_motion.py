@@ -89,6 +89,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         self.offsets = None if offsets is None else np.asarray(offsets, dtype=np.float64).tolist()
         # What the base class stores under these names follows from the arguments above; a saved copy of it is ignored.
         kwargs.update(feature_size=self.skeleton.feature_size, sampling_rate=self.fps, padding_value=0.0)
+        kwargs.pop("auto_map", None)  # of the file that it was loaded from; saving writes it again
         super().__init__(**kwargs)
 
     @property
@@ -260,6 +261,12 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         if len(features) == 0:  # a model may end a motion at once
             return features.new_zeros(0, self.skeleton.num_joints, 3)
         return features_to_joints(features, self.skeleton.num_joints) * self.skeleton.metres_per_unit
+
+    def save_pretrained(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs):
+        """As in the base class; the entry about the code in the folder is written and not kept."""
+        saved = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        vars(self).pop("auto_map", None)
+        return saved
 
     def to_dict(self) -> dict[str, Any]:
         """As it is saved; a known skeleton by its name, any other in full."""
