@@ -610,7 +610,7 @@ def test_captions_have_scores_and_unlike_motions_are_named(describe, motions, sa
 def test_likelihoods_are_those_of_the_caption(describe, motions):
     inputs = describe.processor(motion=motions[0], return_tensors="pt")
     ids = describe.model.generate(**inputs)
-    loss = describe.model(**inputs, labels=ids[:, 1:]).loss
+    loss = describe.model(**inputs, labels=ids[:, 1:]).loss.detach()
     assert describe.facts_of(motions[0])[0, 3] == pytest.approx(-float(loss), abs=1e-5)
 
 

@@ -152,7 +152,10 @@ class CaptionMotionProcessor(ProcessorMixin):
         for name in self.get_attributes():
             for argument in LOADING_ARGUMENTS if name.endswith("tokenizer") else ():
                 getattr(self, name).init_kwargs.pop(argument, None)
-        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        saved = super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        for part in (self, *(getattr(self, name) for name in self.get_attributes())):
+            vars(part).pop("auto_map", None)  # of the files; saving again writes it again
+        return saved
 
     def _tokenize(self, captions: list[str], **kwargs) -> dict:
         # on the right, whatever the tokenizer's default: labels begin after the first id, and so do the models

@@ -99,6 +99,8 @@ def test_a_calibration_tells_two_clouds_apart():
     assert report.known_warned < 0.1 and report.unknown_warned > 0.85
     scores = calibration.score(torch.tensor([[4.0, 0, 0], [-20.0, 0, 0]]))
     assert scores[0] > 0.9 and scores[1] < 0.1
+    overlapping = calibrate(torch.randn(400, 2, generator=random), torch.randn(400, 2, generator=random) - 1)[1]
+    assert overlapping.known_warned == pytest.approx(0.05, abs=0.01) and 0.6 < overlapping.auc < 0.95
     separate = calibrate(torch.ones(30, 2), -torch.ones(30, 2))[1]
     assert separate == (1.0, 0.0, 1.0, separate.threshold)
 
