@@ -124,13 +124,16 @@ def test_in_a_browser(address, recordings, tmp_path):
                 page.locator(expected).first.wait_for()
                 page.wait_for_timeout(4000)
                 page.screenshot(path=str(tmp_path / f"{name}.png"))
+                shown = page.locator("#uploaded iframe")
+                first, _, second = shown.screenshot(), page.wait_for_timeout(700), shown.screenshot()
+                different.append(sum(one != other for one, other in zip(first, second, strict=False)))
             message = page.locator(".toast-body").first.inner_text()
             assert "broken.bvh" in message and "/" not in message.replace("w/", "")
             seen.append(page.locator("#captions textarea").input_value())
             browser.close()
 
-    seen = []
+    seen, different = [], []
     thread = threading.Thread(target=visit)  # playwright has a loop of its own
     thread.start()
     thread.join()
-    assert seen
+    assert seen and min(different) > 10_000  # bytes of pictures: not only the clock moves
