@@ -26,9 +26,14 @@ QUEUE = 64  # requests that wait; more are turned away
 DOWNLOADS = (".bvh", ".glb", ".npy")
 UPLOADS = (".bvh", ".npz", ".npy")
 EXAMPLES = ("a person waves the left hand", "an old person walks forward slowly", "a person kicks, then bows")
-# A frame has no size yet while its page is read, from which the view of a single motion does not recover.
+# Gradio shows a frame after its page was read, of which the page learns nothing: its canvas and view have no size.
 RESET_VIEW = """<script>
-addEventListener("load", () => requestAnimationFrame(() => document.getElementById("reset").click()));
+new ResizeObserver((entries, observer) => {
+  if (!innerWidth || !innerHeight) return;
+  observer.disconnect();
+  dispatchEvent(new Event("resize"));
+  setTimeout(() => document.getElementById("reset").click(), 300);
+}).observe(document.documentElement);
 </script>"""
 KEPT_SECONDS = 3600  # uploads and downloads
 KEPT_RESULTS = 8  # files of the last results, until Gradio has taken its own copies
