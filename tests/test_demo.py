@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """The demo: what its buttons do, how it is bounded, and, in headless Chromium, what a visitor sees."""
 
+import io
 import os
 import shutil
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
@@ -124,13 +126,18 @@ def test_in_a_browser(address, recordings, tmp_path):
                 page.locator(expected).first.wait_for()
                 page.wait_for_timeout(4000)
                 page.screenshot(path=str(tmp_path / f"{name}.png"))
+                shown = page.locator("#uploaded iframe")
+                first, _, second = shown.screenshot(), page.wait_for_timeout(700), shown.screenshot()
+                first, second = (np.asarray(Image.open(io.BytesIO(each)).convert("RGB")) for each in (first, second))
+                scene = slice(60, len(first) // 2)  # without the title and the clock
+                different.append(int((first[scene] != second[scene]).any(-1).sum()))
             message = page.locator(".toast-body").first.inner_text()
             assert "broken.bvh" in message and "/" not in message.replace("w/", "")
             seen.append(page.locator("#captions textarea").input_value())
             browser.close()
 
-    seen = []
+    seen, different = [], []
     thread = threading.Thread(target=visit)  # playwright has a loop of its own
     thread.start()
     thread.join()
-    assert seen
+    assert seen and min(different) > 100  # pixels: the figure moves

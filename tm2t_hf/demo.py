@@ -26,6 +26,10 @@ QUEUE = 64  # requests that wait; more are turned away
 DOWNLOADS = (".bvh", ".glb", ".npy")
 UPLOADS = (".bvh", ".npz", ".npy")
 EXAMPLES = ("a person waves the left hand", "an old person walks forward slowly", "a person kicks, then bows")
+# A frame has no size yet while its page is read, from which the view of a single motion does not recover.
+RESET_VIEW = """<script>
+addEventListener("load", () => requestAnimationFrame(() => document.getElementById("reset").click()));
+</script>"""
 KEPT_SECONDS = 3600  # uploads and downloads
 KEPT_RESULTS = 8  # files of the last results, until Gradio has taken its own copies
 LAUNCH = {"max_file_size": LARGEST_UPLOAD, "ssr_mode": False, "footer_links": []}
@@ -176,7 +180,7 @@ def _player(motions: Sequence[PageMotion]) -> str:
     """The 3-D page in a frame of its own, whose scripts reach nothing outside it."""
     with tempfile.TemporaryDirectory() as folder:
         save_page(motions, Path(folder) / "page.html", "Motions")
-        page = (Path(folder) / "page.html").read_text(encoding="utf-8")
+        page = (Path(folder) / "page.html").read_text(encoding="utf-8") + RESET_VIEW
     return (
         f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts" title="Motions" '
         'style="width: 100%; height: 640px; border: 0"></iframe>'
