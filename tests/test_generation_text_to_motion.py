@@ -229,3 +229,9 @@ def test_caches_that_do_not_fit():
         model.generate(ids, past_key_values=DynamicCache())
     with pytest.raises(ValueError, match=r"`decoder_attention_mask` is \(2, 2\), `decoder_input_ids` \(2, 5\)"):
         model.generate(ids, decoder_input_ids=motion, decoder_attention_mask=torch.ones(2, 2))
+
+
+def test_a_motion_to_continue_has_not_ended(t2m_model):
+    bom, eom = t2m_model.config.bos_token_id, t2m_model.config.eos_token_id
+    with pytest.raises(ValueError, match="must not hold <eom>"):
+        t2m_model.generate(torch.tensor([[1, 5, 2]]), decoder_input_ids=torch.tensor([[bom, 3, eom]]))

@@ -766,3 +766,14 @@ def test_frozen_codes_stay_while_the_decoder_learns(vq_model):
         optimizer.step()
     for name, value in vq_model.state_dict().items():
         assert torch.equal(value, before[name]) == (not name.startswith("decoder.")), name
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_motion_that_is_not_finite_is_refused_unless_it_is_padding(vq_model, value):
+    motion = torch.randn(2, 32, vq_model.config.feature_size)
+    motion[1, 20:] = value
+    mask = torch.ones(2, 32, dtype=torch.long)
+    with pytest.raises(ValueError, match="holds NaN or infinite values"):
+        vq_model.encode(motion, mask)
+    mask[1, 20:] = 0
+    assert vq_model.encode(torch.where(mask[..., None].bool(), motion, 0.0), mask).codes.shape == (2, 8)

@@ -646,3 +646,9 @@ def test_a_figure_has_the_height_that_is_asked_for(animate):
 def test_heights_of_nobody_are_refused(animate, height):
     with pytest.raises(ValueError, match=r"height=.* must be a number of meters from 0.3 to 3"):
         animate(CAPTIONS[0], height=height)
+
+
+def test_parts_that_the_processor_would_not_use_are_refused(m2t_model, processor, feature_extractor):
+    other = type(feature_extractor)(feature_extractor.skeleton, feature_extractor.mean, feature_extractor.std, fps=30)
+    with pytest.raises(ValueError, match="feature_extractor= is not used by this pipeline"):
+        pipeline("motion-to-text", model=m2t_model, processor=processor, feature_extractor=other)

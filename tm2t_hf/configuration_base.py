@@ -74,6 +74,7 @@ def derived_field(name: str, source: str, value: Callable) -> property:
         source: what it follows from, for the error.
         value: the configuration -> the field's value.
     """
+    is_id = name.endswith("_token_id") and source == "codebook_size"
 
     def get(self):
         return value(self)
@@ -82,6 +83,7 @@ def derived_field(name: str, source: str, value: Callable) -> property:
         if given is not None and given != value(self):
             raise ValueError(
                 f"{name} of a {self.model_type} configuration follows from {source} and is {value(self)}, not {given}"
+                + ("; a Trainer sets it by its processing_class, for which to give processor.motion_tokenizer" * is_id)
             )
 
     return property(get, refuse_others, doc=f"Follows from {source}.")

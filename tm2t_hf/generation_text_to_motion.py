@@ -170,6 +170,11 @@ class MotionGenerationMixin(GenerationMixin):
             raise ValueError(
                 f"`decoder_attention_mask` is {tuple(mask.shape)}, `decoder_input_ids` {tuple(ids.shape)}."
             )
+        if (ids == self.config.eos_token_id).any():
+            raise ValueError(
+                f"A motion to continue must not hold <eom> ({self.config.eos_token_id}), after which nothing counts: "
+                "cut it off `decoder_input_ids`."
+            )
         if not (ids == bom).any():
             self._check_cached(F.pad(ids, (1, 0), value=bom), cache)  # generate() puts it before them
             return

@@ -455,6 +455,10 @@ class MotionVQModel(MotionVQPreTrainedModel):
             raise ValueError(f"A clip of {motion_values.shape[1]} frames is {too_short}")
         if lengths is not None:
             refuse_unless(lengths >= config.unit_length, f"A clip of the batch is {too_short}")
+        finite = motion_values.isfinite().all(-1)  # (batch, frames)
+        if attention_mask is not None:
+            finite = finite | ~attention_mask.bool()
+        refuse_unless(finite, "`motion_values` holds NaN or infinite values; repair or cut those frames.")
         # An incomplete token at the end would still reach the codes before it through the convolutions.
         num_tokens = motion_values.shape[1] // config.unit_length
         lengths = None if lengths is None else lengths // config.unit_length * config.unit_length

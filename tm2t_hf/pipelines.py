@@ -62,6 +62,12 @@ class _MotionPipeline(Pipeline):
             )
         if self.processor is None:
             raise ValueError(_why_no_processor(self.model.name_or_path))
+        for name in ("tokenizer", "feature_extractor"):
+            given = kwargs.get(name)
+            if given is not None and given is not getattr(self.processor, name, None):
+                raise ValueError(
+                    f"{name}= is not used by this pipeline: put it into a processor, and pass that as processor=."
+                )
         check_fits(self.model, self.processor)
         name, revision = self.model.name_or_path, getattr(self.model.config, "_commit_hash", None)
         self.coverage = load_coverage(name, self.kind_of_coverage, revision) if name else None

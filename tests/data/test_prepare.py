@@ -513,3 +513,19 @@ def test_features_of_a_skeleton_that_changed_are_not_kept(folder):
     with pytest.raises(ValueError, match="prepared with skeleton mine .*, now it is mine .*: pass overwrite"):
         prepare(folder, skeleton=changed)
     prepare(folder, skeleton=changed, overwrite=True)
+
+
+def test_joints_with_other_axes_in_the_place_of_a_clip_are_found(folder):
+    prepare(folder)
+    joints = joints_of(folder, "b")
+    np.save(folder / "new_joints" / "b.npy", joints[..., [0, 2, 1]])
+    assert any("not made from the joints in new_joints" in problem and "b" in problem for problem in check(folder))
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e6])
+def test_one_absurd_deviation_is_found(folder, factor):
+    prepare(folder)
+    std = np.load(folder / "Std.npy")
+    std[200] *= factor
+    np.save(folder / "Std.npy", std)
+    assert any("Std.npy is" in problem and "in column 200" in problem for problem in check(folder))

@@ -27,7 +27,8 @@ TOLERANCES = {"positions": 0.005, "rotations": 0.02, "velocities": 0.002}
 STATISTICS_FROM = 200  # clips of the train split that Mean.npy and Std.npy are compared with
 # Statistics may come from a larger set, or weigh some features by 5. Those of HumanML3D and of other motion capture
 # differ by a factor of 1.5 in the typical group of features, and in the mean by half a standard deviation at most.
-LARGEST_RATIO = 20.0
+LARGEST_RATIO = 20.0  # over most features; of a single one, which may hardly move in a small set:
+LARGEST_RATIO_OF_ONE = 1e4
 LARGEST_SHIFT = 4.0  # standard deviations
 
 
@@ -65,11 +66,12 @@ def check(
     in_train = set(splits.get("train", ()))
     for clip in tqdm(clips, desc="Checking", unit="clip"):
         frames = motion = None
+        looks_right = True
         if joints:
-            motion = _check_joints(folder / "new_joints" / f"{clip}.npy", clip, skeleton, found)
+            motion, looks_right = _check_joints(folder / "new_joints" / f"{clip}.npy", clip, skeleton, found)
         if features and clip in named:
             # Of joints that do not look like a body, the features do not either.
-            judged = motion is not None or clip not in joints
+            judged = looks_right or clip not in joints
             frames = _check_features(
                 folder / "new_joint_vecs" / f"{clip}.npy", clip, skeleton, unit_length, found, judged
             )
@@ -187,18 +189,18 @@ def _check_features(
     return len(features)
 
 
-def _check_joints(path: Path, clip: str, skeleton: Skeleton, found: dict[str, list[str]]) -> int | None:
-    """The number of frames, if nothing is wrong."""
+def _check_joints(path: Path, clip: str, skeleton: Skeleton, found: dict[str, list[str]]) -> tuple[int | None, bool]:
+    """The number of frames, None if features cannot be made of them; and whether they look like a body."""
     joints = _load(path, clip, "new_joints", found)
     if joints is None:
-        return None
+        return None, False
     problems = problems_of(joints, skeleton)
     if not problems and len(joints) < 2:
         problems = [TOO_SHORT]
-    problems = problems or doubts_about(joints, skeleton)
-    for problem in problems:
+    doubts = [] if problems else doubts_about(joints, skeleton)
+    for problem in problems or doubts:
         found[f"A file of new_joints {_shared(problem).replace(str(joints.shape), _shape(joints))}"].append(clip)
-    return None if problems else len(joints)
+    return None if problems else len(joints), not (problems or doubts)
 
 
 def _spread(clips: list[str], count: int) -> list[str]:
@@ -244,6 +246,14 @@ def _compare_statistics(
     ratio = float(np.median([std[group].mean() / usual_std[group].mean() for group in groups.values()]))
     if not 1 / LARGEST_RATIO <= ratio <= LARGEST_RATIO:
         problems.append(f"{folder / 'Std.npy'} is {ratio:.2g} times the standard deviation of the training features")
+    else:
+        ratios = std / usual_std
+        if not 1 / LARGEST_RATIO_OF_ONE <= ratios.min() <= ratios.max() <= LARGEST_RATIO_OF_ONE:
+            worst = int(np.abs(np.log(ratios)).argmax())
+            problems.append(
+                f"{folder / 'Std.npy'} is {ratios[worst]:.2g} times the standard deviation of the training features "
+                f"in column {worst}"
+            )
     scale = np.maximum(std, usual_std)
     shifts = {name: (np.abs(mean - usual_mean) / scale)[group].mean() for name, group in groups.items()}
     name = max(shifts, key=shifts.__getitem__)

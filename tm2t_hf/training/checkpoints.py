@@ -18,6 +18,7 @@ import random
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -358,7 +359,7 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
         numbers = (progress.epoch, progress.step, progress.worse, progress.num_rows, progress.global_batch_size)
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError(f"counts are {numbers}")
-        if not (progress.best is None or isinstance(progress.best, float | int)):
+        if not (progress.best is None or (isinstance(progress.best, float | int) and isfinite(progress.best))):
             raise ValueError(f"best is {progress.best!r}")
         for total, count, weight in progress.sums.values():
             float(total), float(count), float(weight)
