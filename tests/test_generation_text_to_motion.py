@@ -235,3 +235,15 @@ def test_a_motion_to_continue_has_not_ended(t2m_model):
     bom, eom = t2m_model.config.bos_token_id, t2m_model.config.eos_token_id
     with pytest.raises(ValueError, match="must not hold <eom>"):
         t2m_model.generate(torch.tensor([[1, 5, 2]]), decoder_input_ids=torch.tensor([[bom, 3, eom]]))
+
+
+@pytest.mark.parametrize("seconds", ["3", True, [1]])
+def test_seconds_that_are_no_number(t2m_model, seconds):
+    with pytest.raises(ValueError, match="`max_seconds` must be a positive number of seconds"):
+        t2m_model.generate(torch.tensor([[1, 5, 2]]), max_seconds=seconds)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32])
+def test_ids_of_any_integer_type(t2m_model, dtype):
+    ids = torch.tensor([[1, 2, 3]])
+    torch.testing.assert_close(t2m_model.decode_motion(ids.to(dtype)), t2m_model.decode_motion(ids))

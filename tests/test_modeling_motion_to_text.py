@@ -775,3 +775,14 @@ def test_the_motion_vq_may_be_stored_in_half_precision(m2t_model, tmp_path):
         torch.testing.assert_close(tensor.float(), single[name], atol=1e-3, rtol=1e-3)
     loaded = MotionToTextModel.from_pretrained(tmp_path / "half")
     assert {parameter.dtype for parameter in loaded.parameters()} == {torch.float32}
+
+
+def test_a_mask_counts_by_what_is_not_zero(m2t_model):
+    m2t_model.config.read_offsets = [0, 2]
+    motion = torch.randn(2, 32, m2t_model.config.vq_config.feature_size)
+    mask = torch.ones(2, 32, dtype=torch.long)
+    mask[1, 20:] = 0
+    labels = torch.tensor([[3, 4, 2], [3, 4, 2]])
+    m2t_model.eval()
+    wanted = m2t_model(motion_values=motion, attention_mask=mask, labels=labels).logits
+    torch.testing.assert_close(m2t_model(motion_values=motion, attention_mask=mask * 2, labels=labels).logits, wanted)

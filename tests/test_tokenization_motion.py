@@ -4,6 +4,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -164,3 +165,12 @@ def test_the_vocabulary_does_not_grow(tmp_path):
     assert len(tokenizer) == 11
     tokenizer.save_pretrained(tmp_path)
     assert len(MotionTokenizer.from_pretrained(tmp_path)) == 11
+
+
+def test_codes_and_ids_are_whole_numbers():
+    tokenizer = MotionTokenizer(codebook_size=8)
+    assert tokenizer.codes_to_ids(np.array([1, 2])) == tokenizer.codes_to_ids(torch.tensor([1.0, 2.0])) == [8, 1, 2, 9]
+    with pytest.raises(ValueError, match="codes must hold whole numbers"):
+        tokenizer.codes_to_ids([1.7])
+    with pytest.raises(ValueError, match="ids must hold whole numbers"):
+        tokenizer.ids_to_codes([3.9])

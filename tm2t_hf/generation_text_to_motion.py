@@ -222,8 +222,9 @@ class MotionGenerationMixin(GenerationMixin):
     def _tokens_of_seconds(self, name: str, seconds: float) -> int:
         if self.config.vq_config is None:
             raise ValueError(f"`{name}_seconds` needs a model with `vq_config`: give `{name}_new_tokens` instead.")
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise ValueError(f"`{name}_seconds` must be a positive number of seconds, got {seconds}.")
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not (is_number and math.isfinite(seconds) and seconds > 0):
+            raise ValueError(f"`{name}_seconds` must be a positive number of seconds, got {seconds!r}.")
         tokens = seconds / self.config.vq_config.seconds_per_token
         # 0.6 / 0.2 is a hair less than 3
         tokens = math.ceil(tokens - 1e-6) if name == "min" else math.floor(tokens + 1e-6)

@@ -426,6 +426,7 @@ def _begun_later(motion_values, attention_mask, offset: int, unit_length: int) -
     """The motion from frame `offset` on, padded to the width it had, and its mask; see `encode_motion`."""
     if attention_mask is None:
         attention_mask = torch.ones(motion_values.shape[:2], dtype=torch.long, device=motion_values.device)
+    attention_mask = attention_mask.bool().long()
     lengths = attention_mask.sum(-1, keepdim=True)  # (batch, 1)
     later = lengths >= offset + unit_length
     # What comes round from the start lies behind the end, where the mask hides it.

@@ -142,7 +142,7 @@ class MotionTokenizer(PreTrainedTokenizerFast):
 
     def codes_to_ids(self, codes: Sequence[int]) -> list[int]:
         """`[17, 4]` -> `[K, 17, 4, K+1]`. Raises ValueError for a code outside the codebook."""
-        codes = [int(code) for code in codes]
+        codes = _integers(codes, "codes")
         for code in codes:
             if not 0 <= code < self.codebook_size:
                 raise ValueError(
@@ -157,7 +157,7 @@ class MotionTokenizer(PreTrainedTokenizerFast):
         Raises:
             ValueError: for an id outside the vocabulary.
         """
-        ids = [int(index) for index in ids]
+        ids = _integers(ids, "ids")
         self._check_ids(ids)
         if self.eos_token_id in ids:
             ids = ids[: ids.index(self.eos_token_id)]
@@ -183,6 +183,14 @@ def _words(text: Any) -> list[str]:
     return (
         (text or "").split() if isinstance(text, str) or text is None else [w for part in text for w in _words(part)]
     )
+
+
+def _integers(values, name: str) -> list[int]:
+    """Plain integers of a list, an array or a tensor; 1.7 would become another code."""
+    integers = [int(value) for value in values]
+    if any(integer != value for integer, value in zip(integers, values, strict=True)):
+        raise ValueError(f"{name} must hold whole numbers; got {list(values)[:5]}.")
+    return integers
 
 
 __all__ = ["MotionTokenizer"]

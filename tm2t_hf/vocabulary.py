@@ -83,6 +83,7 @@ def ids_to_codes(ids: Tensor, config: MotionVocabularyMixin) -> list[Tensor]:
         ValueError: as `check_rows`, and for ids outside the motion vocabulary.
     """
     check_rows(ids, "ids")
+    ids = ids.long()  # small types cannot hold K
     foreign = ids[((ids < 0) & (ids != IGNORED)) | (ids >= config.motion_vocab_size)]
     if len(foreign):
         raise ValueError(

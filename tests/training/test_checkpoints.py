@@ -202,7 +202,15 @@ def test_damaged_files_are_named(trained):
 
 @pytest.mark.parametrize(
     "content",
-    [{"epoch": -1}, {"epoch": 1.5}, {"step": "2"}, {"best": "low"}, {"best": float("nan")}, {"sums": {"error": [1]}}, {"unknown": 1}],
+    [
+        {"epoch": -1},
+        {"epoch": 1.5},
+        {"step": "2"},
+        {"best": "low"},
+        {"best": float("nan")},
+        {"sums": {"error": [1]}},
+        {"unknown": 1},
+    ],
 )
 def test_impossible_progress(trained, content):
     path = trained / "last" / "state" / "loop.json"
