@@ -10,7 +10,7 @@ import numpy as np
 
 from .skeletons import HUMANML3D, SKELETONS, Skeleton
 
-# The body that all motions of HumanML3D were retargeted to: that of its clip 012314, an adult of 1.6 m.
+# The body that all motions of HumanML3D were retargeted to: that of its clip 012314, an adult of 1.7 m.
 _HUMANML3D_LENGTHS = (
     *(0.0, 0.10307, 0.10988, 0.13157, 0.39362, 0.39019, 0.14319, 0.43243, 0.42564, 0.05736, 0.14338),
     *(0.14942, 0.21936, 0.13749, 0.14338, 0.10304, 0.13161, 0.12298, 0.25684, 0.26309, 0.26601, 0.26988),
