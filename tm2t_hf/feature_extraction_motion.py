@@ -13,7 +13,7 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType, logging
 
-from .body_size import ADULT, METRES_PER_UNIT, body_height, find_unit
+from .bodies import ADULT, METRES_PER_UNIT, body_height, find_unit
 from .containers import is_row, items_of, unwrap_row
 from .files import load_array, load_offsets, load_statistics
 from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
@@ -484,10 +484,12 @@ def _shape_of(motion) -> tuple[int, ...] | None:
 
 
 def _to_arrays(motion):
-    """Tensors in any nesting -> arrays."""
+    """Tensors in any nesting -> arrays, in which NaN stands for what a masked array hides."""
     if isinstance(motion, torch.Tensor):
         motion = motion.detach().cpu()
         return (motion.float() if motion.dtype == torch.bfloat16 else motion).numpy()
+    if isinstance(motion, np.ma.MaskedArray):
+        return motion.astype(np.float64).filled(np.nan) if motion.dtype.kind in "fiu" else motion.filled()
     if _is_nested(motion) and len(motion) and not isinstance(motion[0], (int, float)):
         return [_to_arrays(part) for part in motion]
     return motion

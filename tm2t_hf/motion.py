@@ -20,6 +20,7 @@ Every function here takes numpy arrays or torch tensors and returns the kind it 
 
 import functools
 import inspect
+import math
 
 import numpy as np
 import torch
@@ -197,7 +198,7 @@ def resample(motion: Tensor, source_fps: float, target_fps: float) -> Tensor:
 
     Only positions may be resampled: features hold velocities per frame.
     """
-    if source_fps <= 0 or target_fps <= 0:
+    if not (0 < source_fps < math.inf and 0 < target_fps < math.inf):
         raise ValueError(f"Frame rates must be positive; got {source_fps} and {target_fps}.")
     # the last instant stays inside the motion; the tolerance keeps it there when rounding says 0.9999 frames
     count = int((len(motion) - 1) * target_fps / source_fps + 1e-6) + 1
@@ -350,13 +351,13 @@ def _bones_before(skeleton: Skeleton) -> list[int]:
 
 def _forward_kinematics(facing: Tensor, local: Tensor, root: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
     """Facing (..., 3, 3), local (..., joints - 1, 3, 3), root (..., 3) -> (..., joints, 3)."""
-    places = [root] + [None] * (skeleton.num_joints - 1)
+    bones = [None] * skeleton.num_joints
     for chain in skeleton.chains:
         rotation = facing
-        for parent, joint in zip(chain, chain[1:], strict=False):
+        for joint in chain[1:]:
             rotation = rotation @ local[..., joint - 1, :, :]
-            places[joint] = places[parent] + rotation @ offsets[joint]
-    return torch.stack(places, dim=-2)
+            bones[joint] = rotation @ offsets[joint]
+    return torch.stack(skeleton.join_bones(root, bones), dim=-2)
 
 
 def _root_path(features: Tensor, num_joints: int) -> tuple[Tensor, Tensor]:
