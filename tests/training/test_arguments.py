@@ -4,14 +4,10 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
-from train_m2t import M2TArguments
-from train_matcher import MatcherArguments
-from train_t2m import T2MArguments
-from train_vq import VQArguments
 
 from tm2t_hf.training import LoopArguments, parse_arguments
+from tm2t_hf.training.arguments import SECTIONS
 
-STAGES = {"vq": VQArguments, "m2t": M2TArguments, "t2m": T2MArguments, "matcher": MatcherArguments}
 REQUIRED = ("--data_dir", "data", "--output_dir", "out")
 
 
@@ -112,16 +108,16 @@ def test_unknown_keys_and_flags(parse, unknown):
         parse(json_file={"vq": {unknown: 3}})
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", SECTIONS)
 def test_the_sections_of_other_scripts_are_checked(stage, tmp_path):
     """Otherwise a run of hours comes before the next script refuses the file."""
 
     def parse_with(values):
         path = tmp_path / "config.json"
         path.write_text(json.dumps(values))
-        return parse_arguments(STAGES[stage], stage, [str(path), *REQUIRED])
+        return parse_arguments(SECTIONS[stage], stage, [str(path), *REQUIRED])
 
-    for other in STAGES:
+    for other in SECTIONS:
         script_has = {"vq": "window", "m2t": "num_beams", "t2m": "alignment_tau", "matcher": "feat_bias"}[other]
         parse_with({other: {"epochs": 3, "licence": "mit", script_has: 1}})
         for wrong, close in (("epochss", "epochs"), (f"{script_has}s", script_has)):
@@ -129,6 +125,29 @@ def test_the_sections_of_other_scripts_are_checked(stage, tmp_path):
                 parse_with({other: {wrong: 3}})
         with pytest.raises(ValueError, match=f"epochs in {other} of .* must be of type int; got 'three'"):
             parse_with({other: {"epochs": "three"}})
+        with pytest.raises(ValueError, match=f"{script_has} in {other} of .* must be of type (int|float); got 'one'"):
+            parse_with({other: {script_has: "one"}})
+        size = {"vq": "hidden_size", "m2t": "d_model", "t2m": "num_layers", "matcher": "movement_size"}[other]
+        parse_with({other: {"model_config": {size: 8}}})
+        source = "--model_config" if other == stage else f"model_config in {other} of .*config.json"
+        with pytest.raises(ValueError, match=f"Unknown key {size}s in {source}; did you mean {size}"):
+            parse_with({other: {"model_config": {f"{size}s": 8}}})
+        with pytest.raises(ValueError, match=f"{source}: Field '{size}' expected int, got str"):
+            parse_with({other: {"model_config": {size: "8"}}})
+        for name in SECTIONS[other].set_by_script:
+            with pytest.raises(ValueError, match=f"{name} in {source} follows from the data or other arguments"):
+                parse_with({other: {"model_config": {name: 3}}})
+
+
+def test_the_architecture_decides_about_the_model_config():
+    def t2m(*flags):
+        return parse_arguments(SECTIONS["t2m"], "t2m", [*REQUIRED, *flags])
+
+    of_transformer = ("--model_config", '{"encoder_layers": 2}')
+    assert t2m(*of_transformer, "--architecture", "transformer").model_config == {"encoder_layers": 2}
+    assert t2m(*of_transformer, "--init_from", "a-transformer").model_config == {"encoder_layers": 2}
+    with pytest.raises(ValueError, match="Unknown key encoder_layers in --model_config"):
+        t2m(*of_transformer)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +165,7 @@ def test_the_sections_of_other_scripts_are_checked(stage, tmp_path):
         ({"epochs": None}, "epochs in .* must be of type int; got None"),
         ("{seed: 1}", r"config\.json is not JSON: .*line 1"),
         ("[1]", r"config\.json must be a JSON object"),
+        ('{"vq": {"epochs": 3, "seed": 1, "epochs": 5}}', r"config\.json gives epochs twice; leave one out\.$"),
     ],
 )
 def test_bad_files(parse, config, message):
@@ -177,6 +197,7 @@ def test_a_file_that_is_not_there():
         ("--max_grad_norm -1", "--max_grad_norm must be at least 0"),
         ("--seed -1", "--seed must be from 0 to 4294967295; got -1"),
         ("--min_frames 50 --max_frames 40", "--max_frames 40 is below --min_frames 50"),
+        ("--speeds 1 1.0", r"--speeds must be above 0 and distinct .*; got \[1.0, 1.0\]"),
         ("--speeds 1 0", r"--speeds must be above 0 .*; got \[1.0, 0.0\]"),
     ],
 )
