@@ -62,6 +62,16 @@ def test_padding_and_batch_change_nothing(lengths, extra, pretrained, seed):
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_compiled_code_refuses_padding_before_a_text():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    compiled = torch.compile(model.encoder, backend="eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(ids, mask).last_hidden_state, model.encoder(ids, mask).last_hidden_state)
+        with pytest.raises(RuntimeError, match="text must be padded on the right side only"):
+            compiled(ids.flip(1), mask.flip(1))
+
+
 def test_mask_is_made_of_the_padding_ids(model):
     ids, mask = tiny_text([3, 8])
     motion = torch.full((2, 3), BOM)
@@ -225,8 +235,8 @@ def test_frozen_parts_are_stored_in_half_precision(tmp_path):
     [
         ({}, "Give `decoder_input_ids` or `labels`"),
         ({"labels": [[1, EOM]]}, "either as `input_ids` or as `inputs_embeds`"),
-        ({"input_ids": [[0, 5]], "labels": [[1, EOM]]}, "padded on its right side"),
-        ({"input_ids": [[0, 0]], "labels": [[1, EOM]]}, "The text of row 0 is empty"),
+        ({"input_ids": [[0, 5]], "labels": [[1, EOM]]}, "padded on the right side only"),
+        ({"input_ids": [[0, 0]], "labels": [[1, EOM]]}, "A text of the batch is empty"),
         ({"input_ids": [[5] * 31], "labels": [[1, EOM]]}, "the caption has 31 tokens"),
         ({"input_ids": [[5]], "labels": [[1] * 31]}, "the motion lasts"),
     ],

@@ -229,6 +229,17 @@ def test_arguments_that_do_not_exist_are_refused(processor):
         processor(text="a person", pad_to_multiple_of="two")
 
 
+def test_arguments_for_a_side_that_is_not_there_are_refused(processor):
+    motion = np.zeros((8, 263), dtype=np.float32)
+    for options in ({"max_length": 10}, {"truncation": True}, {"max_length": 10, "padding": "max_length"}):
+        with pytest.raises(ValueError, match="is an argument for captions, of which there are none; process"):
+            processor(motion=motion, **options)
+    with pytest.raises(ValueError, match=r"^fps=30 is an argument for motions, of which there are none\.$"):
+        processor(text="a person", fps=30)
+    assert len(processor(motion=motion, max_length=None)["motion_values"]) == 1
+    assert "labels" in processor(motion=motion, text_target="a person", max_length=10, truncation=True)
+
+
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,97 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Checks of the arguments of `generate()` that transformers passes over, or stumbles over."""
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from transformers.generation import GenerationConfig, GenerationMixin
+
+SWITCHES = ("do_sample", "use_cache", "eom_by_argmax")
+LEAST = {  # of whole numbers
+    "num_beams": 1,
+    "num_return_sequences": 1,
+    "max_new_tokens": 1,
+    "max_length": 1,
+    "min_new_tokens": 0,
+    "min_length": 0,
+    "top_k": 0,
+    "no_repeat_ngram_size": 0,
+}
+RANGES = {  # of other numbers
+    "temperature": (0, math.inf),
+    "repetition_penalty": (0, math.inf),
+    "length_penalty": (-math.inf, math.inf),
+    "top_p": (0, 1),
+    "min_p": (0, 1),
+    "typical_p": (0, 1),
+}
+
+
+def check_generation_arguments(values: Mapping[str, Any]):
+    """Refuse arguments of `generate()` that are none; None is "left out".
+
+    Args:
+        values: the arguments by name; those without a rule here are left to transformers.
+
+    Raises:
+        ValueError: naming the first argument that has another type, or is out of range.
+    """
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name in SWITCHES:
+            check_switch(name, value)
+        elif name in LEAST:
+            check_count(name, value, LEAST[name])
+        elif name in RANGES:
+            least, most = RANGES[name]
+            if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= most:
+                raise ValueError(f"{name}={value!r} must be a number from {least} to {most}.")
+        elif name == "guidance_scale" and value != 1:
+            raise ValueError(
+                f"guidance_scale={value} is not possible: these models are not trained to generate without their "
+                "input, so there is nothing to guide away from; leave it out."
+            )
+
+
+def check_switch(name: str, value: bool | None):
+    """Refuse the value of the argument `name` unless it is True, False or None.
+
+    Raises:
+        ValueError: for anything else; most of it would count as True.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} must be True or False.")
+
+
+def check_count(name: str, value: int | None, least: int = 1):
+    """Refuse the value of the argument `name` unless it is a whole number of at least `least`, or None.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or value < least):
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}.")
+
+
+class CheckedGenerationMixin(GenerationMixin):
+    """`GenerationMixin` for models whose `generate()` checks its arguments first."""
+
+    def _prepare_generation_config(
+        self, generation_config: GenerationConfig | None, **kwargs
+    ) -> tuple[GenerationConfig, dict]:
+        check_generation_arguments(kwargs)  # before transformers computes with them
+        prepared, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
+        check_generation_arguments(vars(prepared))  # with what a generation config says
+        given = kwargs.get("max_length", generation_config and generation_config.max_length)
+        if given is None and prepared.max_new_tokens is not None:
+            # The model's own, or what `Seq2SeqTrainer` fills in after its first batch: transformers would warn of it,
+            # and take the number of new tokens all the same.
+            prepared.max_length = None
+        return prepared, model_kwargs
+
+
+__all__ = ["CheckedGenerationMixin", "check_count", "check_generation_arguments", "check_switch"]
