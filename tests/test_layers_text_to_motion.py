@@ -76,9 +76,9 @@ def test_a_cache_belongs_to_its_texts(model):
     other = ids.clone()
     other[1, 1] = (ids[1, 1] + 1) % 20 + 1
     for wrong in ((other, mask), (ids[[1, 0, 2]], mask[[1, 0, 2]])):
-        with pytest.raises(ValueError, match="The cache comes from other texts: give those that it belongs to"):
+        with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
             model(*wrong, motion[:, 4:], past_key_values=copy.deepcopy(cache))
-        with pytest.raises(ValueError, match="The cache comes from other texts: give those that it belongs to"):
+        with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
             model.generate(
                 wrong[0], attention_mask=wrong[1], decoder_input_ids=motion, past_key_values=copy.deepcopy(cache)
             )

@@ -658,6 +658,21 @@ def test_captions_that_cannot_be_continued_are_refused(motion, prompt, message):
         tiny_model().generate(motion_values=values, attention_mask=mask, decoder_input_ids=torch.tensor(prompt))
 
 
+def test_a_cache_of_another_motion_is_refused(motion):
+    model = tiny_model()
+    values, mask = motion
+    inputs = {"motion_values": values, "attention_mask": mask, "eos_token_id": None, "max_new_tokens": 4}
+    begun = model.generate(**inputs, return_dict_in_generate=True)
+    other = {"motion_values": values.roll(4, dims=1), "attention_mask": mask}
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model.generate(**inputs | other, decoder_input_ids=begun.sequences, past_key_values=begun.past_key_values)
+    ids, mask = model.encode_motion(*motion)
+    step = {"decoder_input_ids": torch.tensor([[1]] * len(ids)), "attention_mask": mask}
+    cache = model(input_ids=ids, **step).past_key_values
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model(input_ids=ids.where(ids >= CODES, (ids + 7) % CODES), past_key_values=cache, **step)
+
+
 def test_a_cache_longer_than_its_captions_is_refused(motion):
     model = tiny_model()
     inputs = {"motion_values": motion[0], "attention_mask": motion[1], "eos_token_id": None}

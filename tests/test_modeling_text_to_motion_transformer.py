@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The text-to-motion transformer: invariances, loss, generation, saving and loading, bad input."""
 
+import copy
+
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -100,6 +102,19 @@ def test_steps_with_cache_equal_one_call(model):
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole.logits, atol=1e-5, rtol=1e-5)
     assert cache.get_seq_length() == 6
     assert model(ids, mask, motion, use_cache=False).past_key_values is None
+
+
+def test_a_cache_belongs_to_its_texts(model):
+    ids, mask = tiny_text([4, 6])
+    motion = torch.tensor([[BOM, 3, 4], [BOM, 5, 6]])
+    cache = model(ids, mask, motion[:, :2]).past_key_values
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model(ids % 29 + mask, mask, motion[:, 2:], past_key_values=copy.deepcopy(cache))
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model.generate(
+            ids[:, :4], attention_mask=mask[:, :4], decoder_input_ids=motion, past_key_values=copy.deepcopy(cache)
+        )
+    model(ids, mask, motion[:, 2:], past_key_values=cache)
 
 
 def test_text_features_stand_for_the_text(model):

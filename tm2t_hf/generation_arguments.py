@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers.cache_utils import Cache, EncoderDecoderCache
 from transformers.generation import GenerationConfig, GenerationMixin
+from transformers.models.marian.modeling_marian import MarianDecoder
+
+from .padding import refuse_unless
 
 SWITCHES = ("do_sample", "use_cache", "eom_by_argmax")
 LEAST = {  # of whole numbers
@@ -77,6 +84,44 @@ def check_count(name: str, value: int | None, least: int = 1):
         raise ValueError(f"{name}={value!r} must be a whole number of at least {least}.")
 
 
+def check_cached_source(cached: Tensor, encoded: Tensor):
+    """Refuse a cache that comes from other texts or motions than those that were given now.
+
+    Args:
+        cached: (batch, ...) what was made of those behind the cache.
+        encoded: (batch, ...) the same of those that were given now.
+
+    Raises:
+        ValueError: if the two differ by more than rounding.
+    """
+    if cached is encoded:
+        return
+    tolerance = 0.01 if encoded.element_size() > 2 else 0.1
+    refuse_unless(
+        torch.isclose(cached.to(encoded), encoded.detach(), tolerance, tolerance),
+        "`past_key_values` comes from another text or motion: give the one that it belongs to, or leave it out.",
+    )
+
+
+def check_cross_attention(cache: Cache, encoded: Tensor, decoder: MarianDecoder):
+    """`check_cached_source` by the keys of the first layer that a cache has of its text or motion.
+
+    Args:
+        cache: of keys and values, whose rows may have been put in another order.
+        encoded: (batch, length, d_model) the text or motion that was given now.
+        decoder: reads the two. In the steps of one `generate()`, the keys are compared once.
+    """
+    if torch.compiler.is_compiling() or not isinstance(cache, EncoderDecoderCache):
+        return
+    if cache.is_updated.get(0) and getattr(cache, "source", None) is not encoded:
+        attention = decoder.layers[0].encoder_attn
+        keys = attention.k_proj(encoded).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+        cached = cache.cross_attention_cache.layers[0].keys[:, :, : keys.shape[2]]  # (batch, heads, length, size)
+        if len(cached) == len(keys):  # else the cache is of other rows, which attention refuses
+            check_cached_source(F.pad(cached, (0, 0, 0, keys.shape[2] - cached.shape[2])), keys)
+    cache.source = encoded
+
+
 class CheckedGenerationMixin(GenerationMixin):
     """`GenerationMixin` for models whose `generate()` checks its arguments first."""
 
@@ -94,4 +139,11 @@ class CheckedGenerationMixin(GenerationMixin):
         return prepared, model_kwargs
 
 
-__all__ = ["CheckedGenerationMixin", "check_count", "check_generation_arguments", "check_switch"]
+__all__ = [
+    "CheckedGenerationMixin",
+    "check_cached_source",
+    "check_count",
+    "check_cross_attention",
+    "check_generation_arguments",
+    "check_switch",
+]

@@ -13,7 +13,8 @@ from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
-from .padding import before, lengths_of, refuse_unless, text_lengths
+from .generation_arguments import check_cached_source
+from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
@@ -285,13 +286,8 @@ class RecurrentCache(Cache):
                 f"The cache holds {self.state.shape[1]} motions, but there are {batch} texts. (After a beam search "
                 "it holds all beams: continue from `decoder_input_ids` alone.)"
             )
-        if self.text is not None and self.text is not text.pooler_output:
-            # In another batch, the same text differs by rounding.
-            difference = (self.text.to(text.pooler_output) - text.pooler_output).abs()
-            refuse_unless(
-                difference <= torch.finfo(difference.dtype).eps ** 0.5,
-                "The cache comes from other texts: give those that it belongs to, or leave `past_key_values` out.",
-            )
+        if self.text is not None:
+            check_cached_source(self.text, text.pooler_output)
 
     def reset(self):
         """Forget everything: the next call starts a motion."""

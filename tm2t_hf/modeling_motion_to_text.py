@@ -26,7 +26,7 @@ from transformers.utils import can_return_tuple
 from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
-from .generation_arguments import CheckedGenerationMixin
+from .generation_arguments import CheckedGenerationMixin, check_cross_attention
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .padding import padded_lengths, refuse_unless
@@ -377,6 +377,8 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, Checked
         if encoder_outputs is None:
             source, attention_mask = self._source(input_ids, attention_mask, motion_values, input_probs, inputs_embeds)
             encoder_outputs = self.model.encoder(**source, attention_mask=attention_mask, **kwargs)
+        if past_key_values is not None:
+            check_cross_attention(past_key_values, encoder_outputs[0], self.model.decoder)
         if labels is not None:
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:

@@ -19,6 +19,7 @@ from transformers.models.marian.modeling_marian import MarianDecoder, MarianEnco
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
+from .generation_arguments import check_cross_attention
 from .generation_text_to_motion import MotionGenerationMixin
 from .loading import WholeWeightsMixin
 from .modeling_motion_to_text import InterleavedPositions
@@ -248,6 +249,8 @@ class TextToMotionTransformer(
             text = self.encoder(input_ids, attention_mask, inputs_embeds, **kwargs)
         else:
             text = self.checked_text(encoder_outputs, attention_mask)
+        if past_key_values is not None:
+            check_cross_attention(past_key_values, text.last_hidden_state, self.decoder)
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training and labels is None
         output = self.decoder(
