@@ -54,6 +54,7 @@ class _MotionPipeline(Pipeline):
 
     def __init__(self, *args, **kwargs):
         check_count("batch_size", kwargs.get("batch_size"))
+        check_generation_arguments(kwargs)
         super().__init__(*args, **kwargs)
         model_type = self.model.config.model_type
         if model_type not in self.model_types:
