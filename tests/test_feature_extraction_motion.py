@@ -94,6 +94,8 @@ def test_post_process_gives_the_joints_back(extractor, features):
     np.testing.assert_array_equal(single[0], joints[0])
     np.testing.assert_array_equal(several[1], joints[1])
     assert extractor.post_process(torch.zeros(1, 0, 263))[0].shape == (0, 22, 3)
+    with pytest.raises(ValueError, match="attention_mask has 7 frames, but motion_values 8; pass the mask of these"):
+        extractor.post_process(torch.zeros(1, 8, 263), torch.ones(1, 7))
 
 
 @settings(max_examples=20, deadline=None)
@@ -182,7 +184,7 @@ BAD_MOTIONS = [
     (np.zeros((9, 66)), r"motion has shape \(9, 66\)"),
     (np.zeros(263), r"motion has shape \(263,\)"),
     (np.full((9, 263), np.inf), "motion holds NaN or infinite values, first in frame 0"),
-    (np.ma.masked_where(np.arange(9)[:, None] == 5, FEATURES[:9]), "motion holds NaN .* first in frame 5"),
+    (np.ma.array(FEATURES[:9], mask=np.arange(9 * 263).reshape(9, 263) == 1400), "motion holds NaN .* in frame 5"),
     (FEATURES[:3], "motion has 3 frames, which is shorter than one motion token; pass 4 frames or more"),
     (np.zeros((0, 263)), "motion has 0 frames"),
     (make_joints(4), "motion has 4 frames.* pass 5 frames or more"),

@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from transformers.cache_utils import Cache, EncoderDecoderCache
 from transformers.generation import GenerationConfig, GenerationMixin
 from transformers.models.marian.modeling_marian import MarianDecoder
 
+from .checks import check_count, check_switch
 from .padding import refuse_unless
 
 SWITCHES = ("do_sample", "use_cache", "eom_by_argmax")
@@ -62,26 +63,6 @@ def check_generation_arguments(values: Mapping[str, Any]):
                 f"guidance_scale={value} is not possible: these models are not trained to generate without their "
                 "input, so there is nothing to guide away from; leave it out."
             )
-
-
-def check_switch(name: str, value: bool | None):
-    """Refuse the value of the argument `name` unless it is True, False or None.
-
-    Raises:
-        ValueError: for anything else; most of it would count as True.
-    """
-    if value is not None and not isinstance(value, bool):
-        raise ValueError(f"{name}={value!r} must be True or False.")
-
-
-def check_count(name: str, value: int | None, least: int = 1):
-    """Refuse the value of the argument `name` unless it is a whole number of at least `least`, or None.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or value < least):
-        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}.")
 
 
 def check_cached_source(cached: Tensor, encoded: Tensor):
@@ -142,8 +123,6 @@ class CheckedGenerationMixin(GenerationMixin):
 __all__ = [
     "CheckedGenerationMixin",
     "check_cached_source",
-    "check_count",
     "check_cross_attention",
     "check_generation_arguments",
-    "check_switch",
 ]

@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 from .configuration_base import SPECIAL_IDS
 from .generation_arguments import CheckedGenerationMixin, check_generation_arguments
 from .layers_text_to_motion import RecurrentCache
-from .vocabulary import ids_to_codes
+from .vocabulary import check_ids, ids_to_codes
 
 # `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
 NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "labels", "next_sequence_length"})
@@ -166,7 +166,11 @@ class MotionGenerationMixin(CheckedGenerationMixin):
             raise ValueError(
                 "Give the text to animate as `input_ids`, `inputs_embeds` or `encoder_outputs`, and as one."
             )
-        elif ids is not None and kwargs.get("attention_mask") is None:
+        if ids is None or encoded is not None:
+            return
+        if self.config.text_vocab_size is not None:
+            check_ids(ids, "input_ids", self.config.text_vocab_size)
+        if kwargs.get("attention_mask") is None:
             kwargs["attention_mask"] = (ids != self.config.text_pad_id).long()
 
     def _check_prefix(self, kwargs: dict):
@@ -177,6 +181,7 @@ class MotionGenerationMixin(CheckedGenerationMixin):
             raise ValueError("Give the motion that the cache belongs to, and more, as `decoder_input_ids`.")
         if ids is None:
             return
+        check_ids(ids, "decoder_input_ids", self.config.vocab_size)
         mask = kwargs.get("decoder_attention_mask")
         if mask is None and (ids == pad).any():
             mask = kwargs["decoder_attention_mask"] = (ids != pad).long()

@@ -21,7 +21,7 @@ from transformers.models.marian.modeling_marian import (
     MarianMTModel,
     MarianPreTrainedModel,
 )
-from transformers.utils import can_return_tuple
+from transformers.utils import can_return_tuple, logging
 
 from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
@@ -30,7 +30,9 @@ from .generation_arguments import CheckedGenerationMixin, check_cross_attention
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .padding import padded_lengths, refuse_unless
-from .vocabulary import codes_to_ids
+from .vocabulary import check_ids, codes_to_ids
+
+logger = logging.get_logger(__name__)
 
 INPUTS = ("input_ids", "motion_values", "input_probs", "inputs_embeds")  # the forms that a motion can have
 
@@ -423,6 +425,10 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, Checked
             if forms["input_ids"] is not None:
                 raise ValueError("the motion ids were given twice: as the first argument and as input_ids")
             forms["input_ids"] = inputs
+        if (ids := forms["input_ids"]) is not None and not (torch.is_tensor(ids) and ids.dim() == 3):
+            check_ids(ids, "input_ids", self.config.motion_vocab_size)
+            if not (ids[:, 0] == self.config.bom_id).all():
+                logger.warning("`input_ids` does not begin with <bom>, as in training: make it by `codes_to_ids`.")
         source, model_kwargs["attention_mask"] = self._source(
             attention_mask=model_kwargs.get("attention_mask"), **forms
         )
@@ -436,8 +442,7 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, Checked
             if seen:
                 raise ValueError("Give the captions that the cache belongs to, and more, as `decoder_input_ids`.")
             return
-        if not ((prompt >= 0) & (prompt < config.vocab_size)).all():
-            raise ValueError(f"`decoder_input_ids` must be text ids, 0 to {config.vocab_size - 1}.")
+        check_ids(prompt, "decoder_input_ids", config.vocab_size)
         ended = torch.isin(prompt, torch.tensor(config.eos_token_id, device=prompt.device))
         if ended.any() or (prompt == config.pad_token_id).any() or (mask is not None and not mask.all()):
             raise ValueError(

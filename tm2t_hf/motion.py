@@ -43,6 +43,11 @@ UP, FRONT = (0, 1, 0), (0, 0, 1)
 FACING_SMOOTHING = 20  # standard deviation in frames of the Gaussian that smooths the facing direction
 
 
+def unmasked(values: np.ndarray) -> np.ndarray:
+    """An array in which NaN stands for what a masked array hides, and numpy would uncover."""
+    return values.astype(np.float64).filled(np.nan) if isinstance(values, np.ma.MaskedArray) else values
+
+
 def _keeps_kind(function):
     """Lets a function of tensors take numpy arrays and return numpy arrays for them, in the type of the first one."""
     signature = inspect.signature(function)
@@ -53,7 +58,7 @@ def _keeps_kind(function):
         bound = signature.bind(*args, **kwargs)
         if isinstance(bound.arguments[first], Tensor):
             return function(*bound.args, **bound.kwargs)
-        values = np.asarray(bound.arguments[first])
+        values = np.asarray(unmasked(bound.arguments[first]))
         dtype = values.dtype if values.dtype.kind == "f" else np.dtype("float32")
         bound.arguments[first] = torch.from_numpy(values.astype(dtype))
         return function(*bound.args, **bound.kwargs).numpy()
@@ -402,4 +407,5 @@ __all__ = [
     "mirror_joints",
     "resample",
     "retarget",
+    "unmasked",
 ]

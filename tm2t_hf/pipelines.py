@@ -19,11 +19,12 @@ from transformers.utils import logging
 
 from .bodies import body_height
 from .chaining import generate_chain
+from .checks import check_count, check_switch
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
 from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_coverage, motion_facts
 from .feature_extraction_motion import MOTION_COLUMNS, check_fps
-from .generation_arguments import check_count, check_generation_arguments, check_switch
+from .generation_arguments import check_generation_arguments
 from .loading import check_fits, load_processor
 from .motion import feature_groups, joints_to_features, resample
 from .tokenization_text import check_captions
@@ -53,7 +54,7 @@ class _MotionPipeline(Pipeline):
     kind_of_coverage = ""
 
     def __init__(self, *args, **kwargs):
-        check_count("batch_size", kwargs.get("batch_size"))
+        _check_loader(kwargs)
         check_generation_arguments(kwargs)
         super().__init__(*args, **kwargs)
         model_type = self.model.config.model_type
@@ -80,9 +81,9 @@ class _MotionPipeline(Pipeline):
         """See the subclasses.
 
         Raises:
-            ValueError: for a `batch_size` that is no whole number from 1 on, or a processor that no longer fits.
+            ValueError: for a `batch_size` or `num_workers` that is none, or a processor that no longer fits.
         """
-        check_count("batch_size", kwargs.get("batch_size"))
+        _check_loader(kwargs)
         check_fits(self.model, self.processor)  # both may have been changed since
         self.tokenizer = copy.copy(self.processor.tokenizer)
         self.tokenizer.padding_side = "right"  # batches are padded as the processor pads, whatever its default
@@ -454,6 +455,12 @@ class MotionToTextPipeline(_MotionPipeline):
             {"generated_text": str(caption), "score": None if math.isnan(score) else score}
             for caption, score in zip(captions, scores, strict=True)
         ]
+
+
+def _check_loader(kwargs: dict) -> None:
+    """Refuse numbers of the loader of transformers that are none."""
+    check_count("batch_size", kwargs.get("batch_size"))
+    check_count("num_workers", kwargs.get("num_workers"), 0)
 
 
 def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:

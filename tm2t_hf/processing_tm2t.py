@@ -10,6 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
 
+from .checks import check_count
 from .feature_extraction_motion import check_fps, check_unit
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
@@ -193,6 +194,8 @@ def _check_values(given: dict) -> None:
     check_fps(given.get("fps"))
     if "unit" in given:
         check_unit(given["unit"])
+    for name in ("max_length", "pad_to_multiple_of"):
+        check_count(name, given.get(name))
     if "padding_side" in given:
         raise ValueError(
             f"padding_side={given['padding_side']!r} is not an argument: these models need padding on the right, "

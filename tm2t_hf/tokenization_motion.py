@@ -3,6 +3,7 @@
 """Motion tokens as a vocabulary: codes (0 to K-1) <-> ids <-> the text `<bom> <motion_17> <motion_4> <eom>`."""
 
 from collections.abc import Sequence
+from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -35,7 +36,7 @@ class MotionTokenizer(PreTrainedTokenizerFast):
     _auto_class = "AutoTokenizer"  # saved with its code, see auto_classes.py
 
     def __init__(self, codebook_size: int = 512, **kwargs):
-        if not isinstance(codebook_size, int) or not 1 <= codebook_size <= LARGEST_CODEBOOK:
+        if not isinstance(codebook_size, int) or codebook_size is True or not 1 <= codebook_size <= LARGEST_CODEBOOK:
             raise ValueError(
                 f"codebook_size={codebook_size!r} must be an integer from 1 to {LARGEST_CODEBOOK:,}, the number of "
                 "codes of the motion VQ."
@@ -186,11 +187,11 @@ def _words(text: Any) -> list[str]:
 
 
 def _integers(values, name: str) -> list[int]:
-    """Plain integers of a list, an array or a tensor; 1.7 would become another code."""
-    integers = [int(value) for value in values]
-    if any(integer != value for integer, value in zip(integers, values, strict=True)):
-        raise ValueError(f"{name} must hold whole numbers; got {list(values)[:5]}.")
-    return integers
+    """Plain integers of a list, an array or a tensor; 1.7 and True would become other codes."""
+    values = [value.item() if hasattr(value, "item") else value for value in values]
+    if not all(isinstance(value, Real) and not isinstance(value, bool) and value % 1 == 0 for value in values):
+        raise ValueError(f"{name} must hold whole numbers; got {values[:5]}.")
+    return [int(value) for value in values]
 
 
 __all__ = ["MotionTokenizer"]
