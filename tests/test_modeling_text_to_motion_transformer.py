@@ -104,6 +104,7 @@ def test_steps_with_cache_equal_one_call(model):
     assert model(ids, mask, motion, use_cache=False).past_key_values is None
 
 
+@torch.no_grad()
 def test_a_cache_belongs_to_its_texts(model):
     ids, mask = tiny_text([4, 6])
     motion = torch.tensor([[BOM, 3, 4], [BOM, 5, 6]])

@@ -11,9 +11,8 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-from .vocabulary import SPECIAL_TOKENS
+from .vocabulary import MAX_CODEBOOK_SIZE, SPECIAL_TOKENS
 
-LARGEST_CODEBOOK = 2**18  # published codebooks have up to 2 ** 18 codes; every one of them is an entry in memory
 FOLDER = "motion_tokenizer"  # where a `TM2TProcessor` saves it
 TOKEN_NAMES = ("bos_token", "eos_token", "pad_token")
 
@@ -36,9 +35,9 @@ class MotionTokenizer(PreTrainedTokenizerFast):
     _auto_class = "AutoTokenizer"  # saved with its code, see auto_classes.py
 
     def __init__(self, codebook_size: int = 512, **kwargs):
-        if not isinstance(codebook_size, int) or codebook_size is True or not 1 <= codebook_size <= LARGEST_CODEBOOK:
+        if not isinstance(codebook_size, int) or codebook_size is True or not 1 <= codebook_size <= MAX_CODEBOOK_SIZE:
             raise ValueError(
-                f"codebook_size={codebook_size!r} must be an integer from 1 to {LARGEST_CODEBOOK:,}, the number of "
+                f"codebook_size={codebook_size!r} must be an integer from 1 to {MAX_CODEBOOK_SIZE:,}, the number of "
                 "codes of the motion VQ."
             )
         names = dict(zip(TOKEN_NAMES, SPECIAL_TOKENS, strict=True))

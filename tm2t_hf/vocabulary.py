@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MAX_CODEBOOK_SIZE = 2**20  # a thousand times the paper's; anything larger is an error and would eat all memory
+MAX_CODEBOOK_SIZE = 2**18  # that of the largest published ones; every code is an entry of a tokenizer in memory
 IGNORED = -100  # pads labels, and in `Trainer` predictions
 BOM_TOKEN, EOM_TOKEN, PAD_TOKEN = SPECIAL_TOKENS = ("<bom>", "<eom>", "<pad>")
 
