@@ -10,7 +10,6 @@ with its processor and card, the VQ inside; `--resume_from_checkpoint latest` re
 value of the JSON can be given as a flag too, which then wins.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -29,11 +28,10 @@ from tm2t_hf.data import TranslationCollator, load_motion_dataset, tokenize_moti
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
     NUM_SAMPLES,
-    LoopArguments,
     Loss,
+    M2TArguments,
     Sample,
     calibrate_motions,
-    check_range,
     check_same_skeleton,
     fit,
     parse_arguments,
@@ -43,33 +41,6 @@ from tm2t_hf.training import (
     validation_loader,
     write_model_card,
 )
-
-
-@dataclass
-class M2TArguments(LoopArguments):
-    """Arguments of motion-to-text's training."""
-
-    vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
-    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
-    codebook_embeddings: bool = field(
-        default=False,
-        metadata={"help": "Start from the VQ's codebook as motion embedding, which has similar codes nearby."},
-    )
-    token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
-    corruption_neighbors: int = field(
-        default=8,
-        metadata={"help": "Each by one of this many most similar codes.", "aliases": ["--corruption_neighbours"]},
-    )
-    shortest_crop: float = field(
-        default=1.0, metadata={"help": "Every second clip is cropped to a random part of at least this share of it."}
-    )
-    num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
-    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_range(self, 1, None, "text_vocab_size", "corruption_neighbors", "num_beams", "num_offsets")
-        check_range(self, 0, 1, "token_corruption", "shortest_crop")
 
 
 @torch.no_grad()

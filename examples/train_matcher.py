@@ -16,7 +16,7 @@ which then wins.
 
 import zlib
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +34,8 @@ from tm2t_hf.data import crop_tokens, draw_caption, load_motion_dataset, row_gen
 from tm2t_hf.metrics import GROUP_SIZE, retrieval
 from tm2t_hf.modeling_matcher import contrastive_losses
 from tm2t_hf.training import (
-    CaptionArguments,
     Loss,
-    check_range,
+    MatcherArguments,
     fit,
     gather_rows,
     parse_arguments,
@@ -46,25 +45,6 @@ from tm2t_hf.training import (
     validation_loader,
     write_model_card,
 )
-
-
-@dataclass
-class MatcherArguments(CaptionArguments):
-    """Arguments of the matcher's training."""
-
-    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
-    feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_range(self, 1, None, "text_vocab_size")
-        if self.gradient_accumulation_steps > 1:
-            raise ValueError(
-                "The matcher compares all rows of a batch, so --gradient_accumulation_steps is not for it; raise "
-                "--batch_size."
-            )
-        if not self.feat_bias > 0:
-            raise ValueError(f"--feat_bias must be above 0; got {self.feat_bias}.")
 
 
 @dataclass

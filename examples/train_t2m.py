@@ -20,9 +20,7 @@ which then wins.
 import copy
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -33,10 +31,8 @@ from tm2t_hf import (
     MotionTokenizer,
     MotionToTextModel,
     MotionVQModel,
-    TextToMotionConfig,
     TextToMotionModel,
     TextToMotionTransformer,
-    TextToMotionTransformerConfig,
     TM2TProcessor,
     inverse_alignment_loss,
     load_skeleton,
@@ -49,11 +45,10 @@ from tm2t_hf.text_features import TEXT_ENCODER
 from tm2t_hf.tokenization_text import text_encoder_tokenizer
 from tm2t_hf.training import (
     NUM_SAMPLES,
-    CaptionArguments,
     Loss,
     Sample,
+    T2MArguments,
     calibrate_requests,
-    check_range,
     check_same_codes,
     check_same_skeleton,
     fit,
@@ -64,86 +59,6 @@ from tm2t_hf.training import (
     validation_loader,
     write_model_card,
 )
-
-ARCHITECTURES = {
-    "gru": (TextToMotionConfig, TextToMotionModel),
-    "transformer": (TextToMotionTransformerConfig, TextToMotionTransformer),
-}
-
-
-@dataclass
-class T2MArguments(CaptionArguments):
-    """Arguments of text-to-motion's training."""
-
-    vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
-    m2t: str = field(
-        default="",
-        metadata={"help": "Motion-to-text model, from train_m2t.py; without --text_encoder, its tokenizer is used."},
-    )
-    architecture: Literal["gru", "transformer"] = field(default="gru", metadata={"help": "Kind of a new model."})
-    text_encoder: str = field(
-        default="",
-        metadata={"help": "Pretrained text encoder of a new model, folder or Hub id; word vectors if left out."},
-    )
-    freeze_text_encoder: bool = field(
-        default=True, metadata={"help": "Keep the text encoder of --text_encoder as is."}
-    )
-    text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
-    init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
-    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
-    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
-    teacher_forcing_start: float = field(
-        default=0.9, metadata={"help": "Probability of teacher forcing at first (GRU)."}
-    )
-    teacher_forcing_end: float = field(default=0.1, metadata={"help": "The same after `teacher_forcing_epochs`."})
-    teacher_forcing_epochs: int = field(default=35, metadata={"help": "Epochs over which it falls, linearly."})
-    token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
-    alignment_weight: float = field(default=0.0, metadata={"help": "Weight of the inverse alignment's loss."})
-    alignment_start_epoch: int = field(default=0, metadata={"help": "Epochs without the inverse alignment."})
-    alignment_samples: Literal["rollout", "teacher_forced"] = field(
-        default="rollout",
-        metadata={"help": "Samples after samples (the paper), or after real tokens."},
-    )
-    alignment_update: Literal["summed", "separate"] = field(
-        default="summed",
-        metadata={"help": "One update, or a second one (the paper)."},
-    )
-    alignment_tau: float = field(default=1.0, metadata={"help": "Temperature of the Gumbel-softmax."})
-    alignment_end_rule: Literal["sample", "argmax"] = field(
-        default="sample",
-        metadata={"help": "<eom> is drawn, or taken where it is likeliest (the paper)."},
-    )
-    alignment_kl_weight: float = field(default=0.0, metadata={"help": "Weight of the divergence from --init_from."})
-    alignment_append_eom: bool = field(default=True, metadata={"help": "Samples end in <eom>; the paper's do not."})
-    sample_top_k: int = field(default=100, metadata={"help": "Saved with the model: generate() samples among these."})
-    sample_temperature: float = field(default=1.0, metadata={"help": "Saved with the model, for generate()."})
-    max_tokens: int = field(default=50, metadata={"help": "Longest motion sampled by the inverse alignment."})
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.alignment_weight and not self.m2t:
-            raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
-        if self.alignment_kl_weight and not self.init_from:
-            raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
-        if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
-            raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
-        if self.alignment_weight and self.fsdp:
-            raise ValueError("--alignment_weight works without --fsdp.")
-        if self.text_encoder and self.init_from:
-            raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
-        check_range(self, 0, None, "text_encoder_lr")
-        check_range(self, 1, None, "text_vocab_size", "num_offsets", "max_tokens")
-        check_range(self, 0, 1, "teacher_forcing_start", "teacher_forcing_end", "token_corruption")
-        check_range(self, 0, None, "teacher_forcing_epochs", "alignment_start_epoch", "sample_top_k")
-        check_range(self, 0, None, "alignment_weight", "alignment_kl_weight")
-        for name in ("alignment_tau", "sample_temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"--{name} must be above 0; got {getattr(self, name)}.")
-
-    def teacher_forcing(self, epoch: int) -> float:
-        """Probability that a batch is teacher-forced."""
-        share = min(1.0, epoch / max(1, self.teacher_forcing_epochs))
-        return self.teacher_forcing_start + share * (self.teacher_forcing_end - self.teacher_forcing_start)
 
 
 def main():
@@ -193,7 +108,7 @@ def main():
         motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
     )
     if arguments.init_from:
-        model = load_whole(AutoModelForSeq2SeqLM, arguments.init_from)
+        model = load_whole(AutoModelForSeq2SeqLM, arguments.init_from, **arguments.model_config)
         if not isinstance(model, (TextToMotionModel, TextToMotionTransformer)):
             raise ValueError(
                 f"{arguments.init_from} is of type {model.config.model_type}, not a text-to-motion model."
@@ -201,7 +116,6 @@ def main():
         check_same_codes(vq, model, arguments.init_from)
         reference = copy.deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     else:
-        config_class, model_class = ARCHITECTURES[arguments.architecture]
         text = {"text_vocab_size": len(tokenizer), "text_pad_id": tokenizer.pad_token_id}
         if arguments.text_encoder:
             text_encoder = AutoModelForTextEncoding.from_pretrained(arguments.text_encoder, dtype=torch.float32)
@@ -209,7 +123,8 @@ def main():
                 text_encoder.config.name_or_path = ""  # of no use to others
             text = {"text_encoder_config": text_encoder.config, "freeze_text_encoder": arguments.freeze_text_encoder}
             text |= {"frozen_storage_dtype": "float16"}
-        model = model_class(config_class(**{"vq_config": vq.config, **text, **arguments.model_config}))
+        config = arguments.config_class(vq_config=vq.config, **text, **arguments.model_config)
+        model = AutoModelForSeq2SeqLM.from_config(config)
         if arguments.text_encoder:
             model.set_text_encoder(text_encoder)
     is_gru = isinstance(model, TextToMotionModel)

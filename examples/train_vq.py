@@ -10,7 +10,6 @@ The best model by validation loss is written to `output_dir` with its feature ex
 which then wins.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,11 +19,10 @@ from tm2t_hf.data import VQCollator, load_motion_dataset, statistics_folder
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.training import (
     NUM_SAMPLES,
-    LoopArguments,
     Loss,
     MotionVQDiscriminator,
     Sample,
-    check_range,
+    VQArguments,
     check_same_skeleton,
     discriminator_loss,
     fit,
@@ -37,36 +35,6 @@ from tm2t_hf.training import (
     validation_loader,
     write_model_card,
 )
-
-
-@dataclass
-class VQArguments(LoopArguments):
-    """Arguments of the motion VQ's training."""
-
-    init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
-    freeze_codes: bool = field(
-        default=False,
-        metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
-    )
-    window: int = field(default=64, metadata={"help": "Frames of a training window."})
-    feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
-    foot_weight: float = field(
-        default=0.0, metadata={"help": "Weight of the loss on feet that slide while they touch the ground."}
-    )
-    adversarial_weight: float = field(default=0.0, metadata={"help": "Weight of the adversarial loss; released: 0.5."})
-    adversarial_start_epoch: int = field(default=10, metadata={"help": "Epochs without the adversarial loss."})
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_range(self, 1, None, "window")
-        check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
-        if self.freeze_codes and not self.init_from:
-            raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
-        if self.feat_bias == 0:
-            raise ValueError("--feat_bias must be above 0.")
-        for name in ("adversarial_weight", "foot_weight"):
-            if getattr(self, name) and self.gradient_accumulation_steps > 1:
-                raise ValueError(f"--{name} works without --gradient_accumulation_steps.")
 
 
 def main():

@@ -206,7 +206,10 @@ def test_text_may_be_encoded_before(t2m, text):
     )
 
 
-@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"top_k": 0}, {"tau": 0.0}, {"end_rule": "never"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_tokens": 0}, {"max_tokens": 2.5}, {"top_k": 0}, {"tau": 0.0}, {"tau": torch.nan}, {"end_rule": "never"}],
+)
 def test_bad_arguments(t2m, text, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         gumbel_rollout(t2m, **text, **wrong)

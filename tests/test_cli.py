@@ -21,7 +21,7 @@ from transformers import AutoModel, AutoProcessor, GenerationConfig
 
 import tm2t_hf_cli
 from tm2t_hf import pipelines, quickstart
-from tm2t_hf.body_size import METRES_PER_UNIT, body_height
+from tm2t_hf.bodies import METRES_PER_UNIT, body_height
 from tm2t_hf.cli import build_parser, folders, main
 from tm2t_hf.coverage import Calibration, MotionCoverage, TextCoverage
 from tm2t_hf.feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from transformers import AutoFeatureExtractor
 
 from tm2t_hf import feature_extraction_motion
-from tm2t_hf.body_size import body_height
+from tm2t_hf.bodies import body_height
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.formats import read_motion, save_motion
 from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, features_to_joints, joints_to_features
@@ -94,6 +94,8 @@ def test_post_process_gives_the_joints_back(extractor, features):
     np.testing.assert_array_equal(single[0], joints[0])
     np.testing.assert_array_equal(several[1], joints[1])
     assert extractor.post_process(torch.zeros(1, 0, 263))[0].shape == (0, 22, 3)
+    with pytest.raises(ValueError, match="attention_mask has 7 frames, but motion_values 8; pass the mask of these"):
+        extractor.post_process(torch.zeros(1, 8, 263), torch.ones(1, 7))
 
 
 @settings(max_examples=20, deadline=None)
@@ -176,11 +178,13 @@ def test_the_official_clip_of_humanml3d_and_its_joints_agree(data_dir):
 
 FEATURES = joints_to_features(make_joints(), HUMANML3D).astype(np.float32)
 BAD_MOTIONS = [
+    (np.ma.masked_equal(np.arange(9 * 66).reshape(9, 22, 3), 70), "motion holds NaN or infinite values, .* frame 1"),
     (np.zeros((9, 262)), r"motion has shape \(9, 262\).*\(humanml3d\) takes joints \(frames, 22, 3\)"),
     (np.zeros((9, 21, 3)), r"motion has shape \(9, 21, 3\)"),
     (np.zeros((9, 66)), r"motion has shape \(9, 66\)"),
     (np.zeros(263), r"motion has shape \(263,\)"),
     (np.full((9, 263), np.inf), "motion holds NaN or infinite values, first in frame 0"),
+    (np.ma.array(FEATURES[:9], mask=np.arange(9 * 263).reshape(9, 263) == 1400), "motion holds NaN .* in frame 5"),
     (FEATURES[:3], "motion has 3 frames, which is shorter than one motion token; pass 4 frames or more"),
     (np.zeros((0, 263)), "motion has 0 frames"),
     (make_joints(4), "motion has 4 frames.* pass 5 frames or more"),
@@ -198,6 +202,12 @@ BAD_MOTIONS = [
     (np.zeros((9, 24, 3)), r"SMPL or SMPL-H, take the first 22: motion\[:, :22\]"),
     (np.zeros((9, 52, 3)), r"SMPL or SMPL-H, take the first 22: motion\[:, :22\]"),
 ]
+
+
+def test_an_array_that_masks_nothing_is_one(extractor):
+    expected = extractor(FEATURES)["motion_values"]
+    np.testing.assert_array_equal(extractor(np.ma.array(FEATURES))["motion_values"], expected)
+    np.testing.assert_array_equal(extractor([np.ma.array(FEATURES)])["motion_values"], expected)
 
 
 @pytest.mark.parametrize(("motion", "message"), BAD_MOTIONS, ids=range(len(BAD_MOTIONS)))

@@ -170,9 +170,9 @@ def test_left_padded_text_in_every_form():
     ids, mask, motion = ids.flip(1), mask.flip(1), torch.full((2, 1), BOM)
     forms |= {"input_ids": ids, "inputs_embeds": model.encoder.embed_tokens(ids)}
     for name, text in forms.items():
-        with pytest.raises(ValueError, match="text must be padded on its right side"):
+        with pytest.raises(ValueError, match="text must be padded on the right side only"):
             model(**{name: text}, attention_mask=mask, decoder_input_ids=motion)
-        with pytest.raises(ValueError, match="text must be padded on its right side"):
+        with pytest.raises(ValueError, match="text must be padded on the right side only"):
             model.generate(**{name: text}, attention_mask=mask)
 
 

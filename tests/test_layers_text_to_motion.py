@@ -68,6 +68,24 @@ def test_a_cache_moves_along_and_copies_stay(model):
     assert again.past_key_values is cache and repr(cache) == f"RecurrentCache(seen=6, state=({len(cache)}, 2, 8))"
 
 
+def test_a_cache_belongs_to_its_texts(model):
+    """To generate(), too: the texts may stand in another batch, but not in another order."""
+    ids, mask = tiny_text([5, 2, 7])
+    motion = motions(3)
+    cache = model(ids, mask, motion[:, :4]).past_key_values
+    other = ids.clone()
+    other[1, 1] = (ids[1, 1] + 1) % 20 + 1
+    for wrong in ((other, mask), (ids[[1, 0, 2]], mask[[1, 0, 2]])):
+        with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+            model(*wrong, motion[:, 4:], past_key_values=copy.deepcopy(cache))
+        with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+            model.generate(
+                wrong[0], attention_mask=wrong[1], decoder_input_ids=motion, past_key_values=copy.deepcopy(cache)
+            )
+    cache.batch_select_indices(torch.tensor([1]))
+    model(ids[1:2, :2], mask[1:2, :2], motion[1:2, 4:], past_key_values=cache)
+
+
 def test_gradients_reach_through_a_copied_cache():
     model = tiny_model()
     ids, mask = tiny_text([5, 2])

@@ -155,7 +155,8 @@ def test_a_damaged_generation_config_is_refused(folder, content, load):
     with pytest.raises(ValueError, match="generation_config.json is not (JSON|a JSON object)"):
         load(AutoModel, folder)
     (folder / "generation_config.json").unlink()
-    assert load(AutoModel, folder).generation_config.max_new_tokens is None  # from the configuration
+    loaded = load(AutoModel, folder)
+    assert loaded.generation_config.to_dict() == type(loaded)(loaded.config).generation_config.to_dict()
 
 
 def test_the_generation_config_of_another_model_is_refused(folder, t2m_model):
@@ -293,6 +294,13 @@ def test_another_padding_id_contradicts_too(t2m_model, processor):
     processor.tokenizer.pad_token = processor.tokenizer.eos_token
     with pytest.raises(ValueError, match="its text tokenizer has pad_token_id 2, but the model has 0"):
         check_fits(t2m_model, processor)
+
+
+@pytest.mark.parametrize("name", ["bos", "eos"])
+def test_a_caption_that_begins_or_ends_with_another_id_contradicts(m2t_model, processor, name):
+    setattr(processor.tokenizer, f"{name}_token", "<unk>")
+    with pytest.raises(ValueError, match=f"its text tokenizer has {name}_token_id 3, but the model has"):
+        check_fits(m2t_model, processor)
 
 
 def test_processors_that_fit(vq_model, m2t_model, t2m_model, processor):

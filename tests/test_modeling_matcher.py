@@ -308,11 +308,11 @@ def test_bad_configurations(fields, message):
 def test_bad_texts():
     model = tiny_model()
     ids = torch.tensor([[3, 4, 5], [6, 7, 8]])
-    with pytest.raises(ValueError, match="row 1 is empty"):
+    with pytest.raises(ValueError, match="A text of the batch is empty"):
         model.get_text_embeddings(ids, torch.tensor([[1, 1, 1], [0, 0, 0]]))
-    with pytest.raises(ValueError, match="text must be padded on its right side"):
+    with pytest.raises(ValueError, match="text must be padded on the right side only"):
         model.get_text_embeddings(ids, torch.tensor([[1, 1, 1], [0, 1, 1]]))
-    with pytest.raises(ValueError, match=r"mask is \(2, 2\), the text is \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"attention_mask has the shape \(2, 2\), but text \(2, 3\)"):
         model.get_text_embeddings(ids, torch.ones(2, 2))
     with pytest.raises(ValueError, match="either as `input_ids` or as `inputs_embeds`"):
         model.get_text_embeddings()

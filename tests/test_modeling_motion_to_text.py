@@ -642,6 +642,51 @@ def test_a_full_static_cache_is_refused_in_compiled_code(motion):
             step(**inputs, decoder_input_ids=one)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ([[1, 5], [1, 99]], "`decoder_input_ids` holds 99, but the vocabulary has ids 0 to 39"),
+        ([[1, 5, 7], [1, 5, 0]], "holds padding or <eos>"),
+        ([[1, 5, 7], [0, 1, 5]], "holds padding or <eos>"),
+        ([[1, 5, 2], [1, 5, 7]], "holds padding or <eos>"),
+        ([[1, 5], [6, 5]], "Either every caption to continue begins with <bos>, or none"),
+    ],
+)
+def test_captions_that_cannot_be_continued_are_refused(motion, prompt, message):
+    values, mask = (each[:2] for each in motion)
+    with pytest.raises(ValueError, match=message):
+        tiny_model().generate(motion_values=values, attention_mask=mask, decoder_input_ids=torch.tensor(prompt))
+
+
+def test_a_cache_of_another_motion_is_refused(motion):
+    model = tiny_model()
+    values, mask = motion
+    inputs = {"motion_values": values, "attention_mask": mask, "eos_token_id": None, "max_new_tokens": 4}
+    begun = model.generate(**inputs, return_dict_in_generate=True)
+    other = {"motion_values": values.roll(4, dims=1), "attention_mask": mask}
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model.generate(**inputs | other, decoder_input_ids=begun.sequences, past_key_values=begun.past_key_values)
+    ids, mask = model.encode_motion(*motion)
+    step = {"decoder_input_ids": torch.tensor([[1]] * len(ids)), "attention_mask": mask}
+    cache = model(input_ids=ids, **step).past_key_values
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model(input_ids=ids.where(ids >= CODES, (ids + 7) % CODES), past_key_values=cache, **step)
+
+
+def test_a_cache_longer_than_its_captions_is_refused(motion):
+    model = tiny_model()
+    inputs = {"motion_values": motion[0], "attention_mask": motion[1], "eos_token_id": None}
+    begun = model.generate(**inputs, max_new_tokens=4, return_dict_in_generate=True)
+    cache, prompt = begun.past_key_values, begun.sequences  # which has not read the last id
+    for begin in (prompt[:, :4], prompt[:, :2], prompt[:, 1:4]):
+        with pytest.raises(ValueError, match=r"The cache has seen 4 tokens, but there are only \d: give the whole"):
+            model.generate(**inputs, decoder_input_ids=begin, past_key_values=copy.deepcopy(cache))
+    with pytest.raises(ValueError, match="Give the captions that the cache belongs to"):
+        model.generate(**inputs, past_key_values=copy.deepcopy(cache))
+    continued = model.generate(**inputs, decoder_input_ids=prompt, past_key_values=cache, max_new_tokens=3)
+    assert torch.equal(continued, model.generate(**inputs, max_new_tokens=7))
+
+
 def test_guidance_is_refused(motion):
     with pytest.raises(ValueError, match="guidance_scale=2 is not possible: these models are not trained"):
         tiny_model().generate(motion_values=motion[0], attention_mask=motion[1], guidance_scale=2)

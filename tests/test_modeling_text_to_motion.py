@@ -427,6 +427,10 @@ def test_decode_motion_refuses_foreign_ids(foreign):
         tiny_model(vq_config=VQ).decode_motion(torch.tensor([[12.0, 3.0]]))
 
 
+def test_decode_motion_of_no_motions():
+    assert tiny_model(vq_config=VQ).decode_motion(torch.zeros(0, 3, dtype=torch.long)) == []
+
+
 def test_decode_motion_keeps_every_row():
     model = tiny_model()
     motion = torch.tensor([[BOM, 3, 4, 5, EOM, PAD], [BOM, EOM, PAD, PAD, PAD, PAD], [7, 1, 1, 2, 3, 4]])
@@ -515,11 +519,11 @@ def test_bad_texts():
     model = tiny_model()
     ids, mask = tiny_text([5, 2])
     bom = torch.full((2, 1), BOM)
-    with pytest.raises(ValueError, match="row 1 is empty"):
+    with pytest.raises(ValueError, match="A text of the batch is empty"):
         model(ids, mask * torch.tensor([[1], [0]]), bom)
     with pytest.raises(ValueError, match="right side"):
         model(ids.flip(1), mask.flip(1), bom)
-    with pytest.raises(ValueError, match=r"mask is \(2, 4\), the text is \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"attention_mask has the shape \(2, 4\), but text \(2, 5\)"):
         model(ids, mask[:, :4], bom)
     with pytest.raises(ValueError, match="either as `input_ids` or as `inputs_embeds`"):
         model(decoder_input_ids=bom)

@@ -2,6 +2,8 @@
 # Licensed under the Apache License, Version 2.0.
 """The text-to-motion transformer: invariances, loss, generation, saving and loading, bad input."""
 
+import copy
+
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -62,6 +64,16 @@ def test_padding_and_batch_change_nothing(lengths, extra, pretrained, seed):
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_compiled_code_refuses_padding_before_a_text():
+    model = tiny_model()
+    ids, mask = tiny_text([5, 2])
+    compiled = torch.compile(model.encoder, backend="eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(ids, mask).last_hidden_state, model.encoder(ids, mask).last_hidden_state)
+        with pytest.raises(RuntimeError, match="text must be padded on the right side only"):
+            compiled(ids.flip(1), mask.flip(1))
+
+
 def test_mask_is_made_of_the_padding_ids(model):
     ids, mask = tiny_text([3, 8])
     motion = torch.full((2, 3), BOM)
@@ -90,6 +102,20 @@ def test_steps_with_cache_equal_one_call(model):
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole.logits, atol=1e-5, rtol=1e-5)
     assert cache.get_seq_length() == 6
     assert model(ids, mask, motion, use_cache=False).past_key_values is None
+
+
+@torch.no_grad()
+def test_a_cache_belongs_to_its_texts(model):
+    ids, mask = tiny_text([4, 6])
+    motion = torch.tensor([[BOM, 3, 4], [BOM, 5, 6]])
+    cache = model(ids, mask, motion[:, :2]).past_key_values
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model(ids % 29 + mask, mask, motion[:, 2:], past_key_values=copy.deepcopy(cache))
+    with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
+        model.generate(
+            ids[:, :4], attention_mask=mask[:, :4], decoder_input_ids=motion, past_key_values=copy.deepcopy(cache)
+        )
+    model(ids, mask, motion[:, 2:], past_key_values=cache)
 
 
 def test_text_features_stand_for_the_text(model):
@@ -225,8 +251,8 @@ def test_frozen_parts_are_stored_in_half_precision(tmp_path):
     [
         ({}, "Give `decoder_input_ids` or `labels`"),
         ({"labels": [[1, EOM]]}, "either as `input_ids` or as `inputs_embeds`"),
-        ({"input_ids": [[0, 5]], "labels": [[1, EOM]]}, "padded on its right side"),
-        ({"input_ids": [[0, 0]], "labels": [[1, EOM]]}, "The text of row 0 is empty"),
+        ({"input_ids": [[0, 5]], "labels": [[1, EOM]]}, "padded on the right side only"),
+        ({"input_ids": [[0, 0]], "labels": [[1, EOM]]}, "A text of the batch is empty"),
         ({"input_ids": [[5] * 31], "labels": [[1, EOM]]}, "the caption has 31 tokens"),
         ({"input_ids": [[5]], "labels": [[1] * 31]}, "the motion lasts"),
     ],

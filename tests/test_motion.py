@@ -420,6 +420,8 @@ def test_bad_joints_and_features():
         broken[3, 7, 1] = bad
         with pytest.raises(ValueError, match="NaN or infinite"):
             joints_to_features(broken, HUMANML3D)
+    with pytest.raises(ValueError, match="NaN or infinite values, first in frame 3"):
+        joints_to_features(np.ma.array(joints, mask=broken != joints), HUMANML3D)
     with pytest.raises(ValueError, match="Features of 21 joints have 251 columns; got 263"):
         features_to_joints(np.zeros((5, 263)), 21)
     with pytest.raises(ValueError, match=r"`offsets` must have the shape \(22, 3\); got \(21, 3\)"):

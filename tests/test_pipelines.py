@@ -16,7 +16,7 @@ from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import KeyDataset
 
 from tm2t_hf import HUMANML3D, pipelines
-from tm2t_hf.body_size import body_height
+from tm2t_hf.bodies import body_height
 from tm2t_hf.chaining import generate_chain
 from tm2t_hf.cleanup import clean_motion
 from tm2t_hf.coverage import Calibration, MotionCoverage, TextCoverage
@@ -442,11 +442,60 @@ def test_files_of_any_tool_are_described(describe, tmp_path):
         describe("walk.fbx")
 
 
+@pytest.mark.parametrize("value", [0, "2", True])
+def test_numbers_that_are_none_are_refused(animate, describe, motions, folders, value):
+    for name in ("batch_size", "num_return_sequences", "num_beams"):
+        for call in (lambda **options: animate(CAPTIONS, **options), lambda **options: describe(motions, **options)):
+            with pytest.raises(ValueError, match=f"^{name}={value!r} must be a whole number of at least 1"):
+                call(**{name: value})
+        with pytest.raises(ValueError, match=f"^{name}={value!r} must be a whole number of at least 1"):
+            pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **{name: value})
+
+
+@pytest.mark.parametrize("name", ["chain", "clean", "return_codes", "do_sample"])
+def test_switches_are_true_or_false(animate, name):
+    with pytest.raises(ValueError, match=f"^{name}='no' must be True or False"):
+        animate(CAPTIONS, **{name: "no"})
+
+
+def test_batches_are_padded_on_the_right_whatever_the_tokenizer_says(folders, processor, motions):
+    for task, items, options in (
+        ("text-to-motion", CAPTIONS, LENGTHS | {"do_sample": False}),
+        ("motion-to-text", motions, {"max_new_tokens": 5}),
+    ):
+        model = str(folders / ("tm2t-t2m" if task == "text-to-motion" else "tm2t-m2t"))
+        expected = pipeline(task, model=model, device="cpu")(items, batch_size=3, **options)
+        processor.tokenizer.padding_side = "left"
+        found = pipeline(task, model=model, processor=processor, device="cpu")(items, batch_size=3, **options)
+        assert processor.tokenizer.padding_side == "left", "it is the user's"
+        if task == "motion-to-text":
+            assert found == expected
+        for one, other in zip(found, expected, strict=True) if task == "text-to-motion" else ():
+            assert_same(one, other)
+
+
+def test_a_processor_that_was_changed_meanwhile_is_refused(animate, describe, motions):
+    animate.processor.tokenizer.add_tokens([f"pirouette{number}" for number in range(300)])
+    with pytest.raises(ValueError, match="The processor does not fit the model: its text tokenizer has vocabulary"):
+        animate(CAPTIONS[0])
+    describe.processor.feature_extractor.fps = 30.0
+    describe.model.config.vq_config.fps = 20.0
+    with pytest.raises(ValueError, match="its feature extractor has fps 30"):
+        describe(motions[0])
+
+
 def test_guidance_is_refused(animate, describe, motions):
     with pytest.raises(ValueError, match="guidance_scale=2 is not possible"):
         animate(CAPTIONS[0], guidance_scale=2)
     with pytest.raises(ValueError, match="guidance_scale=2 is not possible"):
         describe(motions[0], generate_kwargs={"guidance_scale": 2})
+
+
+def test_generate_kwargs_are_a_dict_that_contradicts_nothing(describe, motions):
+    with pytest.raises(ValueError, match="^num_beams is given twice: by itself, and in generate_kwargs"):
+        describe(motions[0], num_beams=2, generate_kwargs={"num_beams": 3})
+    with pytest.raises(ValueError, match=r"^generate_kwargs=3 must be a dict of arguments of generate\(\)"):
+        describe(motions[0], generate_kwargs=3)
 
 
 @pytest.mark.parametrize("file", ["processor_config.json", "tokenizer.json", "motion_tokenizer"])

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 from datasets import Dataset
-from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import AutoProcessor
 
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
@@ -225,8 +224,20 @@ def test_arguments_that_do_not_exist_are_refused(processor):
     for side, wrong in (("text_kwargs", {"paddding": 1}), ("motion_kwargs", {"max_length": 3})):
         with pytest.raises(TypeError, match=f"{side} has no argument {next(iter(wrong))!r}; it has"):
             processor(text="a person", **{side: wrong})
-    with pytest.raises(StrictDataclassFieldValidationError, match="pad_to_multiple_of"):
-        processor(text="a person", pad_to_multiple_of="two")
+    for name, value in (("pad_to_multiple_of", "two"), ("max_length", -1), ("max_length", 2.5)):
+        with pytest.raises(ValueError, match=f"^{name}={value!r} must be a whole number of at least 1"):
+            processor(text="a person", truncation=True, **{name: value})
+
+
+def test_arguments_for_a_side_that_is_not_there_are_refused(processor):
+    motion = np.zeros((8, 263), dtype=np.float32)
+    for options in ({"max_length": 10}, {"truncation": True}, {"max_length": 10, "padding": "max_length"}):
+        with pytest.raises(ValueError, match="is an argument for captions, of which there are none; process"):
+            processor(motion=motion, **options)
+    with pytest.raises(ValueError, match=r"^fps=30 is an argument for motions, of which there are none\.$"):
+        processor(text="a person", fps=30)
+    assert len(processor(motion=motion, max_length=None)["motion_values"]) == 1
+    assert "labels" in processor(motion=motion, text_target="a person", max_length=10, truncation=True)
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------

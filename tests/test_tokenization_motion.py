@@ -96,7 +96,7 @@ def test_a_folder_without_either_is_named(text_tokenizer, tmp_path):
         MotionTokenizer.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("size", [0, -3, 10**9, 8.0, None, "8"])
+@pytest.mark.parametrize("size", [0, -3, 10**9, 8.0, None, "8", True])
 def test_sizes_that_are_none_are_refused(size, tmp_path):
     with pytest.raises(ValueError, match="codebook_size=.* must be an integer from 1 to 262,144"):
         MotionTokenizer(size)
@@ -172,5 +172,8 @@ def test_codes_and_ids_are_whole_numbers():
     assert tokenizer.codes_to_ids(np.array([1, 2])) == tokenizer.codes_to_ids(torch.tensor([1.0, 2.0])) == [8, 1, 2, 9]
     with pytest.raises(ValueError, match="codes must hold whole numbers"):
         tokenizer.codes_to_ids([1.7])
+    for other in (True, float("nan"), "1", np.True_):
+        with pytest.raises(ValueError, match="codes must hold whole numbers"):
+            tokenizer.codes_to_ids([other])
     with pytest.raises(ValueError, match="ids must hold whole numbers"):
         tokenizer.ids_to_codes([3.9])

@@ -8,6 +8,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
 MOVED = {
+    "tm2t_hf.body_size": "tm2t_hf.bodies",
     "tm2t_hf.model_card": "tm2t_hf.training.model_card",
     "tm2t_hf.modeling_motion_discriminator": "tm2t_hf.training.discriminator",
     "tm2t_hf.prepare": "tm2t_hf.data",

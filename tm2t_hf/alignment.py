@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.utils import ModelOutput
 
+from .checks import check_count
 from .generation_text_to_motion import drawable
 from .layers_text_to_motion import TextEncoderOutput
 from .modeling_motion_to_text import MotionToTextModel
@@ -86,8 +87,8 @@ def gumbel_rollout(
     Raises:
         ValueError: for arguments out of range.
     """
-    if max_tokens < 1 or (top_k is not None and top_k < 1):
-        raise ValueError(f"`max_tokens` and `top_k` must be positive, got {max_tokens} and {top_k}.")
+    check_count("max_tokens", max_tokens)
+    check_count("top_k", top_k)
     if end_rule not in ("argmax", "sample"):
         raise ValueError(f'`end_rule` must be "argmax" or "sample", got {end_rule!r}.')
     config = model.config
@@ -263,7 +264,7 @@ def _gumbel(like: Tensor) -> Tensor:
 
 def _relaxed(scores: Tensor, drawn: Tensor, tau: float, hard: bool) -> Tensor:
     """Gumbel-softmax of noisy scores (batch, tokens, K + 3), whose drawn ids are given: straight through, or soft."""
-    if tau <= 0:
+    if not tau > 0:
         raise ValueError(f"`tau` must be positive, got {tau}.")
     soft = (scores / tau).softmax(-1)
     if not hard:

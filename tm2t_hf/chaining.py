@@ -60,6 +60,7 @@ def generate_chain(
         raise ValueError("A chain needs at least one prompt.")
     if generate_kwargs.get("num_return_sequences", 1) != 1:
         raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
+    generate_kwargs["num_return_sequences"] = 1  # whatever the generation config says
     if not {"min_seconds", "min_new_tokens", "min_length"} & set(generate_kwargs):
         generate_kwargs["min_seconds"] = SHORTEST_SECONDS
     parts = [] if prefix is None else [prefix.to(model.device)]

@@ -10,6 +10,8 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from .auto_classes import IS_PACKAGE, entries_for_remote_code
 
+# Of a translation model's target vocabulary, under the names that generate() looks for.
+SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 REMOTE_CODE_ENTRIES = ("auto_map", "custom_pipelines")
 
 
@@ -74,7 +76,6 @@ def derived_field(name: str, source: str, value: Callable) -> property:
         source: what it follows from, for the error.
         value: the configuration -> the field's value.
     """
-    is_id = name.endswith("_token_id") and source == "codebook_size"
 
     def get(self):
         return value(self)
@@ -83,7 +84,6 @@ def derived_field(name: str, source: str, value: Callable) -> property:
         if given is not None and given != value(self):
             raise ValueError(
                 f"{name} of a {self.model_type} configuration follows from {source} and is {value(self)}, not {given}"
-                + ("; a Trainer sets it by its processing_class, for which to give processor.motion_tokenizer" * is_id)
             )
 
     return property(get, refuse_others, doc=f"Follows from {source}.")
@@ -111,4 +111,4 @@ class TextEncoderInsideMixin:
             self.text_pad_id = self.text_encoder_config.pad_token_id or 0
 
 
-__all__ = ["CarriesCodeMixin", "OverridesFirstMixin", "TextEncoderInsideMixin", "derived_field"]
+__all__ = ["SPECIAL_IDS", "CarriesCodeMixin", "OverridesFirstMixin", "TextEncoderInsideMixin", "derived_field"]

@@ -9,10 +9,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import MarianConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_base import derived_field
+from .configuration_base import SPECIAL_IDS, derived_field
 from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
-
-SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 
 
 @strict

@@ -6,9 +6,12 @@ import math
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+from transformers.utils import logging
 
-from .configuration_base import OverridesFirstMixin
+from .configuration_base import SPECIAL_IDS, OverridesFirstMixin, derived_field
 from .vocabulary import MotionVocabularyMixin
+
+logger = logging.get_logger(__name__)
 
 USUAL_FPS = 20.0  # of HumanML3D
 
@@ -140,4 +143,42 @@ class MotionVQInsideMixin(MotionVocabularyMixin, OverridesFirstMixin):
             )
 
 
-__all__ = ["MotionVQConfig", "MotionVQInsideMixin"]
+def _special_id(source: str) -> property:
+    """A special id, which is that of the motion vocabulary whatever it is set to; `source` is its name there."""
+
+    def get(self):
+        return getattr(self, source)
+
+    def keep(self, given):
+        # `Trainer` assigns the special ids of the tokenizer in its `processing_class`, which is the text's.
+        if given not in (None, get(self)):
+            logger.warning_once(
+                f"The special ids of a {self.model_type} model are those of its codebook, {self.bom_id} to "
+                f"{self.pad_id}, and stay so: other ids that its configuration is given do not count."
+            )
+
+    return property(get, keep, doc=f"`{source}`, under the name that generate() looks for.")
+
+
+class MotionTargetMixin(MotionVQInsideMixin):
+    """A configuration whose target vocabulary is that of motion, under the names that generate() looks for."""
+
+    derived_fields = ("vocab_size", *SPECIAL_IDS)
+
+    vocab_size = derived_field("vocab_size", "codebook_size", lambda config: config.motion_vocab_size)
+    bos_token_id = decoder_start_token_id = _special_id("bom_id")
+    eos_token_id = _special_id("eom_id")
+    pad_token_id = _special_id("pad_id")
+
+    def __post_init__(self, **kwargs):
+        given = {name: kwargs.pop(name) for name in SPECIAL_IDS if name in kwargs}
+        super().__post_init__(**kwargs)
+        for name, value in given.items():
+            if value not in (None, getattr(self, name)):
+                raise ValueError(
+                    f"{name} of a {self.model_type} configuration follows from codebook_size and is "
+                    f"{getattr(self, name)}, not {value}; leave it out."
+                )
+
+
+__all__ = ["MotionTargetMixin", "MotionVQConfig", "MotionVQInsideMixin"]

@@ -9,12 +9,12 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_base import TextEncoderInsideMixin, derived_field
-from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
+from .configuration_base import TextEncoderInsideMixin
+from .configuration_motion_vq import MotionTargetMixin, MotionVQConfig
 
 
 @strict
-class TextToMotionConfig(TextEncoderInsideMixin, MotionVQInsideMixin, PreTrainedConfig):
+class TextToMotionConfig(TextEncoderInsideMixin, MotionTargetMixin, PreTrainedConfig):
     """Sizes and behavior of `TextToMotionModel`. The defaults are the sizes of TM2T (Guo et al., ECCV 2022).
 
     Args:
@@ -55,7 +55,6 @@ class TextToMotionConfig(TextEncoderInsideMixin, MotionVQInsideMixin, PreTrained
         "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert", optional=True),
     }
     keys_to_ignore_at_inference = ["past_key_values"]
-    derived_fields = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
@@ -79,13 +78,6 @@ class TextToMotionConfig(TextEncoderInsideMixin, MotionVQInsideMixin, PreTrained
     use_cache: bool = True
     tie_word_embeddings: bool = True
     is_encoder_decoder: bool = True
-
-    # generate() looks for the motion vocabulary under these names.
-    vocab_size = derived_field("vocab_size", "codebook_size", lambda config: config.motion_vocab_size)
-    bos_token_id = derived_field("bos_token_id", "codebook_size", lambda config: config.bom_id)
-    eos_token_id = derived_field("eos_token_id", "codebook_size", lambda config: config.eom_id)
-    pad_token_id = derived_field("pad_token_id", "codebook_size", lambda config: config.pad_id)
-    decoder_start_token_id = derived_field("decoder_start_token_id", "codebook_size", lambda config: config.bom_id)
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)

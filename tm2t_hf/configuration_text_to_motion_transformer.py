@@ -9,12 +9,12 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
-from .configuration_base import TextEncoderInsideMixin, derived_field
-from .configuration_motion_vq import MotionVQConfig, MotionVQInsideMixin
+from .configuration_base import TextEncoderInsideMixin
+from .configuration_motion_vq import MotionTargetMixin, MotionVQConfig
 
 
 @strict
-class TextToMotionTransformerConfig(TextEncoderInsideMixin, MotionVQInsideMixin, PreTrainedConfig):
+class TextToMotionTransformerConfig(TextEncoderInsideMixin, MotionTargetMixin, PreTrainedConfig):
     """Sizes and behavior of a `TextToMotionTransformer`: the transformer of TM2T in the direction of motion.
 
     The target vocabulary is the motion vocabulary of `codebook_size` codes (see `vocabulary.py`). The text side is
@@ -62,7 +62,6 @@ class TextToMotionTransformerConfig(TextEncoderInsideMixin, MotionVQInsideMixin,
         "text_encoder_config": SubConfigSpec(config_class=AutoConfig, model_type="bert", optional=True),
     }
     keys_to_ignore_at_inference = ["past_key_values"]
-    derived_fields = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
     vq_config: dict | PreTrainedConfig | None = None
     codebook_size: int | None = None
@@ -94,13 +93,6 @@ class TextToMotionTransformerConfig(TextEncoderInsideMixin, MotionVQInsideMixin,
     # What the Marian classes read, beyond the fields above.
     scale_embedding = True
     encoder_layerdrop = decoder_layerdrop = 0.0
-
-    # generate() looks for the motion vocabulary under these names, Marian's decoder under the last one.
-    vocab_size = derived_field("vocab_size", "codebook_size", lambda config: config.motion_vocab_size)
-    bos_token_id = derived_field("bos_token_id", "codebook_size", lambda config: config.bom_id)
-    eos_token_id = derived_field("eos_token_id", "codebook_size", lambda config: config.eom_id)
-    pad_token_id = derived_field("pad_token_id", "codebook_size", lambda config: config.pad_id)
-    decoder_start_token_id = derived_field("decoder_start_token_id", "codebook_size", lambda config: config.bom_id)
 
     @property
     def decoder_vocab_size(self) -> int:

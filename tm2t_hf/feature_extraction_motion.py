@@ -13,10 +13,18 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType, logging
 
-from .body_size import ADULT, METRES_PER_UNIT, body_height, find_unit
+from .bodies import ADULT, METRES_PER_UNIT, body_height, find_unit
 from .containers import is_row, items_of, unwrap_row
 from .files import load_array, load_offsets, load_statistics
-from .motion import bias_std, check_statistics, features_to_joints, joints_to_features, resample, retarget
+from .motion import (
+    bias_std,
+    check_statistics,
+    features_to_joints,
+    joints_to_features,
+    resample,
+    retarget,
+    unmasked,
+)
 from .plausibility import doubts_about, doubts_about_bones, doubts_about_features, problems_of, problems_of_features
 from .skeletons import HUMANML3D, SKELETONS, Skeleton
 
@@ -239,7 +247,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             One array (frames, joints, 3) float32 per motion, in meters, y up.
 
         Raises:
-            ValueError: for another number of features.
+            ValueError: for another number of features, or a mask of another number of frames.
         """
         if not isinstance(motion_values, (list, tuple)) and motion_values.ndim == 2:
             motion_values = [motion_values]
@@ -252,6 +260,11 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
                     f"{self.feature_size}; use the processor saved with the model."
                 )
             if attention_mask is not None:
+                if len(attention_mask[index]) != len(values):
+                    raise ValueError(
+                        f"attention_mask has {len(attention_mask[index])} frames, but motion_values {len(values)}; "
+                        "pass the mask of these motions, over frames."
+                    )
                 values = values[torch.as_tensor(attention_mask[index]).bool().cpu()]
             joints.append(self.to_joints(self.denormalize(values)).numpy())
         return joints
@@ -484,10 +497,12 @@ def _shape_of(motion) -> tuple[int, ...] | None:
 
 
 def _to_arrays(motion):
-    """Tensors in any nesting -> arrays."""
+    """Tensors in any nesting -> arrays, in which NaN stands for what a masked array hides."""
     if isinstance(motion, torch.Tensor):
         motion = motion.detach().cpu()
         return (motion.float() if motion.dtype == torch.bfloat16 else motion).numpy()
+    if isinstance(motion, np.ma.MaskedArray):
+        return unmasked(motion)
     if _is_nested(motion) and len(motion) and not isinstance(motion[0], (int, float)):
         return [_to_arrays(part) for part in motion]
     return motion

@@ -8,14 +8,14 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedConfig
-from transformers.generation import GenerationConfig, GenerationMixin, LogitsProcessor, LogitsProcessorList
+from transformers.generation import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.logits_process import SuppressTokensLogitsProcessor
 from transformers.utils import ModelOutput
 
-from .guidance import check_guidance
+from .configuration_base import SPECIAL_IDS
+from .generation_arguments import CheckedGenerationMixin, check_generation_arguments
 from .layers_text_to_motion import RecurrentCache
-from .vocabulary import ids_to_codes
+from .vocabulary import check_ids, ids_to_codes
 
 # `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
 NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "labels", "next_sequence_length"})
@@ -60,28 +60,42 @@ def drawable(logits: Tensor, never: list[int], top_k: int | None) -> Tensor:
     return kept
 
 
-def motion_generation_config(config: PreTrainedConfig) -> GenerationConfig:
-    """How a new text-to-motion model generates.
-
-    Not made from the model's config: it would be saved as such, and its own entries not loaded again.
-    """
-    return GenerationConfig(
-        bos_token_id=config.bos_token_id,
-        decoder_start_token_id=config.decoder_start_token_id,
-        eos_token_id=config.eos_token_id,
-        pad_token_id=config.pad_token_id,
-        suppress_tokens=[config.bos_token_id, config.pad_token_id],
-        max_new_tokens=min(50, getattr(config, "max_position_embeddings", 50)),  # 50 is the original's limit
-        eom_by_argmax=False,
-    )
-
-
-class MotionGenerationMixin(GenerationMixin):
+class MotionGenerationMixin(CheckedGenerationMixin):
     """`generate()` and `decode_motion()` of the text-to-motion models.
 
     A model with positions for a limited number of tokens has them as `config.max_position_embeddings`, and every model
     checks the encoded text by a method `checked_text`.
     """
+
+    def new_generation_config(self) -> GenerationConfig:
+        """How a new model generates.
+
+        Not made from the model's config: it would be saved as such, and its own entries not loaded again.
+        """
+        config = self.config
+        return GenerationConfig(
+            **{name: getattr(config, name) for name in SPECIAL_IDS},
+            suppress_tokens=[config.bos_token_id, config.pad_token_id],
+            max_new_tokens=min(50, getattr(config, "max_position_embeddings", 50)),  # 50 is the original's limit
+            eom_by_argmax=False,
+        )
+
+    @property
+    def generation_config(self) -> GenerationConfig | None:
+        """How the model generates. The special ids in it are always those of `config`.
+
+        A `Trainer` puts there those of the tokenizer in its `processing_class`, which is the text's. Only None, for
+        "there is none", is left as it is.
+        """
+        generation_config = self._generation_config
+        for name in SPECIAL_IDS if generation_config is not None else ():
+            if getattr(generation_config, name) is not None:
+                setattr(generation_config, name, getattr(self.config, name))
+        return generation_config
+
+    @generation_config.setter
+    def generation_config(self, generation_config: GenerationConfig | None):
+        self._generation_config = generation_config
 
     def generate(
         self,
@@ -112,6 +126,7 @@ class MotionGenerationMixin(GenerationMixin):
                 other, the same limit given in seconds and in tokens, no text, `guidance_scale`, or a motion to
                 continue that does not begin with `<bom>`, or is not the motion of its cache and more.
         """
+        check_generation_arguments(kwargs)
         self._check_text(inputs, kwargs)
         self._check_prefix(kwargs)
         for name, seconds in (("min", min_seconds), ("max", max_seconds)):
@@ -151,7 +166,11 @@ class MotionGenerationMixin(GenerationMixin):
             raise ValueError(
                 "Give the text to animate as `input_ids`, `inputs_embeds` or `encoder_outputs`, and as one."
             )
-        elif ids is not None and kwargs.get("attention_mask") is None:
+        if ids is None or encoded is not None:
+            return
+        if self.config.text_vocab_size is not None:
+            check_ids(ids, "input_ids", self.config.text_vocab_size)
+        if kwargs.get("attention_mask") is None:
             kwargs["attention_mask"] = (ids != self.config.text_pad_id).long()
 
     def _check_prefix(self, kwargs: dict):
@@ -162,6 +181,7 @@ class MotionGenerationMixin(GenerationMixin):
             raise ValueError("Give the motion that the cache belongs to, and more, as `decoder_input_ids`.")
         if ids is None:
             return
+        check_ids(ids, "decoder_input_ids", self.config.vocab_size)
         mask = kwargs.get("decoder_attention_mask")
         if mask is None and (ids == pad).any():
             mask = kwargs["decoder_attention_mask"] = (ids != pad).long()
@@ -254,6 +274,8 @@ class MotionGenerationMixin(GenerationMixin):
         if self.vq is None:
             raise ValueError("This model has no VQ model to decode with: it was built without `vq_config`.")
         rows = ids_to_codes(ids, self.config)
+        if not rows:
+            return []
         lengths = torch.tensor([len(row) for row in rows], device=ids.device)
         codes = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (batch, longest)
         codes = F.pad(codes, (0, max(0, 1 - codes.shape[1])))  # all rows empty: the VQ model wants one token
@@ -263,7 +285,6 @@ class MotionGenerationMixin(GenerationMixin):
         return [row[:length] for row, length in zip(motion, frames, strict=True)]
 
     def _get_logits_processor(self, generation_config, *args, **kwargs) -> LogitsProcessorList:
-        check_guidance(generation_config.guidance_scale)
         processors = super()._get_logits_processor(generation_config, *args, **kwargs)
         if getattr(generation_config, "eom_by_argmax", False):
             config = self.config
@@ -274,4 +295,4 @@ class MotionGenerationMixin(GenerationMixin):
         return processors
 
 
-__all__ = ["EndOfMotionByArgmax", "MotionGenerationMixin", "drawable", "motion_generation_config"]
+__all__ = ["EndOfMotionByArgmax", "MotionGenerationMixin", "drawable"]

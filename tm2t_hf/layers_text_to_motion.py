@@ -13,14 +13,9 @@ from transformers.cache_utils import Cache
 from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
-from .recurrent import (
-    BidirectionalGRU,
-    before,
-    mirrored,
-    new_word_vectors,
-    right_padded_lengths,
-    text_lengths,
-)
+from .generation_arguments import check_cached_source
+from .padding import before, lengths_of, text_lengths
+from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
@@ -126,7 +121,7 @@ class TextEncoder(TextFeaturesMixin, nn.Module):
         embeddings = embeddings.to(self.initial_state.dtype)
         if attention_mask is None and input_ids is not None:
             attention_mask = input_ids != self.config.text_pad_id
-        lengths = text_lengths(attention_mask, embeddings)
+        lengths = text_lengths(embeddings, attention_mask)
         inputs = self.input_projection(self.dropout(embeddings))
         words, last = self.gru(inputs, lengths, self.initial_state)  # (batch, longest, 2 * text_hidden_size)
 
@@ -248,13 +243,16 @@ class RecurrentCache(Cache):
         seen: how many tokens led to it.
         ids: (batch, seen) these tokens, so that a motion of another beginning is not taken to continue them; None if
             they are not known, as those of embeddings.
+        text: (batch, 2 * text_hidden_size) the `pooler_output` of the texts, so that others are not taken for them.
     """
 
     is_compileable = False
     is_croppable = False
 
-    def __init__(self, state: Tensor | None = None, seen: int = 0, ids: Tensor | None = None):
-        self.state, self.seen, self.ids, self.layers = state, seen, ids, []
+    def __init__(
+        self, state: Tensor | None = None, seen: int = 0, ids: Tensor | None = None, text: Tensor | None = None
+    ):
+        self.state, self.seen, self.ids, self.text, self.layers = state, seen, ids, text, []
 
     def __repr__(self) -> str:
         return f"RecurrentCache(seen={self.seen}, state={None if self.state is None else tuple(self.state.shape)})"
@@ -264,21 +262,36 @@ class RecurrentCache(Cache):
 
     def __deepcopy__(self, memo) -> "RecurrentCache":
         state = None if self.state is None else self.state.clone()  # with its gradient
-        return RecurrentCache(state, self.seen, self.ids)
+        return RecurrentCache(state, self.seen, self.ids, self.text)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """How many tokens led to the state."""
         return self.seen
 
-    def advance(self, state: Tensor, tokens: int, ids: Tensor | None):
+    def advance(self, state: Tensor, tokens: int, ids: Tensor | None, text: TextEncoderOutput):
         """Move to the `state` after this many further tokens, whose ids (batch, tokens) are None if not known."""
         if ids is not None and self.seen:
             ids = None if self.ids is None else torch.cat([self.ids, ids], dim=1)
-        self.state, self.seen, self.ids = state, self.seen + tokens, ids
+        self.state, self.seen, self.ids, self.text = state, self.seen + tokens, ids, text.pooler_output.detach()
+
+    def check_text(self, text: TextEncoderOutput):
+        """Refuse other texts than those that led to the state.
+
+        Raises:
+            ValueError: for texts of another number, or other ones.
+        """
+        batch = text.pooler_output.shape[0]
+        if self.state.shape[1] != batch:
+            raise ValueError(
+                f"The cache holds {self.state.shape[1]} motions, but there are {batch} texts. (After a beam search "
+                "it holds all beams: continue from `decoder_input_ids` alone.)"
+            )
+        if self.text is not None:
+            check_cached_source(self.text, text.pooler_output)
 
     def reset(self):
         """Forget everything: the next call starts a motion."""
-        self.state, self.seen, self.ids = None, 0, None
+        self.state, self.seen, self.ids, self.text = None, 0, None, None
 
     def reorder_cache(self, beam_idx: Tensor):
         """Let row i be what row `beam_idx[i]` was."""
@@ -292,14 +305,14 @@ class RecurrentCache(Cache):
         """Repeat each row."""
         if self.state is not None:
             self.state = self.state.repeat_interleave(repeats, dim=1)
-        if self.ids is not None:
-            self.ids = self.ids.repeat_interleave(repeats, dim=0)
+        self.ids, self.text = (
+            None if rows is None else rows.repeat_interleave(repeats, dim=0) for rows in (self.ids, self.text)
+        )
 
     def _take_rows(self, rows: Tensor):
         if self.state is not None:
             self.state = self.state[:, rows.to(self.state.device)]
-        if self.ids is not None:
-            self.ids = self.ids[rows.to(self.ids.device)]
+        self.ids, self.text = (None if own is None else own[rows.to(own.device)] for own in (self.ids, self.text))
 
     def crop(self, tokens_to_remove: int):
         """Refuse to forget tokens.
@@ -328,7 +341,7 @@ def checked_text(encoder_outputs: TextEncoderOutput | tuple, attention_mask: Ten
     if getattr(text, "key_bias", None) is None:
         raise ValueError("`encoder_outputs` must be what the encoder of a TextToMotionModel returns.")
     if attention_mask is not None:
-        lengths = right_padded_lengths(attention_mask, attention_mask, "text")
+        lengths = lengths_of(attention_mask, attention_mask, "text")
         if len(lengths) != text.pooler_output.shape[0]:
             raise ValueError(
                 f"The attention mask is of {len(lengths)} texts, but {text.pooler_output.shape[0]} are encoded."

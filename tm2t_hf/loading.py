@@ -19,6 +19,10 @@ from torch import nn
 from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
+from .configuration_base import SPECIAL_IDS
+from .files import in_one_line
+from .generation_arguments import check_generation_arguments
+
 # The first bytes of the small text file that Git puts in the place of a large one that it has not fetched.
 LFS_POINTER = b"version https://git-lfs"
 # Arguments of `from_pretrained` that say where on the Hub, or in its cache, a file is.
@@ -28,7 +32,6 @@ PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokeniz
 PLACE = (*HUB_ARGUMENTS, "proxies", "subfolder")  # or in a folder
 # A table of word vectors may be larger than the tokenizer by rounding up (`resize_token_embeddings`).
 PADDED_TO = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
 class WholeWeightsMixin:
@@ -52,12 +55,14 @@ class WholeWeightsMixin:
             ValueError: the checkpoint lacks weights, which would silently be random, or holds NaN or infinite ones, or
                 its generation_config.json is damaged or another model's.
         """
-        name = pretrained_model_name_or_path
+        name, generation = pretrained_model_name_or_path, {}
         if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
-            _check_generation_file(name, {key: kwargs[key] for key in PLACE if key in kwargs})
+            generation = _read_generation_file(name, {key: kwargs[key] for key in PLACE if key in kwargs})
         model, report = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
-        if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
-            _check_special_ids(model, name)
+        if generation is None:  # transformers takes one that ends after 20 tokens
+            model.generation_config = model.new_generation_config()
+        else:
+            _check_special_ids(generation, model.config, name)
         if output_loading_info:
             return model, report
         if name is not None and not kwargs.get("ignore_mismatched_sizes"):
@@ -112,21 +117,27 @@ def _is_finite(tensor: torch.Tensor) -> bool:
     return bool(torch.isfinite(tensor.sum(dtype=torch.float32))) or bool(torch.isfinite(tensor).all())
 
 
-def _check_generation_file(name: str | PathLike, place: dict):
-    """Refuse a generation_config.json that transformers would pass over, or stumble over."""
+def _read_generation_file(name: str | PathLike, place: dict) -> dict | None:
+    """The content of generation_config.json, whose damage transformers would pass over; None where there is none."""
     quiet = {f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")}
     try:
         path = cached_file(str(name), GENERATION_CONFIG_NAME, **place, **quiet)
     except (OSError, ValueError):  # no such model, which loading it says
-        return
-    if path is not None:
-        _check_json(Path(path))
+        path = None
+    if path is None:
+        return None
+    content = _read_json(Path(path))
+    try:
+        check_generation_arguments(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return content
 
 
-def _check_special_ids(model: PreTrainedModel, name: str | PathLike):
+def _check_special_ids(generation: dict, config: PreTrainedConfig, name: str | PathLike):
     """Refuse the generation config of another model, with which motions or captions would end at another id."""
     for field in SPECIAL_IDS:
-        given, own = getattr(model.generation_config, field), getattr(model.config, field)
+        given, own = generation.get(field), getattr(config, field, None)
         if given is not None and given != own and not (isinstance(given, list) and own in given):
             raise ValueError(
                 f"{GENERATION_CONFIG_NAME} of {name} has {field}={given}, but the model's configuration has "
@@ -134,14 +145,15 @@ def _check_special_ids(model: PreTrainedModel, name: str | PathLike):
             )
 
 
-def _check_json(path: Path):
-    """Refuse a file that is not a JSON object."""
+def _read_json(path: Path) -> dict:
+    """The JSON object in a file; another content is refused."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{path} is not JSON ({_first_line(error)}); get the file again.") from error
+        raise ValueError(f"{path} is not JSON ({in_one_line(error)}); get the file again.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a JSON object but a {type(content).__name__}; get the file again.")
+    return content
 
 
 def model_folder(name: str | PathLike, **hub_arguments) -> Path:
@@ -181,10 +193,10 @@ def load_whole(model_class: type, name: str | PathLike, **kwargs) -> PreTrainedM
         _check_weights(Path(name))
     try:
         return model_class.from_pretrained(name, **kwargs)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
         if not Path(name).is_dir():
             _check_fetched_weights(name, _hub_arguments(kwargs))
-        raise ValueError(f"{name} could not be loaded: {_first_line(error.__cause__ or error)}") from error
+        raise ValueError(f"{name} could not be loaded: {in_one_line(error.__cause__ or error)}") from error
 
 
 def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any:
@@ -207,11 +219,11 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
             )
     for file in PROCESSOR_FILES:
         for path in Path(name).glob(file):
-            _check_json(path)
+            _read_json(path)
     try:
         return processor_class.from_pretrained(name, **kwargs)
     except (OSError, TypeError, KeyError, ValueError, ImportError) as error:
-        raise ValueError(f"The processor of {name} could not be loaded: {_first_line(error)}") from error
+        raise ValueError(f"The processor of {name} could not be loaded: {in_one_line(error)}") from error
 
 
 def check_fits(model: PreTrainedModel, processor: Any):
@@ -235,10 +247,10 @@ def check_fits(model: PreTrainedModel, processor: Any):
     if (tokenizer := getattr(processor, "motion_tokenizer", None)) is not None:
         values.append(("motion tokenizer has codebook_size", tokenizer.codebook_size, config.codebook_size))
     if (tokenizer := getattr(processor, "tokenizer", None)) is not None:
-        rows, pad_id = _text_vocabulary(config)
+        rows, ids = _text_vocabulary(config)
         rounded = {-(-len(tokenizer) // multiple) * multiple for multiple in PADDED_TO}
         values.append(("text tokenizer has vocabulary size", len(tokenizer), None if rows in rounded else rows))
-        values.append(("text tokenizer has pad_token_id", tokenizer.pad_token_id, pad_id))
+        values += [(f"text tokenizer has {name}", getattr(tokenizer, name), index) for name, index in ids.items()]
     for what, own, of_model in values:
         if of_model is not None and own != of_model:
             raise ValueError(
@@ -247,11 +259,13 @@ def check_fits(model: PreTrainedModel, processor: Any):
             )
 
 
-def _text_vocabulary(config: PreTrainedConfig) -> tuple[int | None, int | None]:
-    """Size and `pad_token_id` of a model's text vocabulary; None for what it does not know."""
-    if hasattr(config, "text_vocab_size"):  # of models whose `vocab_size` is that of motion; None for word vectors
-        return config.text_vocab_size, config.text_pad_id if config.text_vocab_size is not None else None
-    return config.vocab_size, config.pad_token_id
+def _text_vocabulary(config: PreTrainedConfig) -> tuple[int | None, dict[str, int]]:
+    """Size of a model's text vocabulary, None if it has none, and the special ids that it knows of it."""
+    if not hasattr(config, "text_vocab_size"):
+        ids = {name: getattr(config, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+        return config.vocab_size, {name: index for name, index in ids.items() if isinstance(index, int)}
+    # of models whose `vocab_size` is that of motion
+    return config.text_vocab_size, {} if config.text_vocab_size is None else {"pad_token_id": config.text_pad_id}
 
 
 def _hub_arguments(kwargs: dict) -> dict:
@@ -342,18 +356,13 @@ def _check_weights(folder: Path):
                 pass  # the header is checked against the length of the file
         except (OSError, SafetensorError) as error:
             raise ValueError(
-                f"{path} is not a whole safetensors file ({_first_line(error)}); get it again."
+                f"{path} is not a whole safetensors file ({in_one_line(error)}); get it again."
             ) from error
 
 
 def _listed(names: list[str], most: int = 4) -> str:
     further = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + further
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 __all__ = ["WholeWeightsMixin", "check_finite", "check_fits", "load_processor", "load_whole", "model_folder"]

@@ -16,15 +16,8 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_matcher import MotionTextMatcherConfig
 from .loading import WholeWeightsMixin
-from .recurrent import (
-    BidirectionalGRU,
-    WordVectorsMixin,
-    before,
-    look_up_words,
-    new_word_vectors,
-    right_padded_lengths,
-    text_lengths,
-)
+from .padding import before, lengths_of, text_lengths
+from .recurrent import BidirectionalGRU, WordVectorsMixin, look_up_words, new_word_vectors
 
 LEAKY_SLOPE = 0.2
 
@@ -172,7 +165,7 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
                 if self.pos_projection is None
                 else f"This model needs parts of speech: give `pos_ids`, classes from 0 to {config.pos_size - 1}."
             )
-        lengths = text_lengths(attention_mask, vectors)
+        lengths = text_lengths(vectors, attention_mask)
         if pos_ids is not None:
             one_hots = F.one_hot(pos_ids, config.pos_size).to(vectors.dtype)  # (batch, words, pos_size)
             vectors = vectors + self.pos_projection(one_hots)
@@ -197,7 +190,7 @@ class MotionTextMatcher(MotionTextMatcherPreTrainedModel):
                 f"`motion_values` must have the shape (batch, frames, {config.feature_size}); "
                 f"got {tuple(motion_values.shape)}."
             )
-        lengths = right_padded_lengths(attention_mask, motion_values, "motion")
+        lengths = lengths_of(motion_values, attention_mask, "motion")
         if not torch.compiler.is_exporting() and lengths.min() < config.unit_length:
             raise ValueError(
                 f"The motion of row {int(lengths.argmin())} has {int(lengths.min())} frames, fewer than one movement "

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.generation import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from transformers.models.marian.modeling_marian import (
     MarianDecoder,
@@ -19,14 +21,18 @@ from transformers.models.marian.modeling_marian import (
     MarianMTModel,
     MarianPreTrainedModel,
 )
-from transformers.utils import can_return_tuple
+from transformers.utils import can_return_tuple, logging
 
-from .configuration_motion_to_text import SPECIAL_IDS, MotionToTextConfig
+from .configuration_base import SPECIAL_IDS
+from .configuration_motion_to_text import MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
-from .guidance import check_guidance
+from .generation_arguments import CheckedGenerationMixin, check_cross_attention
 from .loading import WholeWeightsMixin
-from .modeling_motion_vq import MotionVQModel, padded_lengths, refuse_unless
-from .vocabulary import codes_to_ids
+from .modeling_motion_vq import MotionVQModel
+from .padding import padded_lengths, refuse_unless
+from .vocabulary import check_ids, codes_to_ids
+
+logger = logging.get_logger(__name__)
 
 INPUTS = ("input_ids", "motion_values", "input_probs", "inputs_embeds")  # the forms that a motion can have
 
@@ -170,7 +176,7 @@ class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
         self.post_init()
 
 
-class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianMTModel):
+class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel):
     """Translates motion to text.
 
     The motion is given in one of three forms, to `forward()` and to `generate()` alike:
@@ -201,8 +207,14 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
         self.vq = None if config.vq_config is None else MotionVQModel(config.vq_config)
         if self.vq is not None:
             self.vq.requires_grad_(False)
-        self.generation_config.max_length = config.max_position_embeddings
+        self.generation_config = self.new_generation_config()
         self.post_init()
+
+    def new_generation_config(self) -> GenerationConfig:
+        """How a new model generates: as long as its positions last."""
+        generation_config = GenerationConfig.from_model_config(self.config)
+        generation_config.max_length = self.config.max_position_embeddings
+        return generation_config
 
     def train(self, mode: bool = True):
         """Switch to training or, with False, to evaluation; the motion VQ is frozen in both.
@@ -367,6 +379,8 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
         if encoder_outputs is None:
             source, attention_mask = self._source(input_ids, attention_mask, motion_values, input_probs, inputs_embeds)
             encoder_outputs = self.model.encoder(**source, attention_mask=attention_mask, **kwargs)
+        if past_key_values is not None:
+            check_cross_attention(past_key_values, encoder_outputs[0], self.model.decoder)
         if labels is not None:
             use_cache = False
             if decoder_input_ids is None and decoder_inputs_embeds is None:
@@ -397,15 +411,11 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
             num_items_in_batch = (labels != -100).sum().clamp(min=1)
         return loss / num_items_in_batch
 
-    def _get_logits_processor(self, generation_config, *args, **kwargs):
-        check_guidance(generation_config.guidance_scale)
-        return super()._get_logits_processor(generation_config, *args, **kwargs)
-
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
         # generate() asks here what the encoder should read; later it copies input and mask once for every beam.
-        prompt = model_kwargs.get("decoder_input_ids")
-        is_continued = model_kwargs.get("past_key_values") is not None and prompt is not None
-        if is_continued and model_kwargs.get("decoder_attention_mask") is None:
+        prompt, cache = model_kwargs.get("decoder_input_ids"), model_kwargs.get("past_key_values")
+        self._check_prompt(prompt, model_kwargs.get("decoder_attention_mask"), cache)
+        if prompt is not None and cache is not None and model_kwargs.get("decoder_attention_mask") is None:
             # Without a mask, generate() would feed what is in the cache a second time.
             model_kwargs["decoder_attention_mask"] = torch.ones_like(prompt)
         if model_kwargs.get("encoder_outputs") is not None:
@@ -415,11 +425,39 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
             if forms["input_ids"] is not None:
                 raise ValueError("the motion ids were given twice: as the first argument and as input_ids")
             forms["input_ids"] = inputs
+        if (ids := forms["input_ids"]) is not None and not (torch.is_tensor(ids) and ids.dim() == 3):
+            check_ids(ids, "input_ids", self.config.motion_vocab_size)
+            if not (ids[:, 0] == self.config.bom_id).all():
+                logger.warning("`input_ids` does not begin with <bom>, as in training: make it by `codes_to_ids`.")
         source, model_kwargs["attention_mask"] = self._source(
             attention_mask=model_kwargs.get("attention_mask"), **forms
         )
         name, tensor = source.popitem()
         return tensor, name, model_kwargs
+
+    def _check_prompt(self, prompt: torch.Tensor | None, mask: torch.Tensor | None, cache: Cache | None):
+        """Refuse captions to continue, ids (batch, length), that generate() would continue wrongly."""
+        config, seen = self.config, 0 if cache is None else cache.get_seq_length()
+        if prompt is None:
+            if seen:
+                raise ValueError("Give the captions that the cache belongs to, and more, as `decoder_input_ids`.")
+            return
+        check_ids(prompt, "decoder_input_ids", config.vocab_size)
+        ended = torch.isin(prompt, torch.tensor(config.eos_token_id, device=prompt.device))
+        if ended.any() or (prompt == config.pad_token_id).any() or (mask is not None and not mask.all()):
+            raise ValueError(
+                "`decoder_input_ids` holds padding or <eos>, which this model would read as words: give captions of "
+                "one length that have not ended."
+            )
+        begins = prompt[:, 0] == config.decoder_start_token_id
+        if begins.any() and not begins.all():
+            raise ValueError("Either every caption to continue begins with <bos>, or none: generate() puts it there.")
+        length = prompt.shape[1] + (not begins.all())
+        if seen >= length:
+            raise ValueError(
+                f"The cache has seen {seen} tokens, but there are only {length}: give the whole captions, and copy a "
+                "cache (copy.deepcopy) to continue from it more than once."
+            )
 
 
 def _begun_later(motion_values, attention_mask, offset: int, unit_length: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_motion_vq import MotionVQConfig
 from .loading import WholeWeightsMixin
+from .padding import before, padded_lengths, refuse_unless
 from .vocabulary import check_rows, codes_to_ids, ids_to_codes
 
 LEAKY_SLOPE = 0.2
@@ -469,7 +470,7 @@ class MotionVQModel(MotionVQPreTrainedModel):
         if lengths is None:
             mask = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
         else:
-            mask = _mask(lengths // config.unit_length, latents.shape[1]).squeeze(1)
+            mask = before(lengths // config.unit_length, latents.shape[1])
         return latents, mask, hidden_states
 
     def _decode_vectors(self, vectors: Tensor, lengths: Tensor | None) -> Tensor:
@@ -477,59 +478,13 @@ class MotionVQModel(MotionVQPreTrainedModel):
         return self.decoder(vectors.transpose(1, 2), lengths).transpose(1, 2)
 
 
-def refuse_unless(holds: Tensor, message: str):
-    """Refuse input for which not all of `holds`, a tensor of bool, is True.
-
-    Nothing is checked on the meta device, which has no numbers, nor in an exported program.
-
-    Raises:
-        ValueError: with this message; in compiled code a RuntimeError, which on a GPU comes late and ends its use, as
-            every assertion there does.
-    """
-    if holds.is_meta or torch.compiler.is_exporting():
-        return
-    if torch.compiler.is_compiling():
-        torch._assert_async(holds.all(), message)
-    elif not holds.all():
-        raise ValueError(message)
-
-
-def padded_lengths(attention_mask: Tensor | None, shape: torch.Size, what: str) -> Tensor | None:
-    """Lengths (batch,) of sequences that are padded on their right side; None without a mask.
-
-    Args:
-        attention_mask: (batch, length), 1 for what counts and 0 for padding.
-        shape: (batch, length) of the sequences.
-        what: their name, for the errors.
-
-    Raises:
-        ValueError: for a mask of another shape, or with padding in front of, or inside, a sequence.
-    """
-    if attention_mask is None:
-        return None
-    if attention_mask.shape != shape:
-        raise ValueError(
-            f"attention_mask has the shape {tuple(attention_mask.shape)}, but {what} {tuple(shape)}: it must tell "
-            "padding from the rest along the same axis"
-        )
-    mask = attention_mask.bool()
-    lengths = mask.sum(-1)  # (batch,)
-    refuse_unless(
-        mask == _mask(lengths, mask.shape[1]).squeeze(1),
-        f"{what} must be padded on the right side only: use padding_side='right'",
-    )
-    return lengths
-
-
 def _num_stages(config: MotionVQConfig) -> int:
     return config.unit_length.bit_length() - 1
 
 
 def _mask(lengths: Tensor | None, size: int) -> Tensor | None:
-    """(batch,) -> (batch, 1, size) bool, True before each length."""
-    if lengths is None:
-        return None
-    return (torch.arange(size, device=lengths.device) < lengths[:, None]).unsqueeze(1)
+    """(batch,) -> (batch, 1, size) bool, True before each length; None for None."""
+    return None if lengths is None else before(lengths, size).unsqueeze(1)
 
 
 def _masked(hidden: Tensor, mask: Tensor | None) -> Tensor:
@@ -570,6 +525,4 @@ __all__ = [
     "MotionVQPreTrainedModel",
     "codes_to_ids",
     "ids_to_codes",
-    "padded_lengths",
-    "refuse_unless",
 ]

@@ -18,7 +18,6 @@ from .generation_text_to_motion import (
     EndOfMotionByArgmax,
     MotionGenerationMixin,
     drawable,
-    motion_generation_config,
 )
 from .layers_text_to_motion import (
     Attend,
@@ -85,7 +84,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         self.lm_head = nn.Linear(config.motion_hidden_size, config.vocab_size, bias=False)
         self.vq = None if config.vq_config is None else MotionVQModel(config.vq_config)
         self.freeze_parts()
-        self.generation_config = motion_generation_config(config)
+        self.generation_config = self.new_generation_config()
         self.post_init()
 
     @classmethod
@@ -189,7 +188,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         if use_cache:
             past_key_values = RecurrentCache() if past_key_values is None else past_key_values
             read = decoder_input_ids if teacher_forcing and decoder_inputs_embeds is None else None
-            past_key_values.advance(state, embeddings.shape[1], read)
+            past_key_values.advance(state, embeddings.shape[1], read, text)
         return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
@@ -207,12 +206,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             )
         if cache is None or cache.state is None:
             return self.decoder.start(text)
-        batch = text.pooler_output.shape[0]
-        if cache.state.shape[1] != batch:
-            raise ValueError(
-                f"The cache holds {cache.state.shape[1]} motions, but there are {batch} texts. (After a beam search "
-                "it holds all beams: continue from `decoder_input_ids` alone.)"
-            )
+        cache.check_text(text)
         return cache.state
 
     def _decoder_inputs(self, ids: Tensor | None, embeddings: Tensor | None, batch: int) -> Tensor:

@@ -19,11 +19,13 @@ from transformers.models.marian.modeling_marian import MarianDecoder, MarianEnco
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
-from .generation_text_to_motion import MotionGenerationMixin, motion_generation_config
+from .generation_arguments import check_cross_attention
+from .generation_text_to_motion import MotionGenerationMixin
 from .loading import WholeWeightsMixin
 from .modeling_motion_to_text import InterleavedPositions
 from .modeling_motion_vq import MotionVQModel
-from .recurrent import WordVectorsMixin, text_lengths
+from .padding import text_lengths
+from .recurrent import WordVectorsMixin
 from .text_features import FrozenPartsMixin, TextFeaturesMixin, new_text_encoder
 
 
@@ -97,8 +99,7 @@ class TransformerTextEncoder(TextFeaturesMixin, TextToMotionTransformerPreTraine
         features = self.text_features(input_ids, attention_mask, inputs_embeds)
         if attention_mask is None:
             attention_mask = torch.ones(features.shape[:2], dtype=torch.long, device=features.device)
-        elif not torch.compiler.is_compiling():
-            text_lengths(attention_mask, features)  # refuses empty texts, and padding before a text
+        text_lengths(features, attention_mask)  # refuses empty texts, and padding before a text
         if self.text_encoder is not None:
             features = self.norm(self.projection(self.feature_dropout(features.to(self.projection.weight.dtype))))
         kwargs["return_dict"] = True
@@ -189,7 +190,7 @@ class TextToMotionTransformer(
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.vq = None if config.vq_config is None else MotionVQModel(config.vq_config)
         self.freeze_parts()
-        self.generation_config = motion_generation_config(config)
+        self.generation_config = self.new_generation_config()
         self.post_init()
 
     @can_return_tuple
@@ -248,6 +249,8 @@ class TextToMotionTransformer(
             text = self.encoder(input_ids, attention_mask, inputs_embeds, **kwargs)
         else:
             text = self.checked_text(encoder_outputs, attention_mask)
+        if past_key_values is not None:
+            check_cross_attention(past_key_values, text.last_hidden_state, self.decoder)
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training and labels is None
         output = self.decoder(

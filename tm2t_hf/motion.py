@@ -20,6 +20,7 @@ Every function here takes numpy arrays or torch tensors and returns the kind it 
 
 import functools
 import inspect
+import math
 
 import numpy as np
 import torch
@@ -42,6 +43,11 @@ UP, FRONT = (0, 1, 0), (0, 0, 1)
 FACING_SMOOTHING = 20  # standard deviation in frames of the Gaussian that smooths the facing direction
 
 
+def unmasked(values: np.ndarray) -> np.ndarray:
+    """An array in which NaN stands for what a masked array hides, and numpy would uncover."""
+    return values.astype(np.float64).filled(np.nan) if isinstance(values, np.ma.MaskedArray) else values
+
+
 def _keeps_kind(function):
     """Lets a function of tensors take numpy arrays and return numpy arrays for them, in the type of the first one."""
     signature = inspect.signature(function)
@@ -52,7 +58,7 @@ def _keeps_kind(function):
         bound = signature.bind(*args, **kwargs)
         if isinstance(bound.arguments[first], Tensor):
             return function(*bound.args, **bound.kwargs)
-        values = np.asarray(bound.arguments[first])
+        values = np.asarray(unmasked(bound.arguments[first]))
         dtype = values.dtype if values.dtype.kind == "f" else np.dtype("float32")
         bound.arguments[first] = torch.from_numpy(values.astype(dtype))
         return function(*bound.args, **bound.kwargs).numpy()
@@ -197,7 +203,7 @@ def resample(motion: Tensor, source_fps: float, target_fps: float) -> Tensor:
 
     Only positions may be resampled: features hold velocities per frame.
     """
-    if source_fps <= 0 or target_fps <= 0:
+    if not (0 < source_fps < math.inf and 0 < target_fps < math.inf):
         raise ValueError(f"Frame rates must be positive; got {source_fps} and {target_fps}.")
     # the last instant stays inside the motion; the tolerance keeps it there when rounding says 0.9999 frames
     count = int((len(motion) - 1) * target_fps / source_fps + 1e-6) + 1
@@ -350,13 +356,13 @@ def _bones_before(skeleton: Skeleton) -> list[int]:
 
 def _forward_kinematics(facing: Tensor, local: Tensor, root: Tensor, offsets: Tensor, skeleton: Skeleton) -> Tensor:
     """Facing (..., 3, 3), local (..., joints - 1, 3, 3), root (..., 3) -> (..., joints, 3)."""
-    places = [root] + [None] * (skeleton.num_joints - 1)
+    bones = [None] * skeleton.num_joints
     for chain in skeleton.chains:
         rotation = facing
-        for parent, joint in zip(chain, chain[1:], strict=False):
+        for joint in chain[1:]:
             rotation = rotation @ local[..., joint - 1, :, :]
-            places[joint] = places[parent] + rotation @ offsets[joint]
-    return torch.stack(places, dim=-2)
+            bones[joint] = rotation @ offsets[joint]
+    return torch.stack(skeleton.join_bones(root, bones), dim=-2)
 
 
 def _root_path(features: Tensor, num_joints: int) -> tuple[Tensor, Tensor]:
@@ -401,4 +407,5 @@ __all__ = [
     "mirror_joints",
     "resample",
     "retarget",
+    "unmasked",
 ]

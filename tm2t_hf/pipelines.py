@@ -2,7 +2,9 @@
 # Licensed under the Apache License, Version 2.0.
 """`pipeline("text-to-motion")` and `pipeline("motion-to-text")`."""
 
+import copy
 import math
+from numbers import Real
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -15,13 +17,14 @@ from transformers import AutoModel, AutoProcessor, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
-from .body_size import body_height
+from .bodies import body_height
 from .chaining import generate_chain
+from .checks import check_count, check_switch
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
 from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_coverage, motion_facts
 from .feature_extraction_motion import MOTION_COLUMNS, check_fps
-from .guidance import check_guidance
+from .generation_arguments import check_generation_arguments
 from .loading import check_fits, load_processor
 from .motion import feature_groups, joints_to_features, resample
 from .tokenization_text import check_captions
@@ -51,6 +54,8 @@ class _MotionPipeline(Pipeline):
     kind_of_coverage = ""
 
     def __init__(self, *args, **kwargs):
+        _check_loader(kwargs)
+        check_generation_arguments(kwargs)
         super().__init__(*args, **kwargs)
         model_type = self.model.config.model_type
         if model_type not in self.model_types:
@@ -72,10 +77,27 @@ class _MotionPipeline(Pipeline):
         name, revision = self.model.name_or_path, getattr(self.model.config, "_commit_hash", None)
         self.coverage = load_coverage(name, self.kind_of_coverage, revision) if name else None
 
+    def __call__(self, inputs, **kwargs):
+        """See the subclasses.
+
+        Raises:
+            ValueError: for a `batch_size` or `num_workers` that is none, or a processor that no longer fits.
+        """
+        _check_loader(kwargs)
+        check_fits(self.model, self.processor)  # both may have been changed since
+        self.tokenizer = copy.copy(self.processor.tokenizer)
+        self.tokenizer.padding_side = "right"  # batches are padded as the processor pads, whatever its default
+        return super().__call__(inputs, **kwargs)
+
     def _sanitize_parameters(self, generate_kwargs=None, **kwargs):
         """Arguments of preprocess, forward and postprocess; what `generate()` does not know, it refuses."""
-        kwargs |= generate_kwargs or {}
-        check_guidance(kwargs.get("guidance_scale"))
+        generate_kwargs = {} if generate_kwargs is None else generate_kwargs
+        if not isinstance(generate_kwargs, dict):
+            raise ValueError(f"generate_kwargs={generate_kwargs!r} must be a dict of arguments of generate().")
+        if twice := kwargs.keys() & generate_kwargs.keys():
+            raise ValueError(f"{min(twice)} is given twice: by itself, and in generate_kwargs; leave one out.")
+        kwargs |= generate_kwargs
+        check_generation_arguments(kwargs)
         return {}, kwargs, {}
 
     def _generate(self, model_inputs, generate_kwargs) -> torch.Tensor:
@@ -121,7 +143,7 @@ class TextToMotionPipeline(_MotionPipeline):
             return_codes: also return `"codes"`, the (tokens,) int64 codes that `"motion"` was decoded from.
             output_fps: frames per second of the result, if other than the model's: joints are resampled, and features
                 computed from them, one frame less.
-            height: of the figure in meters, from 0.3 to 3, as if it stood upright (`body_size.body_height`): its
+            height: of the figure in meters, from 0.3 to 3, as if it stood upright (`bodies.body_height`): its
                 joints and its path are scaled. The features stay those of the model's own body.
             batch_size: how many captions are generated at once; 1 by default.
             kwargs: arguments of `generate()`, such as `do_sample`, `top_k`, `num_beams`, `num_return_sequences`,
@@ -161,9 +183,11 @@ class TextToMotionPipeline(_MotionPipeline):
         _, forward, _ = super()._sanitize_parameters(**kwargs)
         if "fps" in forward:
             raise ValueError(f"fps={forward['fps']!r} is unknown here; pass output_fps= for another frame rate.")
+        for name, value in (("chain", chain), ("clean", clean), ("return_codes", return_codes)):
+            check_switch(name, value)
         check_fps(output_fps, "output_fps")
         if height is not None and not (
-            isinstance(height, (int, float)) and height is not True and SHORTEST_FIGURE <= height <= TALLEST_FIGURE
+            isinstance(height, Real) and height is not True and SHORTEST_FIGURE <= height <= TALLEST_FIGURE
         ):
             raise ValueError(
                 f"height={height!r} must be a number of meters from {SHORTEST_FIGURE} to {TALLEST_FIGURE:g}."
@@ -431,6 +455,12 @@ class MotionToTextPipeline(_MotionPipeline):
             {"generated_text": str(caption), "score": None if math.isnan(score) else score}
             for caption, score in zip(captions, scores, strict=True)
         ]
+
+
+def _check_loader(kwargs: dict) -> None:
+    """Refuse numbers of the loader of transformers that are none."""
+    check_count("batch_size", kwargs.get("batch_size"))
+    check_count("num_workers", kwargs.get("num_workers"), 0)
 
 
 def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from transformers import BatchFeature, ProcessorMixin
 from transformers.processing_utils import ProcessingKwargs, Unpack
 from transformers.utils import PaddingStrategy, TensorType
 
+from .checks import check_count
 from .feature_extraction_motion import check_fps, check_unit
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
@@ -95,8 +96,8 @@ class CaptionMotionProcessor(ProcessorMixin):
 
         Raises:
             ValueError: if there is nothing to process, for captions that are empty or not strings, for captions and
-                motions of unequal number, for motions that do not fit, for a frame rate or unit that is none, and for
-                a `padding_side`.
+                motions of unequal number, for motions that do not fit, for a frame rate or unit that is none, for
+                a `padding_side`, and for an argument of captions or motions where there are none.
             TypeError: for an unknown argument.
             StrictDataclassFieldValidationError: for an argument of the wrong type.
         """
@@ -105,6 +106,10 @@ class CaptionMotionProcessor(ProcessorMixin):
         if text is not None and text_target is not None:
             raise ValueError("text= and text_target= are both given; a model reads the one and learns the other.")
         text_kwargs, motion_kwargs, return_tensors = self._arguments(kwargs)
+        if text is None and text_target is None:
+            _refuse_unused(kwargs, CaptionKwargs, MotionKwargs, "captions")
+        if motion is None:
+            _refuse_unused(kwargs, MotionKwargs, CaptionKwargs, "motions")
         if text_target is not None and text_kwargs.get("add_special_tokens") is False:
             raise ValueError("add_special_tokens=False leaves no <eos> for the labels to end with; leave it out.")
 
@@ -189,11 +194,21 @@ def _check_values(given: dict) -> None:
     check_fps(given.get("fps"))
     if "unit" in given:
         check_unit(given["unit"])
+    for name in ("max_length", "pad_to_multiple_of"):
+        check_count(name, given.get(name))
     if "padding_side" in given:
         raise ValueError(
             f"padding_side={given['padding_side']!r} is not an argument: these models need padding on the right, "
             "which is what the processor does; leave it out."
         )
+
+
+def _refuse_unused(given: dict, own: type, others: type, what: str) -> None:
+    """Refuse an argument that only `what` have, of which there are none; `own` and `others` are the two sides'."""
+    for name in own.__annotations__:
+        if given.get(name) is not None and name not in others.__annotations__:
+            hint = "; processor.feature_extractor cuts motions" if name in ("max_length", "truncation") else ""
+            raise ValueError(f"{name}={given[name]!r} is an argument for {what}, of which there are none{hint}.")
 
 
 def _check_names(given: dict, known, owner: str) -> None:

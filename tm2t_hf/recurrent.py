@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedConfig
 
+from .padding import before
+
 
 class WordVectorsMixin:
     """Resizes the word vectors of a `PreTrainedModel` whose text vocabulary is `config.text_vocab_size`."""
@@ -85,38 +87,6 @@ def look_up_words(
     return inputs_embeds
 
 
-def right_padded_lengths(attention_mask: Tensor | None, inputs: Tensor, what: str) -> Tensor:
-    """Lengths (batch,) of the rows of inputs (batch, length, ...), whose padding `attention_mask` hides.
-
-    Raises:
-        ValueError: if the mask has another shape, or hides anything but the end of a row.
-    """
-    shape = inputs.shape[:2]
-    if attention_mask is None:
-        return torch.full(shape[:1], shape[1], device=inputs.device)
-    if attention_mask.shape != shape:
-        raise ValueError(f"The attention mask is {tuple(attention_mask.shape)}, the {what} is {tuple(shape)}.")
-    mask = attention_mask.bool()
-    lengths = mask.sum(1)
-    # A program that is being exported cannot look at values.
-    if not torch.compiler.is_exporting() and not torch.equal(mask, before(lengths, shape[1])):
-        raise ValueError(f"The {what} must be padded on its right side: use padding_side='right'.")
-    return lengths
-
-
-def text_lengths(attention_mask: Tensor | None, inputs: Tensor) -> Tensor:
-    """`right_padded_lengths` of texts, each of which must have at least one word."""
-    lengths = right_padded_lengths(attention_mask, inputs, "text")
-    if not torch.compiler.is_exporting() and not lengths.all():
-        raise ValueError(f"The text of row {int(lengths.argmin())} is empty: give at least one word.")
-    return lengths
-
-
-def before(lengths: Tensor, size: int) -> Tensor:
-    """(batch,) -> (batch, size) bool, True before each length."""
-    return torch.arange(size, device=lengths.device) < lengths[:, None]
-
-
 def mirrored(values: Tensor, lengths: Tensor) -> Tensor:
     """Values (batch, length, size), each row reversed up to its length."""
     lengths, places = lengths[:, None], torch.arange(values.shape[1], device=values.device)
@@ -169,11 +139,8 @@ __all__ = [
     "NO_WORD_VECTORS",
     "BidirectionalGRU",
     "WordVectorsMixin",
-    "before",
     "freeze_embedding",
     "look_up_words",
     "mirrored",
     "new_word_vectors",
-    "right_padded_lengths",
-    "text_lengths",
 ]

@@ -95,6 +95,22 @@ class Skeleton:
             order[left], order[right] = right, left
         return tuple(order)
 
+    def join_bones(self, root, bones) -> list:
+        """The places of all joints, where each bone begins at the end of the one before it.
+
+        Args:
+            root: the place of the root, an array or a tensor.
+            bones: for each joint the vector of the bone that ends at it; that of the root is not read.
+
+        Returns:
+            For each joint what is like `root`.
+        """
+        places = [root] * self.num_joints
+        for chain in self.chains:
+            for parent, joint in zip(chain, chain[1:], strict=False):
+                places[joint] = places[parent] + bones[joint]
+        return places
+
     def problem_with(self, joints: np.ndarray | torch.Tensor) -> str | None:
         """Why `joints` cannot be a motion of this skeleton.
 

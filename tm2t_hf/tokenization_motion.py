@@ -3,6 +3,7 @@
 """Motion tokens as a vocabulary: codes (0 to K-1) <-> ids <-> the text `<bom> <motion_17> <motion_4> <eom>`."""
 
 from collections.abc import Sequence
+from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -10,9 +11,8 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerFast
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-from .vocabulary import SPECIAL_TOKENS
+from .vocabulary import MAX_CODEBOOK_SIZE, SPECIAL_TOKENS
 
-LARGEST_CODEBOOK = 2**18  # published codebooks have up to 2 ** 18 codes; every one of them is an entry in memory
 FOLDER = "motion_tokenizer"  # where a `TM2TProcessor` saves it
 TOKEN_NAMES = ("bos_token", "eos_token", "pad_token")
 
@@ -35,9 +35,9 @@ class MotionTokenizer(PreTrainedTokenizerFast):
     _auto_class = "AutoTokenizer"  # saved with its code, see auto_classes.py
 
     def __init__(self, codebook_size: int = 512, **kwargs):
-        if not isinstance(codebook_size, int) or not 1 <= codebook_size <= LARGEST_CODEBOOK:
+        if not isinstance(codebook_size, int) or codebook_size is True or not 1 <= codebook_size <= MAX_CODEBOOK_SIZE:
             raise ValueError(
-                f"codebook_size={codebook_size!r} must be an integer from 1 to {LARGEST_CODEBOOK:,}, the number of "
+                f"codebook_size={codebook_size!r} must be an integer from 1 to {MAX_CODEBOOK_SIZE:,}, the number of "
                 "codes of the motion VQ."
             )
         names = dict(zip(TOKEN_NAMES, SPECIAL_TOKENS, strict=True))
@@ -186,11 +186,11 @@ def _words(text: Any) -> list[str]:
 
 
 def _integers(values, name: str) -> list[int]:
-    """Plain integers of a list, an array or a tensor; 1.7 would become another code."""
-    integers = [int(value) for value in values]
-    if any(integer != value for integer, value in zip(integers, values, strict=True)):
-        raise ValueError(f"{name} must hold whole numbers; got {list(values)[:5]}.")
-    return integers
+    """Plain integers of a list, an array or a tensor; 1.7 and True would become other codes."""
+    values = [value.item() if hasattr(value, "item") else value for value in values]
+    if not all(isinstance(value, Real) and not isinstance(value, bool) and value % 1 == 0 for value in values):
+        raise ValueError(f"{name} must hold whole numbers; got {values[:5]}.")
+    return [int(value) for value in values]
 
 
 __all__ = ["MotionTokenizer"]

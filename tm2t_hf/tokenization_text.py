@@ -8,6 +8,7 @@ from os import PathLike
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from .checks import check_count
 from .containers import items_of, unwrap_row
 
 END_OF_SENTENCE = normalizers.Replace(Regex(r"[\s.!?]+$"), "")  # "a person waves." is no other request
@@ -34,6 +35,7 @@ def train_text_tokenizer(captions: Iterable[str], vocab_size: int = 2000) -> Pre
     Raises:
         ValueError: for a caption that is empty or not a string, no captions, or a `vocab_size` that is too small.
     """
+    check_count("vocab_size", vocab_size)
     captions = check_captions(captions, "captions")
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     if vocab_size < len(SPECIAL_TOKENS) + len(alphabet):

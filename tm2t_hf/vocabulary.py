@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MAX_CODEBOOK_SIZE = 2**20  # a thousand times the paper's; anything larger is an error and would eat all memory
+MAX_CODEBOOK_SIZE = 2**18  # that of the largest published ones; every code is an entry of a tokenizer in memory
 IGNORED = -100  # pads labels, and in `Trainer` predictions
 BOM_TOKEN, EOM_TOKEN, PAD_TOKEN = SPECIAL_TOKENS = ("<bom>", "<eom>", "<pad>")
 
@@ -95,6 +95,28 @@ def ids_to_codes(ids: Tensor, config: MotionVocabularyMixin) -> list[Tensor]:
     return [row[kept] for row, kept in zip(ids, keep, strict=True)]
 
 
+def check_ids(ids: Tensor, name: str, vocab_size: int):
+    """Refuse `ids` that are not rows of ids of a vocabulary, before an embedding is asked for them.
+
+    Args:
+        ids: should be `(batch, tokens)`, each from 0 to `vocab_size - 1`.
+        name: of the argument, for the error.
+        vocab_size: the number of ids.
+
+    Raises:
+        ValueError: as `check_rows`, for no rows, and for ids outside the vocabulary.
+    """
+    check_rows(ids, name)
+    if not ids.numel():
+        raise ValueError(f"`{name}` must hold at least one row of ids, got the shape {tuple(ids.shape)}.")
+    foreign = ids[(ids < 0) | (ids >= vocab_size)]
+    if len(foreign):
+        raise ValueError(
+            f"`{name}` holds {int(foreign[0])}, but the vocabulary has ids 0 to {vocab_size - 1}; use the processor "
+            "that was saved with the model."
+        )
+
+
 def check_rows(values: Tensor, name: str):
     """Refuse `values` that are not a tensor of rows.
 
@@ -124,6 +146,7 @@ __all__ = [
     "PAD_TOKEN",
     "SPECIAL_TOKENS",
     "MotionVocabularyMixin",
+    "check_ids",
     "check_rows",
     "codes_to_ids",
     "ids_to_codes",

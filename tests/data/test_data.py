@@ -580,6 +580,7 @@ def test_other_encodings_name_the_file(folder, encoding):
         ({"min_frames": 50, "max_frames": 40}, "min_frames is 50 and max_frames 40"),
         ({"speeds": (0.0,)}, "speeds must be above 0"),
         ({"speeds": ()}, "speeds must be above 0"),
+        ({"speeds": (1.0, 0.9, 1)}, "speeds must be above 0 and distinct"),
         ({"repeats": {"*": 0}}, "repeats must give whole numbers"),
     ],
 )

@@ -341,8 +341,10 @@ def test_t2m_without_alignment(run, folder):
     assert "alignment_loss" not in (out / "README.md").read_text()
     # begun with, it brings its own tokenizer
     (folder / "begun").exists() or shutil.copytree(out, folder / "begun")
-    out = run("train_t2m.py", "--alignment_weight", "0", "--init_from", "begun", "--learning_rate", "0")
+    other = ("--learning_rate", "0", "--model_config", '{"label_smoothing": 0.25}')
+    out = run("train_t2m.py", "--alignment_weight", "0", "--init_from", "begun", *other)
     assert not changed(out, folder / "begun")
+    assert AutoModelForSeq2SeqLM.from_pretrained(out).config.label_smoothing == 0.25
     vocabularies = [AutoProcessor.from_pretrained(each).tokenizer.get_vocab() for each in (out, folder / "begun")]
     assert vocabularies[0] == vocabularies[1]
     # which need not be that of the model that translates back

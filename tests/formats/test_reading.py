@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tm2t_hf.body_size import METRES_PER_UNIT
+from tm2t_hf.bodies import METRES_PER_UNIT
 from tm2t_hf.formats.axes import TURNS, faces_backward, find_up, turned_up
 from tm2t_hf.formats.bvh import read_bvh
 from tm2t_hf.formats.reading import import_motion, read_motion

@@ -61,8 +61,10 @@ class Variants:
     def __post_init__(self):
         if not all(isinstance(times, int) and times >= 1 for times in self.repeats.values()):
             raise ValueError(f"repeats must give whole numbers from 1 on; got {dict(self.repeats)}.")
-        if not len(self.speeds) or not all(0 < speed < float("inf") for speed in self.speeds):
-            raise ValueError(f"speeds must be above 0 (1 is as recorded); got {list(self.speeds)}.")
+        if not 0 < len(set(self.speeds)) == len(self.speeds) or not all(
+            0 < speed < float("inf") for speed in self.speeds
+        ):
+            raise ValueError(f"speeds must be above 0 and distinct (1 is as recorded); got {list(self.speeds)}.")
 
     @property
     def any(self) -> bool:

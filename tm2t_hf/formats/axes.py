@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from ..body_size import Finding, body_height, top_joint
+from ..bodies import Finding, body_height, top_joint
 from ..skeletons import Skeleton
 
 # Added to how upright a body is along these axes, which are the usual ones: another axis must be clearly better.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..body_size import METRES_PER_UNIT, Finding, find_unit
+from ..bodies import METRES_PER_UNIT, Finding, find_unit
 from ..files import load_array
 from ..motion import HUMANML3D, Skeleton, features_to_joints, resample
 from .axes import TURNS, faces_backward, find_up, turned_up

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from ..motion import unmasked
+
 Array = np.ndarray | torch.Tensor
 
 
 def as_array(values: Array) -> np.ndarray:
     """An array, a tensor on any device or nested lists as float64."""
-    return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, np.float64)
+    return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else unmasked(values), np.float64)
 
 
 def check_pairs(first: np.ndarray, second: np.ndarray, first_name: str, second_name: str) -> None:

@@ -1,32 +1,41 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""The arguments that all training scripts share, and how they are read: defaults, then a JSON file, then flags."""
+"""The arguments of the training scripts: those that all of them share, and those of each."""
 
-import argparse
-import ast
-import json
-import sys
-from collections.abc import Sequence
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from math import isfinite
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypedDict
 
-from transformers import HfArgumentParser
+from huggingface_hub.dataclasses import validate_typed_dict
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 
 from ..bodies import MOST_VARIATION
+from ..configuration_base import SPECIAL_IDS
+from ..configuration_matcher import MotionTextMatcherConfig
+from ..configuration_motion_to_text import MotionToTextConfig
+from ..configuration_motion_vq import MotionVQConfig
+from ..configuration_text_to_motion import TextToMotionConfig
+from ..configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from ..data.variation import MOST_JITTER, BodyVariation
-from ..files import read_text
 from ..skeletons import load_skeleton
 
-SECTIONS = ("vq", "m2t", "t2m", "matcher")
 EXAMPLE = '{"hidden_size": 192}'
 
 
 @dataclass
 class LoopArguments:
-    """Arguments of every training script; a script adds its own."""
+    """Arguments of every training script; a script adds its own.
+
+    Attributes:
+        config_classes: of the models that the script can make.
+        set_by_script: fields of their configurations that are no part of `model_config`, as they follow from the data
+            or other arguments.
+    """
+
+    config_classes: ClassVar[tuple[type, ...]] = ()
+    set_by_script: ClassVar[tuple[str, ...]] = ()
 
     data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
     output_dir: str = field(metadata={"help": "Where the best model is saved; the latest checkpoint goes to `last/`."})
@@ -146,10 +155,17 @@ class LoopArguments:
         check_range(self, 0, 2**32 - 1, "seed")
         if self.max_frames < self.min_frames:
             raise ValueError(f"--max_frames {self.max_frames} is below --min_frames {self.min_frames}.")
-        if not all(isfinite(speed) and speed > 0 for speed in self.speeds):
-            raise ValueError(f"--speeds must be above 0 (1 is as recorded); got {self.speeds}.")
+        if not all(isfinite(speed) and speed > 0 for speed in self.speeds) or len(set(self.speeds)) < len(self.speeds):
+            raise ValueError(f"--speeds must be above 0 and distinct (1 is as recorded); got {self.speeds}.")
         if not all(type(times) is int and times >= 1 for times in self.repeats.values()):
             raise ValueError(f"--repeats must give whole numbers from 1 on; got {self.repeats}.")
+        if self.config_classes:
+            check_model_config(self, self.possible_configs, self.model_config, "--model_config")
+
+    @property
+    def possible_configs(self) -> tuple[type, ...]:
+        """The `config_classes` that `model_config` can be for, given the other arguments."""
+        return self.config_classes
 
     @property
     def limits(self) -> dict:
@@ -177,6 +193,183 @@ class CaptionArguments(LoopArguments):
     )
 
 
+@dataclass
+class VQArguments(LoopArguments):
+    """Arguments of the motion VQ's training."""
+
+    config_classes = (MotionVQConfig,)
+    set_by_script = ("feature_size", "fps")
+
+    init_from: str = field(default="", metadata={"help": "Motion VQ to start from; a new one if left out."})
+    freeze_codes: bool = field(
+        default=False,
+        metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
+    )
+    window: int = field(default=64, metadata={"help": "Frames of a training window."})
+    feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+    foot_weight: float = field(
+        default=0.0, metadata={"help": "Weight of the loss on feet that slide while they touch the ground."}
+    )
+    adversarial_weight: float = field(default=0.0, metadata={"help": "Weight of the adversarial loss; released: 0.5."})
+    adversarial_start_epoch: int = field(default=10, metadata={"help": "Epochs without the adversarial loss."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 1, None, "window")
+        check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
+        if self.freeze_codes and not self.init_from:
+            raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
+        if self.feat_bias == 0:
+            raise ValueError("--feat_bias must be above 0.")
+        for name in ("adversarial_weight", "foot_weight"):
+            if getattr(self, name) and self.gradient_accumulation_steps > 1:
+                raise ValueError(f"--{name} works without --gradient_accumulation_steps.")
+
+
+@dataclass
+class M2TArguments(LoopArguments):
+    """Arguments of motion-to-text's training."""
+
+    config_classes = (MotionToTextConfig,)
+    set_by_script = ("vq_config", "codebook_size", "vocab_size", *SPECIAL_IDS)
+
+    vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
+    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
+    codebook_embeddings: bool = field(
+        default=False,
+        metadata={"help": "Start from the VQ's codebook as motion embedding, which has similar codes nearby."},
+    )
+    token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
+    corruption_neighbors: int = field(
+        default=8,
+        metadata={"help": "Each by one of this many most similar codes.", "aliases": ["--corruption_neighbours"]},
+    )
+    shortest_crop: float = field(
+        default=1.0, metadata={"help": "Every second clip is cropped to a random part of at least this share of it."}
+    )
+    num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
+    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 1, None, "text_vocab_size", "corruption_neighbors", "num_beams", "num_offsets")
+        check_range(self, 0, 1, "token_corruption", "shortest_crop")
+
+
+ARCHITECTURES = {"gru": TextToMotionConfig, "transformer": TextToMotionTransformerConfig}
+
+
+@dataclass
+class T2MArguments(CaptionArguments):
+    """Arguments of text-to-motion's training."""
+
+    config_classes = tuple(ARCHITECTURES.values())
+    set_by_script = ("vq_config", "codebook_size", "text_vocab_size", "text_pad_id")
+    set_by_script += ("text_encoder_config", "freeze_text_encoder")
+
+    vq: str = field(default="tm2t-vq", metadata={"help": "Folder or Hub id of the motion VQ, from train_vq.py."})
+    m2t: str = field(
+        default="",
+        metadata={"help": "Motion-to-text model, from train_m2t.py; without --text_encoder, its tokenizer is used."},
+    )
+    architecture: Literal["gru", "transformer"] = field(default="gru", metadata={"help": "Kind of a new model."})
+    text_encoder: str = field(
+        default="",
+        metadata={"help": "Pretrained text encoder of a new model, folder or Hub id; word vectors if left out."},
+    )
+    freeze_text_encoder: bool = field(
+        default=True, metadata={"help": "Keep the text encoder of --text_encoder as is."}
+    )
+    text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
+    init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
+    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
+    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
+    teacher_forcing_start: float = field(
+        default=0.9, metadata={"help": "Probability of teacher forcing at first (GRU)."}
+    )
+    teacher_forcing_end: float = field(default=0.1, metadata={"help": "The same after `teacher_forcing_epochs`."})
+    teacher_forcing_epochs: int = field(default=35, metadata={"help": "Epochs over which it falls, linearly."})
+    token_corruption: float = field(default=0.0, metadata={"help": "Share of the codes read that are replaced."})
+    alignment_weight: float = field(default=0.0, metadata={"help": "Weight of the inverse alignment's loss."})
+    alignment_start_epoch: int = field(default=0, metadata={"help": "Epochs without the inverse alignment."})
+    alignment_samples: Literal["rollout", "teacher_forced"] = field(
+        default="rollout",
+        metadata={"help": "Samples after samples (the paper), or after real tokens."},
+    )
+    alignment_update: Literal["summed", "separate"] = field(
+        default="summed",
+        metadata={"help": "One update, or a second one (the paper)."},
+    )
+    alignment_tau: float = field(default=1.0, metadata={"help": "Temperature of the Gumbel-softmax."})
+    alignment_end_rule: Literal["sample", "argmax"] = field(
+        default="sample",
+        metadata={"help": "<eom> is drawn, or taken where it is likeliest (the paper)."},
+    )
+    alignment_kl_weight: float = field(default=0.0, metadata={"help": "Weight of the divergence from --init_from."})
+    alignment_append_eom: bool = field(default=True, metadata={"help": "Samples end in <eom>; the paper's do not."})
+    sample_top_k: int = field(default=100, metadata={"help": "Saved with the model: generate() samples among these."})
+    sample_temperature: float = field(default=1.0, metadata={"help": "Saved with the model, for generate()."})
+    max_tokens: int = field(default=50, metadata={"help": "Longest motion sampled by the inverse alignment."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.alignment_weight and not self.m2t:
+            raise ValueError("--alignment_weight needs --m2t, the motion-to-text model that translates back.")
+        if self.alignment_kl_weight and not self.init_from:
+            raise ValueError("--alignment_kl_weight needs --init_from, the model not to diverge from.")
+        if self.alignment_kl_weight and self.gradient_accumulation_steps > 1:
+            raise ValueError("--alignment_kl_weight works without --gradient_accumulation_steps.")
+        if self.alignment_weight and self.fsdp:
+            raise ValueError("--alignment_weight works without --fsdp.")
+        if self.text_encoder and self.init_from:
+            raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
+        check_range(self, 0, None, "text_encoder_lr")
+        check_range(self, 1, None, "text_vocab_size", "num_offsets", "max_tokens")
+        check_range(self, 0, 1, "teacher_forcing_start", "teacher_forcing_end", "token_corruption")
+        check_range(self, 0, None, "teacher_forcing_epochs", "alignment_start_epoch", "sample_top_k")
+        check_range(self, 0, None, "alignment_weight", "alignment_kl_weight")
+        for name in ("alignment_tau", "sample_temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"--{name} must be above 0; got {getattr(self, name)}.")
+
+    @property
+    def config_class(self) -> type:
+        """Of a new model."""
+        return ARCHITECTURES[self.architecture]
+
+    @property
+    def possible_configs(self) -> tuple[type, ...]:
+        """Those of any architecture with `init_from`, whose model has its own."""
+        return self.config_classes if self.init_from else (self.config_class,)
+
+    def teacher_forcing(self, epoch: int) -> float:
+        """Probability that a batch is teacher-forced."""
+        share = min(1.0, epoch / max(1, self.teacher_forcing_epochs))
+        return self.teacher_forcing_start + share * (self.teacher_forcing_end - self.teacher_forcing_start)
+
+
+@dataclass
+class MatcherArguments(CaptionArguments):
+    """Arguments of the matcher's training."""
+
+    config_classes = (MotionTextMatcherConfig,)
+    set_by_script = ("feature_size", "text_vocab_size", "text_pad_id")
+
+    text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer, at most."})
+    feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 1, None, "text_vocab_size")
+        if self.gradient_accumulation_steps > 1:
+            raise ValueError(
+                "The matcher compares all rows of a batch, so --gradient_accumulation_steps is not for it; raise "
+                "--batch_size."
+            )
+        if not self.feat_bias > 0:
+            raise ValueError(f"--feat_bias must be above 0; got {self.feat_bias}.")
+
+
 def check_range(arguments: Any, least: float, most: float | None, *names: str) -> None:
     """Raise a ValueError naming the flag unless each of these arguments is from `least` to `most` (None: no limit)."""
     for name in names:
@@ -186,177 +379,55 @@ def check_range(arguments: Any, least: float, most: float | None, *names: str) -
             raise ValueError(f"--{name} must be {wanted}; got {value}.")
 
 
-def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | None = None):
-    """Command line to a dataclass: `script.py [config.json] [--flag value ...]`, flags winning over the file.
-
-    The JSON file holds values that all scripts share, and one object per script, e.g.
-    `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {...}}`. Its values become the
-    defaults of the parser. The objects of other scripts are checked for unknown keys where `train_<section>.py` lies
-    next to the script that defines `arguments_class`.
+def check_model_config(
+    script: LoopArguments | type[LoopArguments], configs: Iterable[type], values: Mapping[str, Any], where: str
+) -> None:
+    """Refuse fields of a model's configuration that there are not, that have another type, or that the script sets.
 
     Args:
-        arguments_class: a subclass of `LoopArguments`.
-        section: the script's object in the file, one of `SECTIONS`.
-        args: the command line after the script's name; that of this process by default.
+        script: the arguments of the script, or their class.
+        configs: the classes of configurations of which one will get these fields.
+        values: the fields.
+        where: they come from, for the errors.
 
     Raises:
-        FileNotFoundError: there is no such JSON file.
-        ValueError: an unknown flag, key or section, a value of the wrong type, or a missing required one.
-        SystemExit: after `--help`.
+        ValueError: naming the first of them.
     """
-    args = list(sys.argv[1:] if args is None else args)
-    parser = _Parser(arguments_class, description=arguments_class.__doc__, allow_abbrev=False)
-    if args and args[0].endswith(".json"):
-        parser.set_defaults_from(_values_of(args.pop(0), arguments_class, section))
-    (arguments, unknown) = parser.parse_args_into_dataclasses(args, return_remaining_strings=True)
-    if unknown:
-        raise ValueError(_unknown("argument", unknown[0].split("=")[0], parser._option_string_actions))
-    return arguments
+    types = {}
+    for config in configs:
+        types |= {each.name: each.type for each in fields(config)}
+        types |= {name: types[field] for name, field in config.attribute_map.items() if field in types}
+    for name, value in values.items():
+        if name in script.set_by_script:
+            raise ValueError(f"{name} in {where} follows from the data or other arguments; leave it out.")
+        if name not in types:
+            raise ValueError(unknown_name("key", name, types, where))
+        try:
+            validate_typed_dict(TypedDict("Fields", {name: types[name]}, total=False), {name: value})
+        except StrictDataclassFieldValidationError as error:
+            raise ValueError(f"{where}: {error.__cause__}.") from None
 
 
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """One spelling per argument, the type for its value, and no default where it is empty."""
-
-    def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=34, width=119)
-
-    def _format_action_invocation(self, action):
-        if not action.option_strings:
-            return super()._format_action_invocation(action)
-        return " ".join([action.option_strings[0], self._format_value(action)]).strip()
-
-    def _format_value(self, action) -> str:
-        if action.choices:
-            return "{" + ",".join(map(str, action.choices)) + "}"
-        return "" if action.nargs == 0 else getattr(action.type, "__name__", "").removeprefix("string_to_").upper()
-
-    def _format_usage(self, usage, actions, groups, prefix):
-        return f"usage: {self._prog} [config.json] [--flag value ...]\n\n"
-
-    def _get_help_string(self, action):
-        return action.help if action.default in ("", None, {}) or action.required else super()._get_help_string(action)
-
-
-class _Parser(HfArgumentParser):
-    """Errors are raised rather than printed with the usage; a dict is given as JSON."""
-
-    def __init__(self, arguments_class: type, **kwargs):
-        super().__init__(arguments_class, formatter_class=_HelpFormatter, **kwargs)
-        self.register("type", dict, _json_object)
-
-    def error(self, message: str):
-        raise ValueError(message)
-
-    def set_defaults_from(self, values: dict) -> None:
-        self.set_defaults(**values)
-        for action in self._actions:
-            if action.dest in values:
-                action.required = False
-
-
-def _values_of(path: str, arguments_class: type, section: str) -> dict:
-    """The values that a JSON file gives to one script, by field, checked against the fields' types."""
-    content = _parse_json(read_text(path), path)
-    known = _by_key(arguments_class)
-    values = {}
-
-    def take(key: str, value: Any, where: str, names: Sequence[str]):
-        if key not in known:
-            raise ValueError(_unknown("key", key, names, where))
-        values[known[key].name] = _checked(value, known[key], f"{key} in {where}")
-
-    for key, value in content.items():
-        if key not in SECTIONS or (key in known and not isinstance(value, dict)):
-            take(key, value, path, (*known, *SECTIONS))
-        elif not isinstance(value, dict):
-            raise ValueError(f"{key} in {path} must be an object with the values of one script; got {value!r}.")
-        elif key != section:
-            _check_other_section(value, f"{key} of {path}", _declared_next_to(arguments_class, key))
-    for key, value in (content.get(section) or {}).items() if isinstance(content.get(section), dict) else ():
-        take(key, value, f"{section} of {path}", tuple(known))
-    return values
-
-
-def _by_key(arguments_class: type) -> dict[str, Field]:
-    """The fields of a dataclass by the keys that a JSON file may use for them: names and aliases."""
-    keys = {each.name: each for each in fields(arguments_class)}
-    for each in list(keys.values()):
-        keys |= {alias.removeprefix("--"): each for alias in each.metadata.get("aliases", ())}
-    return keys
-
-
-def _declared_next_to(arguments_class: type, section: str) -> list[str] | None:
-    """The arguments that the script of another section adds to the shared ones; None if there is no such script here.
-
-    The script is read and not imported: that would take seconds, and scripts would import each other.
-    """
-    # `inspect.getfile` finds no class of a script that `runpy` runs
-    script = Path(arguments_class.__post_init__.__code__.co_filename).with_name(f"train_{section}.py")
-    if not script.is_file():
-        return None
-    bases = {each.__name__: each for each in (LoopArguments, *LoopArguments.__subclasses__())}
-    declared = []
-    for node in ast.walk(ast.parse(read_text(script))):
-        base = bases.get(ast.unparse(node.bases[0])) if isinstance(node, ast.ClassDef) and node.bases else None
-        if base is not None:
-            declared += _by_key(base)
-            declared += [each.target.id for each in node.body if isinstance(each, ast.AnnAssign)]
-    return declared or None
-
-
-def _check_other_section(values: dict, where: str, declared: list[str] | None) -> None:
-    """Raise a ValueError for a key that the script of that section would refuse, or a bad value of a shared one."""
-    shared = _by_key(LoopArguments)
-    for key, value in values.items():
-        if key in shared:
-            _checked(value, shared[key], f"{key} in {where}")
-        elif declared is not None and key not in declared:
-            raise ValueError(_unknown("key", key, (*shared, *declared), where))
-
-
-def _checked(value: Any, of: Field, where: str) -> Any:
-    """A value of a JSON file, in the type of its field."""
-    wanted, origin = of.type, get_origin(of.type)
-    if origin is Literal:
-        if value in get_args(wanted):
-            return value
-        raise ValueError(f"{where} must be one of {', '.join(map(str, get_args(wanted)))}; got {value!r}.")
-    if origin is list:
-        (item,) = get_args(wanted)
-        if isinstance(value, list) and value:
-            return [_checked_as(each, item, where) for each in value]
-        raise ValueError(f"{where} must be a list of {item.__name__} values; got {value!r}.")
-    if wanted is str and isinstance(value, bool) and "nargs" in of.metadata:
-        return str(value)
-    return _checked_as(value, wanted, where)
-
-
-def _checked_as(value: Any, wanted: type, where: str) -> Any:
-    if wanted is float and type(value) is int:
-        return float(value)
-    if type(value) is not wanted:
-        raise ValueError(f"{where} must be of type {wanted.__name__}; got {value!r}.")
-    return value
-
-
-def _unknown(kind: str, name: str, known: Sequence[str], where: str = "") -> str:
+def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
+    """The message about a name that is none of those that are known."""
     close = get_close_matches(name, list(known), n=1)
     hint = f"; did you mean {close[0]}" if close else ""
     return f"Unknown {kind} {name}{f' in {where}' if where else ''}{hint}{'?' if close else '.'}"
 
 
-def _json_object(text: str) -> dict:
-    try:
-        return _parse_json(text, "the value")
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+# The scripts, which have sections of these names in a JSON file.
+SECTIONS = {"vq": VQArguments, "m2t": M2TArguments, "t2m": T2MArguments, "matcher": MatcherArguments}
 
-
-def _parse_json(text: str, source: str) -> dict:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{source} is not JSON: {error}.") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{source} must be a JSON object, such as {EXAMPLE}; got {text.strip()[:60]}.")
-    return value
+__all__ = [
+    "EXAMPLE",
+    "SECTIONS",
+    "CaptionArguments",
+    "LoopArguments",
+    "M2TArguments",
+    "MatcherArguments",
+    "T2MArguments",
+    "VQArguments",
+    "check_model_config",
+    "check_range",
+    "unknown_name",
+]

@@ -13,6 +13,7 @@ from pathlib import Path
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, set_seed
 from filelock import FileLock, Timeout
+from huggingface_hub.errors import StrictDataclassError
 from transformers.utils.logging import disable_progress_bar
 
 from ..hub import HubFolder
@@ -141,7 +142,7 @@ def run(main: Callable[[], None]) -> None:
     """Run a script's `main` and exit: 2 after a user's mistake, 1 when training failed, 128 + n after signal n."""
     try:
         main()
-    except (ValueError, OSError, TrainingError) as error:
+    except (ValueError, OSError, StrictDataclassError, TrainingError) as error:
         print(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1 if isinstance(error, TrainingError) else 2)
     except KeyboardInterrupt:
