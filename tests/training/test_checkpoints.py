@@ -6,18 +6,24 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from forked import killed_at
+from mutations import MUTATIONS, mutated
 from small_run import Interrupted, Run, assert_equal, contents, digest, kept
+from torch.utils._pytree import tree_leaves
 
 from tm2t_hf import MotionVQConfig, MotionVQModel
 from tm2t_hf.skeletons import HUMANML3D, SKELETONS
 from tm2t_hf.training import TrainingError, check_same_codes, check_same_skeleton
-from tm2t_hf.training.checkpoints import recover, settle
+from tm2t_hf.training.checkpoints import Parts, Progress, random_states, recover, settle
+from tm2t_hf.training.loop import resume
+from tm2t_hf.training.updates import make_optimizer
 
 # Every n-th kill is tried; 1 tries them all.
 STRIDE = int(os.environ.get("TM2T_KILL_STRIDE", "16"))
@@ -198,6 +204,37 @@ def test_damaged_files_are_named(trained):
         with pytest.raises(FileNotFoundError, match=f"{file.name} is missing|nothing to resume"):
             Run(trained, **RESUMED).fit()
         file.write_bytes(whole)
+
+
+def resumed_states(run: Run, parts: Parts) -> list:
+    """Everything that resuming restores."""
+    progress, _ = resume(parts, run.arguments, Progress(num_rows=10, global_batch_size=4))
+    leaves = tree_leaves([asdict(progress), parts.state_dict(), random_states()])
+    return [leaf.tolist() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_files_end_in_an_exact_resume_or_one_sentence(trained):
+    run = Run(trained, **RESUMED)
+    optimizer = make_optimizer(run.arguments, run.model, {})
+    parts = Parts(run.accelerator, run.model, {"model": run.model, "optimizer": optimizer})
+    expected, refused = resumed_states(run, parts), 0
+    for file in [*checkpoint_files(trained), trained / "last" / "train_config.json"]:
+        whole = file.read_bytes()
+        for seed in range(MUTATIONS):
+            file.write_bytes(mutated(whole, np.random.default_rng(seed)))
+            try:
+                found = resumed_states(run, parts)
+            except ValueError as error:
+                refused += 1
+                message = str(error)
+                assert "\n" not in message, (file.name, seed, message)
+                assert file.name in message or "last was trained with --" in message, (file.name, seed, message)
+            else:
+                assert found == expected, (file.name, seed)
+        file.write_bytes(whole)
+    run.accelerator.output_lock.release()
+    assert refused > MUTATIONS
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import logging
 import os
 import random
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -180,9 +181,10 @@ def save_checkpoint(
         accelerator.wait_for_everyone()
         states = parts.state_dict() if accelerator.is_main_process or parts.whole else {}
         if accelerator.is_main_process:
-            torch.save(states, state / TRAINING)
+            loop = json.dumps(asdict(progress), indent=1)
+            torch.save(states | {LOOP: loop}, state / TRAINING)
             model = parts.whole.filled(states["sharded"]) if parts.whole else parts.model
-            (state / LOOP).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
+            (state / LOOP).write_text(loop, encoding="utf-8")
             config = asdict(arguments) | {"num_processes": accelerator.num_processes}
             for folder in (writing / "last", *([writing / "best"] if is_best else [])):
                 folder.mkdir(exist_ok=True)
@@ -376,9 +378,15 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
 
 
 def load_parts(parts: Parts, folder: Path) -> None:
-    """Restore every part of a run, except its random states."""
-    path = folder / "state" / TRAINING
+    """Restore every part of a run, except its random states.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing, damaged, of another training, or not that of `loop.json`.
+    """
+    path, loop = folder / "state" / TRAINING, folder / "state" / LOOP
     states = _read_tensors(path)
+    if LOOP in states and states[LOOP] != loop.read_text(encoding="utf-8"):  # earlier checkpoints lack it
+        raise _damaged(loop, f"{path.name} was saved at another point")
     try:
         parts.load_state_dict(states)
     except Exception as error:  # whatever foreign content leads to inside torch
@@ -447,9 +455,13 @@ def _read_tensors(path: Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; begin anew.")
     try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()  # torch compares no checksums
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile file can raise anything
         raise _damaged(path, error) from error
+    if broken is not None:
+        raise _damaged(path, f"the checksum of {broken} differs")
     if not isinstance(content, dict):
         raise _damaged(path, "no states by name")
     return content
