@@ -14,6 +14,8 @@ os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
 
 # as when a script there is run
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+# helpers that the tests of the scripts use as well
+sys.path.insert(0, str(Path(__file__).resolve().parent / "training"))
 
 import datasets
 import huggingface_hub

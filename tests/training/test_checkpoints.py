@@ -166,43 +166,50 @@ def trained(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.fixture
+def without_sums(trained):
+    """As earlier checkpoints are; and a hostile hand would write the sums that it needs."""
+    (trained / "last" / "state" / "SHA256SUMS").unlink()
+    return trained
+
+
 RESUMED = {"epochs": 3, "lr_schedule": "constant", "resume_from_checkpoint": "latest"}
 
 
-def test_nothing_of_a_checkpoint_runs_code(trained, tmp_path):
+def test_nothing_of_a_checkpoint_runs_code(without_sums, tmp_path):
     witness = tmp_path / "witness"
     payloads = {"pickle": pickle.dumps(Payload(witness))}
     torch.save({"model": Payload(witness)}, tmp_path / "payload.pt")
     payloads["torch"] = (tmp_path / "payload.pt").read_bytes()
-    for file in [*checkpoint_files(trained), trained / "last" / "train_config.json"]:
+    for file in [*checkpoint_files(without_sums), without_sums / "last" / "train_config.json"]:
         whole = file.read_bytes()
         for payload in payloads.values():
             file.write_bytes(payload)
             with pytest.raises(ValueError, match=f"{file.name} is damaged or was not written by") as information:
-                Run(trained, **RESUMED).fit()
+                Run(without_sums, **RESUMED).fit()
             assert "\n" not in str(information.value)
             assert not witness.exists()
         file.write_bytes(whole)
     # what a user of accelerate's checkpoints could have been given is not even read
-    (trained / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(payloads["pickle"])
-    Run(trained, **RESUMED).fit()
+    (without_sums / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(payloads["pickle"])
+    Run(without_sums, **RESUMED).fit()
     assert not witness.exists()
 
 
-def test_damaged_files_are_named(trained):
-    for file in checkpoint_files(trained):
+def test_damaged_files_are_named(without_sums):
+    for file in checkpoint_files(without_sums):
         whole = file.read_bytes()
         for damaged in (b"", whole[: len(whole) // 2], b"{}", b"[1]", b"\xff" * 100):
             file.write_bytes(damaged)
             with pytest.raises(ValueError, match=f"{file.name} (is damaged|does not fit)") as information:
-                run = Run(trained, **RESUMED)
+                run = Run(without_sums, **RESUMED)
                 run.fit()
                 pytest.fail(f"{file} with {damaged[:10]}")
             assert "\n" not in str(information.value)
             assert str(information.value).count(str(file)) == 1, information.value
         file.unlink()
         with pytest.raises(FileNotFoundError, match=f"{file.name} is missing|nothing to resume"):
-            Run(trained, **RESUMED).fit()
+            Run(without_sums, **RESUMED).fit()
         file.write_bytes(whole)
 
 
@@ -249,11 +256,11 @@ def test_mutated_files_end_in_an_exact_resume_or_one_sentence(trained):
         {"unknown": 1},
     ],
 )
-def test_impossible_progress(trained, content):
-    path = trained / "last" / "state" / "loop.json"
+def test_impossible_progress(without_sums, content):
+    path = without_sums / "last" / "state" / "loop.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | content))
     with pytest.raises(ValueError, match=r"loop.json is damaged"):
-        Run(trained, **RESUMED).fit()
+        Run(without_sums, **RESUMED).fit()
 
 
 # --------------------------------------------------------------------------------------------------- other arguments
