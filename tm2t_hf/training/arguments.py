@@ -28,7 +28,9 @@ EXAMPLE = '{"hidden_size": 192}'
 class LoopArguments:
     """Arguments of every training script; a script adds its own."""
 
-    data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
+    data_dir: str = field(
+        metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`, or owner/name on the Hub."}
+    )
     output_dir: str = field(metadata={"help": "Where the best model is saved; the latest checkpoint goes to `last/`."})
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Replace the model that `output_dir` already holds."}
