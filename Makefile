@@ -42,7 +42,7 @@ clean:  ## Remove .venv and what tools left; models, data and motions stay
 $(INSTALLED): setup.py constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --constraint constraints.txt --editable ".[dev,app,onnx]"
 	touch $@
 
 $(PEER_TESTS): | $(INSTALLED)

@@ -15,6 +15,7 @@ EXTRAS = {
     "app": ["gradio>=6.0"],  # tm2t-hf demo, examples/space
     "onnx": ["onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],  # examples/export_onnx.py
     "render": ["matplotlib>=3.8", "pillow>=10.1"],  # GIFs of motions, pictures of evaluations
+    "trackers": ["tensorboard>=2.14", "trackio>=0.2", "wandb>=0.19"],  # --report_to of the training scripts
     "video": ["av>=12"],  # .mp4 where ffmpeg is not installed
     "metrics": ["evaluate>=0.4.3"],  # tm2t_hf.metrics and examples/evaluate_tm2t.py
 }

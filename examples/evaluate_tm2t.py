@@ -103,9 +103,7 @@ class Evaluation:
     def __init__(self, args: Arguments):
         self.args = args
         self.checkpoints = {
-            role: load_checkpoint(role, getattr(args, role), args.device)
-            for role in MODEL_TYPES
-            if getattr(args, role)
+            role: load_checkpoint(role, getattr(args, role), args) for role in MODEL_TYPES if getattr(args, role)
         }
         check_checkpoints(self.checkpoints, args)
         self.vq, self.m2t, self.t2m, self.matcher = (self.checkpoints.get(role) for role in MODEL_TYPES)
@@ -344,7 +342,7 @@ def describe_run(args: Arguments, checkpoints: dict[str, Checkpoint], data: Data
 def run_key(description: dict, args: Arguments, sentences: list[str] = ()) -> str:
     """Names everything that a replication depends on but its seed; `sentences` replace the clips' captions."""
     key = hashlib.sha256(repr(sentences).encode())
-    for name in ("protocol", "data", "checkpoints", "num_beams", "batch_size", "device", "versions"):
+    for name in ("protocol", "data", "checkpoints", "num_beams", "batch_size", "int8", "device", "versions"):
         key.update(repr(description[name]).encode())
     for folder in (Path(tm2t_hf.__file__).parent, Path(__file__).parent):
         for path in sorted(folder.rglob("*.py")):

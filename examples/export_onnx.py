@@ -11,18 +11,19 @@
 | | `vq_decode.onnx` | codes, code_mask -> motion_values |
 | motion to text; text to motion (transformer) | `encoder.onnx` | input_ids, attention_mask -> memory |
 | | `decoder.onnx` | decoder_input_ids, memory, attention_mask -> logits of the next token |
-| text to motion (GRU) | `encoder.onnx` | input_ids, attention_mask, padded to `--max_words` -> state, memory |
+| text to motion (GRU) | `encoder.onnx` | input_ids, attention_mask -> state, memory |
 | | `decoder.onnx` | decoder_input_ids (one), state, memory -> logits of the next token, state |
 
-`memory` stands for one or more outputs of the encoder. Batch and lengths are free, but for the words of the GRU. The
-motion values are normalized and the ids made by the processor, which has no part in the files; `generate` below
-shows the loop that uses them. `--int8` also writes the weights of all matrices in 8 bits, to `int8/`.
+`memory` stands for one or more outputs of the encoder. Batch and lengths are free. The motion values are normalized
+and the ids made by the processor, which has no part in the files; `generate` below shows the loop that uses them.
+`--int8` also writes the weights of all matrices but those of GRUs in 8 bits, to `int8/`.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -46,14 +47,7 @@ class Arguments:
 
     model: str = field(metadata={"help": "Folder or Hub id of a model."})
     output_dir: str = field(metadata={"help": "The .onnx files are written in here."})
-    max_words: int = field(default=64, metadata={"help": "Tokens that a caption is padded to, for the GRU."})
     int8: bool = field(default=False, metadata={"help": "Also write the files with weights in 8 bits, to int8/."})
-
-    def __post_init__(self):
-        if self.max_words < 3:
-            raise ValueError(
-                f"--max_words must be at least 3, for a word between <bos> and <eos>; got {self.max_words}."
-            )
 
 
 @dataclass
@@ -120,12 +114,54 @@ class Decoder(Encoder):
         return output.logits[:, -1]
 
 
+@torch.library.custom_op("tm2t_hf::gru", mutates_args=())
+def gru(inputs: Tensor, state: Tensor, weights: list[Tensor]) -> Tensor:
+    """States (batch, length, size) of a GRU of one layer: an operator, which no exporter takes apart into its steps.
+
+    Args:
+        inputs: (batch, length, input_size).
+        state: (1, batch, size) before them.
+        weights: weight_ih, weight_hh, bias_ih and bias_hh, as in `nn.GRU`.
+    """
+    return torch.gru(inputs, state, weights, True, 1, 0.0, False, False, True)[0]
+
+
+@gru.register_fake
+def _(inputs: Tensor, state: Tensor, weights: list[Tensor]) -> Tensor:
+    return inputs.new_empty(*inputs.shape[:2], state.shape[-1])
+
+
+def onnx_gru(inputs, state, weights):
+    """The operator of ONNX for `gru`, whose gates are in another order, and whose time comes before the batch."""
+    from onnxscript import opset18 as op
+
+    weight_ih, weight_hh, *biases = weights
+    size = weight_hh.shape[1]
+
+    def of_onnx(weight):
+        reset, update, new = (op.Slice(weight, [gate * size], [(gate + 1) * size], [0]) for gate in range(3))
+        return op.Concat(update, reset, new, axis=0)
+
+    states, _ = op.GRU(
+        op.Transpose(inputs, perm=[1, 0, 2]),
+        op.Unsqueeze(of_onnx(weight_ih), [0]),
+        op.Unsqueeze(of_onnx(weight_hh), [0]),
+        op.Unsqueeze(op.Concat(*map(of_onnx, biases), axis=0), [0]),
+        None,
+        state,
+        hidden_size=size,
+        linear_before_reset=1,
+    )  # (length, 1, batch, size)
+    return op.Transpose(op.Squeeze(states, [1]), perm=[1, 0, 2])
+
+
 class RecurrentEncoder(Encoder):
     """Ids (batch, words) -> the decoder's first state, and the memory: the fields `MEMORY_OF_GRU`."""
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Encode."""
-        text = self.model.encoder(input_ids, attention_mask)
+        with patch.object(torch, "gru", lambda inputs, state, weights, *_: (gru(inputs, state, weights), None)):
+            text = self.model.encoder(input_ids, attention_mask)
         return self.model.decoder.start(text), *(text[name] for name in MEMORY_OF_GRU)
 
 
@@ -150,7 +186,7 @@ def main():
     model = load_whole(AutoModel, arguments.model).eval()
     output_dir = Path(arguments.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    for name, graph in graphs_of(model, arguments.max_words).items():
+    for name, graph in graphs_of(model).items():
         path = output_dir / f"{name}.onnx"
         export(graph, path)
         logger.info("%s: %.1f MB, differs by %.1g at most", path, path.stat().st_size / 1e6, difference(graph, path))
@@ -158,7 +194,7 @@ def main():
             quantize(path, output_dir / "int8" / path.name)
 
 
-def graphs_of(model: nn.Module, max_words: int = 64) -> dict[str, Graph]:
+def graphs_of(model: nn.Module) -> dict[str, Graph]:
     """File name -> what is exported of a model.
 
     Raises:
@@ -179,7 +215,7 @@ def graphs_of(model: nn.Module, max_words: int = 64) -> dict[str, Graph]:
         )  # fmt: skip
         graphs["vq_decode"] = Graph(VQDecode(vq), codes, ("motion_values",), {"codes": tokens, "code_mask": tokens})
     if model.can_generate():
-        graphs |= _recurrent(model, max_words) if model._is_stateful else _transformer(model)
+        graphs |= _recurrent(model) if model._is_stateful else _transformer(model)
     if not graphs:
         raise ValueError(
             f"A model of type {model.config.model_type} generates nothing, so there is nothing to export."
@@ -188,7 +224,7 @@ def graphs_of(model: nn.Module, max_words: int = 64) -> dict[str, Graph]:
 
 
 def _transformer(model: nn.Module) -> dict[str, Graph]:
-    ids, start = _source_ids(model, 9), model.config.decoder_start_token_id
+    ids, start = _source_ids(9), model.config.decoder_start_token_id
     with torch.no_grad():
         memory = Encoder(model)(**ids)
     read = torch.full((2, 4), start)
@@ -203,24 +239,25 @@ def _transformer(model: nn.Module) -> dict[str, Graph]:
     }  # fmt: skip
 
 
-def _recurrent(model: nn.Module, max_words: int) -> dict[str, Graph]:
+def _recurrent(model: nn.Module) -> dict[str, Graph]:
     # Where it can, the encoder moves the projection of queries to the keys; tracing cannot, and a hook keeps the model
     # from it as well, so that its memory is that of the files.
     model.encoder.attention.query.register_forward_hook(lambda *arguments: None)
-    ids = _source_ids(model, max_words)
+    ids = _source_ids(9)
     with torch.no_grad():
         state, *memory = RecurrentEncoder(model)(**ids)
-    batch = {0: "batch"}
+    batch, words = {0: "batch"}, {0: "batch", 1: "length"}
     inputs = {"decoder_input_ids": torch.full((2, 1), model.config.decoder_start_token_id), "state": state}
     inputs |= dict(zip(MEMORY_OF_GRU, memory, strict=True))
-    free = dict.fromkeys(inputs, batch) | {"state": {1: "batch"}}
+    free = dict.fromkeys(inputs, words) | dict.fromkeys(("decoder_input_ids", "pooler_output"), batch)
+    free["state"] = {1: "batch"}
     return {
-        "encoder": Graph(RecurrentEncoder(model), ids, ("state", *MEMORY_OF_GRU), dict.fromkeys(ids, batch)),
+        "encoder": Graph(RecurrentEncoder(model), ids, ("state", *MEMORY_OF_GRU), dict.fromkeys(ids, words)),
         "decoder": Graph(RecurrentDecoder(model), inputs, ("logits", "new_state"), free),
     }
 
 
-def _source_ids(model: nn.Module, length: int) -> dict[str, Tensor]:
+def _source_ids(length: int) -> dict[str, Tensor]:
     """Two sources, one of them shorter; any ids do, but for special ones."""
     mask = torch.ones(2, length, dtype=torch.long)
     mask[1, length - length // 3 :] = 0
@@ -243,6 +280,7 @@ def export(graph: Graph, path: Path) -> None:
             output_names=list(graph.outputs),
             dynamic_shapes=tuple(shapes),
             opset_version=OPSET,
+            custom_translation_table={torch.ops.tm2t_hf.gru.default: onnx_gru},
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -306,7 +344,7 @@ def generate(folder: Path, source: dict[str, np.ndarray], start: int, end: int, 
 
 
 def quantize(path: Path, target: Path) -> None:
-    """Write a file with its matrices in 8 bits; activations are quantized while it runs."""
+    """Write a file with its matrices in 8 bits, but for those of GRUs; activations are quantized while it runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,8 @@ os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
 
 # as when a script there is run
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+# helpers that the tests of the scripts use as well
+sys.path.insert(0, str(Path(__file__).resolve().parent / "training"))
 
 import datasets
 import huggingface_hub
@@ -22,6 +24,7 @@ import pytest
 import torch
 import transformers
 from hub_server import TOKEN, Hub
+from transformers import BertConfig
 
 from tm2t_hf import (
     HUMANML3D,
@@ -158,13 +161,40 @@ def t2m_model(vq_model, text_tokenizer) -> TextToMotionModel:
 
 
 @pytest.fixture
+def text_encoder_config(text_tokenizer) -> BertConfig:
+    """Of a pretrained text encoder, for the text-to-motion models that have one inside."""
+    sizes = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    return BertConfig(vocab_size=len(text_tokenizer), pad_token_id=text_tokenizer.pad_token_id, **sizes)
+
+
+@pytest.fixture
+def t2m_on_encoder(vq_model, text_encoder_config) -> TextToMotionModel:
+    config = TextToMotionConfig(
+        vq_config=vq_model.config,
+        text_encoder_config=text_encoder_config,
+        text_hidden_size=8,
+        motion_hidden_size=16,
+    )
+    model = TextToMotionModel(config).eval()
+    model.vq = vq_model
+    return model
+
+
+@pytest.fixture
 def t2m_transformer(vq_model, text_tokenizer) -> TextToMotionTransformer:
+    return tiny_t2m_transformer(vq_model, text_vocab_size=len(text_tokenizer))
+
+
+@pytest.fixture
+def t2m_transformer_on_encoder(vq_model, text_encoder_config) -> TextToMotionTransformer:
+    return tiny_t2m_transformer(vq_model, text_encoder_config=text_encoder_config)
+
+
+def tiny_t2m_transformer(vq_model, **fields) -> TextToMotionTransformer:
     sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
     sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
     sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
-    config = TextToMotionTransformerConfig(
-        vq_config=vq_model.config, text_vocab_size=len(text_tokenizer), d_model=16, **sizes
-    )
+    config = TextToMotionTransformerConfig(vq_config=vq_model.config, d_model=16, **sizes, **fields)
     model = TextToMotionTransformer(config).eval()
     model.vq = vq_model
     return model

@@ -26,40 +26,33 @@ from tm2t_hf import (
     MotionTextMatcher,
     MotionTextMatcherConfig,
     MotionTextMatcherProcessor,
-    TextToMotionTransformer,
-    TextToMotionTransformerConfig,
     WordTokenizer,
 )
 from tm2t_hf.auto_classes import auto_classes
 from tm2t_hf.pipelines import CHECKPOINTS
 
 WORDS = {word: index for index, word in enumerate(["sos", "eos", "unk", "a", "person", "wave"])}
-TYPES = list(auto_classes())
+ON_ENCODER = "tm2t-t2m-on-encoder"
+CLASSES = auto_classes() | {ON_ENCODER: auto_classes()["tm2t-t2m"]}
 
 
 @pytest.fixture
-def folders(tmp_path, vq_model, m2t_model, t2m_model, feature_extractor, processor) -> dict[str, Path]:
-    """Type of model -> folder with a tiny one and its processor."""
+def folders(
+    tmp_path, vq_model, m2t_model, t2m_model, t2m_on_encoder, t2m_transformer_on_encoder, feature_extractor, processor
+) -> dict[str, Path]:
+    """Type of model -> folder with a tiny one and its processor; the GRU both with and without a text encoder."""
+    t2m_transformer_on_encoder.config.text_encoder_config._name_or_path = str(tmp_path)
     small = dict.fromkeys(("movement_hidden_size", "movement_size", "text_hidden_size", "motion_hidden_size"), 8)
-    sizes = dict.fromkeys(("d_model", "encoder_ffn_dim", "decoder_ffn_dim"), 16)
-    sizes |= dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
-    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
-    encoder = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    encoder |= {"model_type": "bert", "vocab_size": len(processor.tokenizer), "_name_or_path": str(tmp_path)}
-    transformer = TextToMotionTransformer(
-        TextToMotionTransformerConfig(vq_config=vq_model.config, text_encoder_config=encoder, **sizes)
-    )
     matcher = MotionTextMatcher(MotionTextMatcherConfig(text_vocab_size=7, pos_size=15, embedding_size=4, **small))
     words = WordTokenizer.from_words(WORDS, return_pos_ids=True)
     matcher_processor = MotionTextMatcherProcessor(feature_extractor, words)
-    models = (vq_model, m2t_model, t2m_model, transformer, matcher)
-    processors = (feature_extractor, processor, processor, processor, matcher_processor)
-    saved = {}
-    for model, its_processor in zip(models, processors, strict=True):
-        folder = saved[model.config.model_type] = tmp_path / "models" / model.config.model_type
-        model.save_pretrained(folder)
-        its_processor.save_pretrained(folder)
-    return saved
+    models = {model.config.model_type: model for model in (vq_model, m2t_model, t2m_model, t2m_transformer_on_encoder)}
+    models |= {ON_ENCODER: t2m_on_encoder, "tm2t-matcher": matcher}
+    processors = {"tm2t-vq": feature_extractor, "tm2t-matcher": matcher_processor}
+    for name, model in models.items():
+        model.save_pretrained(tmp_path / "models" / name)
+        processors.get(name, processor).save_pretrained(tmp_path / "models" / name)
+    return {name: tmp_path / "models" / name for name in models}
 
 
 def code_in(folder: Path) -> dict[str, bytes]:
@@ -83,7 +76,7 @@ def test_every_type_and_both_pipelines_work_without_the_package(folders, tmp_pat
     report = run_without_package(folders, tmp_path)
     assert report["package"] == "cannot be imported"
     for model_type, folder in folders.items():
-        classes = auto_classes()[model_type]
+        classes = CLASSES[model_type]
         assert all(name.startswith("transformers_modules.") for name in report[model_type]["classes"])
         found = {name.rpartition(".")[2] for name in report[model_type]["classes"]}
         assert found >= {named.__name__ for named in classes.values()}
@@ -100,7 +93,7 @@ def test_every_type_and_both_pipelines_work_without_the_package(folders, tmp_pat
     for task in ("animate", "describe"):
         assert code_in(tmp_path / "again" / task) == code_in(folders["tm2t-m2t"])
 
-    for model_type in ("tm2t-t2m", "tm2t-t2m-transformer"):
+    for model_type in ("tm2t-t2m", ON_ENCODER, "tm2t-t2m-transformer"):
         animate = pipeline("text-to-motion", model=str(folders[model_type]))
         options = {"do_sample": False, "min_new_tokens": 3, "max_new_tokens": 3, "return_codes": True}
         assert animate("a person walks forward", **options)["codes"].tolist() == report[model_type]["codes"]
@@ -114,7 +107,7 @@ def test_with_the_package_none_of_it_runs(folders):
         for path in folder.rglob("*.py"):
             path.write_text("raise AssertionError('the code of the checkpoint has been run')\n")
     for model_type, folder in folders.items():
-        classes = auto_classes()[model_type]
+        classes = CLASSES[model_type]
         for auto_class in (AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoProcessor, AutoFeatureExtractor):
             if auto_class.__name__ in classes:
                 for trust in (True, False, None):
@@ -127,17 +120,17 @@ def test_with_the_package_none_of_it_runs(folders):
             assert pipeline(task, model=str(folders[model_type]), trust_remote_code=trust).task == task
 
 
-@pytest.mark.parametrize("model_type", TYPES)
+@pytest.mark.parametrize("model_type", CLASSES)
 def test_the_code_is_complete_and_that_of_the_package(folders, model_type):
     code = {name: content for name, content in code_in(folders[model_type]).items() if "/" not in name}
-    assert code.keys() >= {f"{named.__module__.split('.')[1]}.py" for named in auto_classes()[model_type].values()}
+    assert code.keys() >= {f"{named.__module__.split('.')[1]}.py" for named in CLASSES[model_type].values()}
     for name, content in code.items():
         assert content == (ROOT / "tm2t_hf" / name).read_bytes()
         assert {f"{module}.py" for module in get_relative_imports(folders[model_type] / name)} <= code.keys()
         assert "tm2t_hf" not in get_imports(folders[model_type] / name)
 
 
-@pytest.mark.parametrize("model_type", TYPES)
+@pytest.mark.parametrize("model_type", CLASSES)
 def test_no_traces_of_the_machine(folders, model_type, tmp_path):
     again = tmp_path / "again"
     AutoModel.from_pretrained(folders[model_type]).save_pretrained(again)

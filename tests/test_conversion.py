@@ -539,6 +539,18 @@ def test_script_converts_the_released_folders(monkeypatch, released, golden_dir)
     assert models["tm2t-matcher"].config.padded_frames == 196
 
 
+def test_script_pushes_what_it_converts(hub, monkeypatch, released):
+    folder = run(monkeypatch, released, "--push_to_hub", "--hub_model_id", "your-name/mine", "--hub_private_repo")
+    for path in folder.iterdir():
+        name = path.name.replace("tm2t", "your-name/mine")
+        repository = hub.model(name)
+        assert repository.private and f'"{name}"' in repository.files["README.md"].decode()
+        files = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+        assert set(repository.files) - {".gitattributes"} == files
+        assert repository.files["model.safetensors"] == (path / "model.safetensors").read_bytes()
+    assert AutoModel.from_pretrained("your-name/mine-m2t").config.model_type == "tm2t-m2t"
+
+
 def test_script_chooses_and_leaves_out(monkeypatch, released, caplog):
     (released / "M2T_EL4_DL4_NH8_PS").rename(released.parent / "elsewhere")
     (released / "text_mot_match" / "model" / "finest.tar").unlink()

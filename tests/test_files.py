@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from mutations import MUTATIONS, mutated
 
 from tm2t_hf.data import check, load_motion_dataset, prepare, read_captions, read_split
 from tm2t_hf.files import load_array, load_statistics, read_text, save_array, written_beside
@@ -70,31 +71,6 @@ def test_a_folder_is_no_file(tmp_path):
             read(tmp_path)
 
 
-def mutated(content: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes flipped, cut off, doubled, put in or taken out."""
-    content = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        size = max(len(content), 1)
-        # half of the changes hit the first 128 bytes, where formats have their headers
-        at = int(rng.integers(min(size, 128) if rng.integers(2) else size))
-        kind = rng.integers(6)
-        if kind == 0:
-            content[at : at + 1] = rng.bytes(1)
-        elif kind == 1:
-            del content[at:]
-        elif kind == 2:
-            content[at:at] = rng.bytes(int(rng.integers(1, 20)))
-        elif kind == 3:
-            del content[at : at + int(rng.integers(1, 200))]
-        elif kind == 4:
-            content[at : at + 1] = rng.choice(
-                [b"#", b"\n", b"9", b"-", b"(", b",", b"O", b"\x00", b"inf", b"/", b"\xff"]
-            )
-        else:
-            content += bytes(content)
-    return bytes(content)
-
-
 READERS = {
     "new_joints/{clip}.npy": lambda folder, path: load_array(path),
     "new_joint_vecs/{clip}.npy": lambda folder, path: load_array(path),
@@ -107,12 +83,11 @@ READERS = {
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_files_end_in_a_result_or_one_sentence(name, tmp_path_factory):
-    mutations = int(os.environ.get("TM2T_MUTATIONS", 60))
     folder = make_toy_dataset(tmp_path_factory.mktemp("fuzz") / "toy", num_clips=10)
     path = folder / name.format(clip=read_split(folder, "train")[0])
     whole = path.read_bytes()
     refused = 0
-    for seed in range(mutations):
+    for seed in range(MUTATIONS):
         rng = np.random.default_rng(seed)
         path.write_bytes(mutated(whole, rng))
         assert all(isinstance(problem, str) for problem in check(folder))  # it never raises
@@ -126,7 +101,7 @@ def test_mutated_files_end_in_a_result_or_one_sentence(name, tmp_path_factory):
                 assert "\n" not in message and (path.name in message or "has no features" in message), (seed, message)
     assert refused
     if name.startswith("new_joints"):
-        for seed in range(0, mutations, 6):
+        for seed in range(0, MUTATIONS, 6):
             path.write_bytes(mutated(whole, np.random.default_rng(seed)))
             shutil.rmtree(folder / "new_joint_vecs")
             try:

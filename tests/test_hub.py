@@ -51,6 +51,20 @@ def test_a_folder_without_what_is_of_this_machine(hub, folder, t2m_model):
     assert not list(folder.glob(".upload*"))
 
 
+@pytest.mark.parametrize("name", ["t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"])
+def test_every_kind_of_text_to_motion(hub, tmp_path, name, processor, request):
+    model = request.getfixturevalue(name)
+    model.save_pretrained(tmp_path / "tm2t-t2m")
+    processor.save_pretrained(tmp_path / "tm2t-t2m")
+    HubFolder(tmp_path / "tm2t-t2m").upload("Done")
+    assert_same(load_whole(AutoModelForSeq2SeqLM, NAME), model)
+    animate = pipeline("text-to-motion", model=NAME)
+    motion = animate("a person walks forward", min_new_tokens=3, max_new_tokens=3, do_sample=False)
+    assert motion["motion"].shape == (12, 263)
+    animate.push_to_hub("your-name/again")
+    assert hub.model("your-name/again").files["model.safetensors"] == hub.model(NAME).files["model.safetensors"]
+
+
 def test_private_and_on_a_branch(hub, folder, monkeypatch):
     HubFolder(folder, "mine", private=True, revision="trial").upload("Done")
     repository = hub.model("your-name/mine")

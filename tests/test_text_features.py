@@ -119,6 +119,15 @@ def test_half_precision_in_the_file_only(architecture, tmp_path):
     assert (tmp_path / "full" / "model.safetensors").stat().st_size > first.stat().st_size
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_dynamic_int8(architecture):
+    model = tiny_model(architecture).eval()
+    exact = model(IDS, MASK, labels=LABELS).logits
+    quantized = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    assert 0 < (quantized(IDS, MASK, labels=LABELS).logits - exact).abs().max() < 0.3 * exact.abs().max()
+    assert quantized.generate(IDS, attention_mask=MASK, max_new_tokens=3).shape[0] == 2
+
+
 def test_the_text_table_can_grow(architecture):
     model = tiny_model(architecture).eval()
     expected = model.get_text_features(IDS, MASK)

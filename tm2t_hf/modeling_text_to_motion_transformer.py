@@ -101,7 +101,8 @@ class TransformerTextEncoder(TextFeaturesMixin, TextToMotionTransformerPreTraine
             attention_mask = torch.ones(features.shape[:2], dtype=torch.long, device=features.device)
         text_lengths(features, attention_mask)  # refuses empty texts, and padding before a text
         if self.text_encoder is not None:
-            features = self.norm(self.projection(self.feature_dropout(features.to(self.projection.weight.dtype))))
+            features = features.to(self.norm.weight.dtype)  # a quantized projection has no type
+            features = self.norm(self.projection(self.feature_dropout(features)))
         kwargs["return_dict"] = True
         output = super().forward(inputs_embeds=features, attention_mask=attention_mask, **kwargs)
         return EncodedText(output.last_hidden_state, attention_mask, output.hidden_states, output.attentions)

@@ -13,7 +13,7 @@ MODEL_TYPES = {
     "t2m": ("tm2t-t2m", "tm2t-t2m-transformer"),
     "matcher": ("tm2t-matcher",),
 }
-PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128}
+PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128, "int8": False}
 
 
 @dataclass
@@ -51,6 +51,10 @@ class Arguments:
     batch_size: int = field(
         default=PROTOCOL["batch_size"], metadata={"help": "Clips per batch; samples depend on it."}
     )
+    int8: bool = field(
+        default=PROTOCOL["int8"],
+        metadata={"help": "Run the models with the weights of their linear layers in 8 bits, on a CPU."},
+    )
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
     bert_score: str | None = field(
         default=None, metadata={"help": "Encoder for BERTScore of captions, such as roberta-large; needs bert-score."}
@@ -59,3 +63,7 @@ class Arguments:
         default_factory=list, metadata={"help": "Pages, such as model cards, that also get the tables."}
     )
     device: str = field(default="cuda" if torch.cuda.is_available() else "cpu")
+
+    def __post_init__(self):
+        if self.int8 and self.device != "cpu":
+            raise SystemExit("--int8 runs on CPUs only: add --device cpu.")

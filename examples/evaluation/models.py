@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.ao.quantization import quantize_dynamic
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoProcessor
@@ -42,17 +44,19 @@ class Checkpoint:
         return isinstance(getattr(self.processor, "tokenizer", None), WordTokenizer)
 
 
-def load_checkpoint(role: str, name: str, device: str) -> Checkpoint:
+def load_checkpoint(role: str, name: str, args: Arguments) -> Checkpoint:
     """Load one model; another type than the role needs ends the program."""
     try:
         folder = model_folder(name)
-        model = load_whole(AutoModel, folder).to(device).eval()
+        model = load_whole(AutoModel, folder).to(args.device).eval()
         processor = load_processor(MotionFeatureExtractor if role == "vq" else AutoProcessor, folder)
         found = model.config.model_type
         if found not in MODEL_TYPES[role]:
             wanted = " or ".join(MODEL_TYPES[role])
             raise SystemExit(f"--{role} {name} is a model of type {found}; {wanted} is needed.")
         check_fits(model, processor)
+        if args.int8 and role != "matcher":  # which measures
+            model = quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
     except (OSError, ValueError) as error:
         raise SystemExit(f"--{role} {name}: {error}") from error
     digest = hashlib.sha256()

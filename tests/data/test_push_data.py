@@ -47,6 +47,24 @@ def test_the_card(hub, folder):
     exec(code, {})
 
 
+def test_revisions(hub, folder):
+    push_data(folder, NAME)
+    first = hub.dataset(NAME).branches["main"]
+    old, mean = rows_of(load_motion_dataset(NAME, "train")), np.load(folder / "Mean.npy")
+    for path in [*(folder / "new_joint_vecs").glob("*.npy"), folder / "Mean.npy"]:
+        np.save(path, np.load(path) + 1)
+    push_data(folder, NAME)
+    for streaming in (False, True):
+        for name, change in ((NAME, 1), (f"{NAME}@{first}", 0), (f"{NAME}@main", 1)):
+            rows = rows_of(load_motion_dataset(name, "train", streaming=streaming))
+            assert rows.keys() == old.keys()
+            for key, row in rows.items():
+                np.testing.assert_array_equal(row["features"], old[key]["features"] + change)
+            np.testing.assert_array_equal(np.load(statistics_folder(name) / "Mean.npy"), mean + change)
+    with pytest.raises(FileNotFoundError, match=f"{NAME}@nowhere"):
+        load_motion_dataset(f"{NAME}@nowhere", "train")
+
+
 def test_a_connection_that_drops(hub, folder):
     hub.drop = lambda method, path: 100 if "/commit/" in path else None
     with pytest.raises(ValueError, match=f"could not be uploaded to {NAME}: .* `tm2t-hf push-data .*toy {NAME}`"):

@@ -13,7 +13,7 @@ from datasets.distributed import split_dataset_by_node
 
 from tm2t_hf.configuration_motion_vq import MotionVQConfig
 from tm2t_hf.data import MotionColumn, load_motion_dataset, tokenize_motions, write_shards
-from tm2t_hf.data.shards import find_shards, is_on_hub
+from tm2t_hf.data.shards import find_shards, hub_data_set
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.modeling_motion_vq import MotionVQModel
 from tm2t_hf.skeletons import HUMANML3D
@@ -171,7 +171,10 @@ def test_bad_motions_in_a_shard(tmp_path, array, message):
 def test_where_shards_are_looked_for(folder, shards, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_shards(folder, "train") is None and find_shards(shards, "val") is None
-    assert not is_on_hub("shards") and not is_on_hub("data/more") and is_on_hub("your-name/motions")
+    for name in ("shards", "data/more", "data/more@v1", "your-name/motions@", "your-name/motions/train"):
+        assert hub_data_set(name) is None
+    assert hub_data_set("your-name/motions") == ("your-name/motions", None)
+    assert hub_data_set("your-name/motions@refs/pr/1") == ("your-name/motions", "refs/pr/1")
     with pytest.raises(FileNotFoundError, match="There is no data folder your-name/motions, and the Hub gave no data"):
         load_motion_dataset("your-name/motions", "train")
     with pytest.raises(ValueError, match="further_texts names folders, but .*shards holds shards"):

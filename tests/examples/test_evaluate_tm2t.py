@@ -35,6 +35,7 @@ from tm2t_hf.metrics import caption_scores, joint_scores, motion_scores, retriev
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints
 from tm2t_hf.tokenization_text import train_text_tokenizer
 
+ON_CPU = SimpleNamespace(device="cpu", int8=False)
 CAPTIONS = ["a person walks forward", "someone runs energetically", "the person waves the left hand"]
 TOKENS = [
     "a/DET person/NOUN walk/VERB forward/ADV",
@@ -344,13 +345,20 @@ def test_requests_never_learned_are_scored(evaluate, sentences, monkeypatch):
     assert set(report["sentences"]) == {"people", "unknown"}
 
 
+def test_eight_bits(evaluate):
+    exact, report = (evaluate("m2t", "t2m", replications=1, int8=int8) for int8 in (False, True))
+    assert report["deviations"] == exact["deviations"] | {"int8": True}
+    assert report["motions"]["real motion"] == exact["motions"]["real motion"]
+    assert report["motions"]["text to motion"] != exact["motions"]["text to motion"]
+
+
 def test_scores_are_those_that_the_model_carries(folder, tmp_path):
     """By the mean of the words' features, one sentence at a time: padding may not matter."""
     shutil.copytree(folder / "t2m", tmp_path, dirs_exist_ok=True)
     embeddings = torch.nn.functional.normalize(torch.randn(3, 8), dim=-1)
     calibration = Calibration(torch.ones(TextCoverage.num_facts).double(), -1.0, 0.4)
     TextCoverage(calibration, CAPTIONS, embeddings, embeddings[:1]).save(tmp_path)
-    t2m = models.load_checkpoint("t2m", str(tmp_path), "cpu")
+    t2m = models.load_checkpoint("t2m", str(tmp_path), ON_CPU)
     sentences = ["a person walks", "someone plays the violin for hours and hours", "swims"]
     scores, threshold = script.request_scores(t2m, sentences, "cpu")
     coverage = load_coverage(tmp_path, "text")
@@ -360,7 +368,7 @@ def test_scores_are_those_that_the_model_carries(folder, tmp_path):
         (request,) = coverage.judge([sentence], torch.nn.functional.normalize(mean, dim=-1))
         assert score == pytest.approx(request.score, abs=1e-4)
     assert threshold == 0.4 and len(set(scores)) == 3
-    assert script.request_scores(models.load_checkpoint("t2m", str(folder / "t2m"), "cpu"), sentences, "cpu") is None
+    assert script.request_scores(models.load_checkpoint("t2m", str(folder / "t2m"), ON_CPU), sentences, "cpu") is None
 
 
 def test_bodies_and_recordings_are_captioned(evaluate, folder, data_dir, tmp_path):
@@ -425,7 +433,7 @@ def test_a_split_smaller_than_a_group_is_refused(evaluate):
 
 
 def test_motions_shorter_than_a_movement_are_embedded(folder):
-    matcher = script.load_checkpoint("matcher", str(folder / "matcher"), "cpu")
+    matcher = script.load_checkpoint("matcher", str(folder / "matcher"), ON_CPU)
     mean = np.asarray(matcher.extractor.mean, np.float32)
     args = SimpleNamespace(batch_size=2, device="cpu")
     moving = np.random.default_rng(0).normal(size=(9, 263)).astype(np.float32)

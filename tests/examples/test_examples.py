@@ -17,6 +17,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from conftest import EXAMPLES
+from forked import in_processes
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoFeatureExtractor,
@@ -34,9 +35,6 @@ from tm2t_hf.motion import SKELETONS
 from tm2t_hf.tokenization_text import train_text_tokenizer
 from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import STAGES, parse_arguments
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from forked import in_processes  # noqa: E402
 
 LAUNCH = ("-m", "accelerate.commands.launch", "--main_process_port", "0")
 

@@ -8,28 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from tm2t_hf import TextToMotionTransformer, TextToMotionTransformerConfig
-
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 import export_onnx  # noqa: E402
 
-WORDS = 12
+MODELS = ["vq_model", "m2t_model", "t2m_model", "t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"]
 
 
-@pytest.fixture
-def t2m_transformer(vq_model, text_tokenizer):
-    sizes = dict.fromkeys(("d_model", "encoder_ffn_dim", "decoder_ffn_dim"), 16)
-    sizes |= dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
-    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
-    config = TextToMotionTransformerConfig(vq_config=vq_model.config, text_vocab_size=len(text_tokenizer), **sizes)
-    model = TextToMotionTransformer(config).eval()
-    model.vq = vq_model
-    return model
-
-
-@pytest.fixture(params=["vq_model", "m2t_model", "t2m_model", "t2m_transformer"])
+@pytest.fixture(params=MODELS)
 def model(request):
     return request.getfixturevalue(request.param)
 
@@ -41,7 +28,7 @@ def exported(model, tmp_path):
 
 
 def main(tmp_path, monkeypatch, *flags):
-    arguments = ["--model", tmp_path / "model", "--output_dir", tmp_path / "onnx", "--max_words", WORDS, *flags]
+    arguments = ["--model", tmp_path / "model", "--output_dir", tmp_path / "onnx", *flags]
     monkeypatch.setattr(sys, "argv", ["export_onnx.py", *map(str, arguments)])
     export_onnx.main()
 
@@ -63,20 +50,31 @@ def assert_same_vq(vq, folder):
         np.testing.assert_allclose(found, motion, atol=1e-4)
 
 
+def test_a_batch_of_texts_of_different_lengths(t2m_on_encoder, tmp_path):
+    """Other numbers and lengths of texts than those of the export, padded: the GRU in both directions."""
+    graph = export_onnx.graphs_of(t2m_on_encoder)["encoder"]
+    export_onnx.export(graph, tmp_path / "encoder.onnx")
+    mask = (torch.arange(70) < torch.tensor([70, 3, 1])[:, None]).long()
+    inputs = {"input_ids": torch.randint(5, 25, mask.shape) * mask, "attention_mask": mask}
+    with torch.no_grad():
+        expected = t2m_on_encoder.encoder(**inputs)
+    found = export_onnx.OnnxModule(tmp_path / "encoder.onnx")(**{key: value.numpy() for key, value in inputs.items()})
+    for name in export_onnx.MEMORY_OF_GRU:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+
+
 def test_the_files_compute_what_the_model_does(exported, tmp_path, monkeypatch):
     model, folder = exported
     main(tmp_path, monkeypatch)
     assert_same_vq(getattr(model, "vq", model), folder)
     if not model.can_generate():
         return
-    for length in (3, 5, 10):
+    for length in (1, 5, 40):
         ids = torch.randint(5, 25, (1, length))
         source = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         greedy = {"do_sample": False, "num_beams": 1, "max_new_tokens": 8, "max_length": None}
         wanted = model.generate(**source, **greedy)[0, 1:].tolist()
         source = {name: value.numpy() for name, value in source.items()}
-        if model._is_stateful:  # which takes texts of one length
-            source = {name: np.pad(value, ((0, 0), (0, WORDS - length))) for name, value in source.items()}
         config = model.generation_config
         never = config.suppress_tokens or ()
         start, end = model.config.decoder_start_token_id, model.config.eos_token_id
@@ -84,17 +82,19 @@ def test_the_files_compute_what_the_model_does(exported, tmp_path, monkeypatch):
         assert found == wanted[: len(found)] and len(found) > 1
 
 
-def test_eight_bits(t2m_model, tmp_path, monkeypatch):
-    t2m_model.save_pretrained(tmp_path / "model")
+@pytest.mark.parametrize("name", ["t2m_model", "t2m_transformer_on_encoder"])
+def test_eight_bits(name, tmp_path, monkeypatch, request):
+    model = request.getfixturevalue(name)
+    model.save_pretrained(tmp_path / "model")
     main(tmp_path, monkeypatch, "--int8", "true")
-    graph = export_onnx.graphs_of(t2m_model, WORDS)["encoder"]
+    graph = export_onnx.graphs_of(model)["encoder"]
     assert export_onnx.difference(graph, tmp_path / "onnx" / "encoder.onnx") < 1e-4
     assert 0 < export_onnx.difference(graph, tmp_path / "onnx" / "int8" / "encoder.onnx") < 0.1
 
 
 def test_every_graph_can_be_exported_by_torch(model):
     """`torch.export` alone, which other runtimes start from."""
-    for name, graph in export_onnx.graphs_of(model, WORDS).items():
+    for name, graph in export_onnx.graphs_of(model).items():
         with torch.no_grad():
             program = torch.export.export(graph.module, tuple(graph.inputs.values()), strict=False)
             found, expected = program.module()(*graph.inputs.values()), graph.module(*graph.inputs.values())

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 import torch
 from accelerate.state import AcceleratorState
@@ -66,40 +67,55 @@ def killed_at(operation: int, folder: Path, function: Callable) -> int | None:
     Returns:
         None if it was killed, or the number of file operations if it came to its end.
     """
+    count = 0
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+    def watch(event: str, arguments: tuple):
+        nonlocal count
+        changes = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
+        if not changes and not (event == "open" and isinstance(arguments[2], int) and arguments[2] & writing):
+            return
+        path = arguments[0]
+        # `shutil.rmtree` names files relative to an open folder
+        relative = event in ("os.remove", "os.rmdir")
+        if not relative and not (isinstance(path, str | os.PathLike) and str(path).startswith(str(folder))):
+            return
+        count += 1
+        if count == operation:
+            os._exit(KILLED)
+
+    return _doomed(lambda: sys.addaudithook(watch), function, lambda: count)
+
+
+def killed_after(seconds: float, function: Callable) -> float | None:
+    """Run `function()` in a process that dies when it has used the processor for so long; 0 lets it live.
+
+    Returns:
+        None if it was killed, or the seconds that it used if it came to its end.
+    """
+    # without a handler, the signal ends the process as abruptly as `kill -9`
+    return _doomed(lambda: signal.setitimer(signal.ITIMER_PROF, seconds), function, process_time)
+
+
+def _doomed(arm: Callable, function: Callable, measure: Callable):
+    """What `measure()` gives after `function()` in a process that `arm()` may have killed by then: None if it has."""
     receiver, sender = FORK.Pipe(duplex=False)
 
-    def doomed():
-        count = 0
-        writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-
-        def watch(event: str, arguments: tuple):
-            nonlocal count
-            changes = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
-            if not changes and not (event == "open" and isinstance(arguments[2], int) and arguments[2] & writing):
-                return
-            path = arguments[0]
-            # `shutil.rmtree` names files relative to an open folder
-            relative = event in ("os.remove", "os.rmdir")
-            if not relative and not (isinstance(path, str | os.PathLike) and str(path).startswith(str(folder))):
-                return
-            count += 1
-            if count == operation:
-                os._exit(KILLED)
-
+    def child():
         torch.set_num_threads(1)
         AcceleratorState._reset_state(True)
         os.environ["ACCELERATE_USE_CPU"] = "true"
-        sys.addaudithook(watch)
+        arm()
         try:
             function()
         except BaseException:
             traceback.print_exc()
             os._exit(1)
-        sender.send(count)
+        sender.send(measure())
         os._exit(0)
 
-    process = FORK.Process(target=doomed)
+    process = FORK.Process(target=child)
     process.start()
-    process.join(120)
-    assert process.exitcode in (0, KILLED), process.exitcode
+    process.join(600)
+    assert process.exitcode in (0, KILLED, -signal.SIGPROF), process.exitcode
     return receiver.recv() if process.exitcode == 0 else None

@@ -6,18 +6,24 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from forked import killed_at
+from mutations import MUTATIONS, mutated
 from small_run import Interrupted, Run, assert_equal, contents, digest, kept
+from torch.utils._pytree import tree_leaves
 
 from tm2t_hf import MotionVQConfig, MotionVQModel
 from tm2t_hf.skeletons import HUMANML3D, SKELETONS
 from tm2t_hf.training import TrainingError, check_same_codes, check_same_skeleton
-from tm2t_hf.training.checkpoints import recover, settle
+from tm2t_hf.training.checkpoints import Parts, Progress, random_states, recover, settle
+from tm2t_hf.training.loop import resume
+from tm2t_hf.training.updates import make_optimizer
 
 # Every n-th kill is tried; 1 tries them all.
 STRIDE = int(os.environ.get("TM2T_KILL_STRIDE", "16"))
@@ -160,44 +166,82 @@ def trained(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.fixture
+def without_sums(trained):
+    """As earlier checkpoints are; and a hostile hand would write the sums that it needs."""
+    (trained / "last" / "state" / "SHA256SUMS").unlink()
+    return trained
+
+
 RESUMED = {"epochs": 3, "lr_schedule": "constant", "resume_from_checkpoint": "latest"}
 
 
-def test_nothing_of_a_checkpoint_runs_code(trained, tmp_path):
+def test_nothing_of_a_checkpoint_runs_code(without_sums, tmp_path):
     witness = tmp_path / "witness"
     payloads = {"pickle": pickle.dumps(Payload(witness))}
     torch.save({"model": Payload(witness)}, tmp_path / "payload.pt")
     payloads["torch"] = (tmp_path / "payload.pt").read_bytes()
-    for file in [*checkpoint_files(trained), trained / "last" / "train_config.json"]:
+    for file in [*checkpoint_files(without_sums), without_sums / "last" / "train_config.json"]:
         whole = file.read_bytes()
         for payload in payloads.values():
             file.write_bytes(payload)
             with pytest.raises(ValueError, match=f"{file.name} is damaged or was not written by") as information:
-                Run(trained, **RESUMED).fit()
+                Run(without_sums, **RESUMED).fit()
             assert "\n" not in str(information.value)
             assert not witness.exists()
         file.write_bytes(whole)
     # what a user of accelerate's checkpoints could have been given is not even read
-    (trained / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(payloads["pickle"])
-    Run(trained, **RESUMED).fit()
+    (without_sums / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(payloads["pickle"])
+    Run(without_sums, **RESUMED).fit()
     assert not witness.exists()
 
 
-def test_damaged_files_are_named(trained):
-    for file in checkpoint_files(trained):
+def test_damaged_files_are_named(without_sums):
+    for file in checkpoint_files(without_sums):
         whole = file.read_bytes()
         for damaged in (b"", whole[: len(whole) // 2], b"{}", b"[1]", b"\xff" * 100):
             file.write_bytes(damaged)
             with pytest.raises(ValueError, match=f"{file.name} (is damaged|does not fit)") as information:
-                run = Run(trained, **RESUMED)
+                run = Run(without_sums, **RESUMED)
                 run.fit()
                 pytest.fail(f"{file} with {damaged[:10]}")
             assert "\n" not in str(information.value)
             assert str(information.value).count(str(file)) == 1, information.value
         file.unlink()
         with pytest.raises(FileNotFoundError, match=f"{file.name} is missing|nothing to resume"):
-            Run(trained, **RESUMED).fit()
+            Run(without_sums, **RESUMED).fit()
         file.write_bytes(whole)
+
+
+def resumed_states(run: Run, parts: Parts) -> list:
+    """Everything that resuming restores."""
+    progress, _ = resume(parts, run.arguments, Progress(num_rows=10, global_batch_size=4))
+    leaves = tree_leaves([asdict(progress), parts.state_dict(), random_states()])
+    return [leaf.tolist() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_files_end_in_an_exact_resume_or_one_sentence(trained):
+    run = Run(trained, **RESUMED)
+    optimizer = make_optimizer(run.arguments, run.model, {})
+    parts = Parts(run.accelerator, run.model, {"model": run.model, "optimizer": optimizer})
+    expected, refused = resumed_states(run, parts), 0
+    for file in [*checkpoint_files(trained), trained / "last" / "train_config.json"]:
+        whole = file.read_bytes()
+        for seed in range(MUTATIONS):
+            file.write_bytes(mutated(whole, np.random.default_rng(seed)))
+            try:
+                found = resumed_states(run, parts)
+            except ValueError as error:
+                refused += 1
+                message = str(error)
+                assert "\n" not in message, (file.name, seed, message)
+                assert file.name in message or "last was trained with --" in message, (file.name, seed, message)
+            else:
+                assert found == expected, (file.name, seed)
+        file.write_bytes(whole)
+    run.accelerator.output_lock.release()
+    assert refused > MUTATIONS
 
 
 @pytest.mark.parametrize(
@@ -212,11 +256,11 @@ def test_damaged_files_are_named(trained):
         {"unknown": 1},
     ],
 )
-def test_impossible_progress(trained, content):
-    path = trained / "last" / "state" / "loop.json"
+def test_impossible_progress(without_sums, content):
+    path = without_sums / "last" / "state" / "loop.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | content))
     with pytest.raises(ValueError, match=r"loop.json is damaged"):
-        Run(trained, **RESUMED).fit()
+        Run(without_sums, **RESUMED).fit()
 
 
 # --------------------------------------------------------------------------------------------------- other arguments

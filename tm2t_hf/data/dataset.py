@@ -54,7 +54,8 @@ def load_motion_dataset(
 
     Args:
         data_dir: the folder; or one with the shards `<split>-*.parquet` that `write_shards` makes, or `<split>-*.tar`
-            in the webdataset layout; or the id of such a data set on the Hub.
+            in the webdataset layout; or the id of such a data set on the Hub, `owner/name`, or `owner/name@revision`
+            for a branch, tag or commit.
         split: name of the split file without `.txt`.
         skeleton: what the features belong to.
         min_frames: shorter rows are dropped, and their number is logged. The original takes 40 for HumanML3D and 24

@@ -55,15 +55,17 @@ def find_shards(data_dir: str | Path, split: str) -> Shards | None:
     """The shards of a split in a folder or in a data set of the Hub; None for a folder that has none.
 
     Raises:
-        FileNotFoundError: there is no such folder and no such data set, or the data set has no shards of this split.
+        FileNotFoundError: there is no such folder and no such data set, or the data set has no such revision or no
+            shards of this split.
     """
     pattern = re.compile(rf"(?:.*/)?{re.escape(split)}-[^/]*\.(?:parquet|tar)")
-    if not is_on_hub(data_dir):
+    on_hub = hub_data_set(data_dir)
+    if on_hub is None:
         paths = [path for path in sorted(Path(data_dir).glob("*")) if pattern.fullmatch(path.name)]
         state = repr([(path.stat().st_size, path.stat().st_mtime_ns) for path in paths])
         return Shards([str(path.resolve()) for path in paths], state, str(data_dir)) if paths else None
     try:
-        info = HfApi().dataset_info(str(data_dir))
+        info = HfApi().dataset_info(on_hub.repo_id, revision=on_hub.revision)
     except Exception as error:  # no network, offline mode, no such data set, no permission, ...
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FileNotFoundError(
@@ -72,19 +74,30 @@ def find_shards(data_dir: str | Path, split: str) -> Shards | None:
     names = sorted(file.rfilename for file in info.siblings or () if pattern.fullmatch(file.rfilename))
     if not names:
         raise FileNotFoundError(f"The data set {data_dir} of the Hub has no {split}-*.parquet and no {split}-*.tar.")
-    return Shards([f"hf://datasets/{data_dir}@{info.sha}/{name}" for name in names], info.sha, str(data_dir))
+    return Shards([f"hf://datasets/{on_hub.repo_id}@{info.sha}/{name}" for name in names], info.sha, str(data_dir))
 
 
-def is_on_hub(data_dir: str | Path) -> bool:
-    """Whether this names a data set of the Hub: `user/name`, and no folder of that name is here."""
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(data_dir)) is not None and not Path(data_dir).parent.is_dir()
+class HubDataSet(NamedTuple):
+    """A data set of the Hub, `owner/name`, at a branch, tag or commit; None is its main branch."""
+
+    repo_id: str
+    revision: str | None
+
+
+def hub_data_set(data_dir: str | Path) -> HubDataSet | None:
+    """The data set that `owner/name` or `owner/name@revision` names; None for a folder, or where `owner/` is one."""
+    found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", str(data_dir))
+    if found is None or Path(str(data_dir).partition("/")[0]).is_dir():
+        return None
+    return HubDataSet(*found.groups())
 
 
 def statistics_folder(data_dir: str | Path) -> Path:
     """The folder with `Mean.npy` and so on of a data folder; those of the Hub are downloaded."""
-    if not is_on_hub(data_dir):
+    on_hub = hub_data_set(data_dir)
+    if on_hub is None:
         return Path(data_dir)
-    return Path(snapshot_download(str(data_dir), repo_type="dataset", allow_patterns=list(STATISTICS)))
+    return Path(snapshot_download(**on_hub._asdict(), repo_type="dataset", allow_patterns=list(STATISTICS)))
 
 
 def load_shards(
@@ -184,4 +197,4 @@ class ShardReader:
         return features
 
 
-__all__ = ["SCHEMA", "STATISTICS", "find_shards", "is_on_hub", "load_shards", "statistics_folder"]
+__all__ = ["SCHEMA", "STATISTICS", "HubDataSet", "find_shards", "hub_data_set", "load_shards", "statistics_folder"]

@@ -37,7 +37,9 @@ class LoopArguments:
     config_classes: ClassVar[tuple[type, ...]] = ()
     set_by_script: ClassVar[tuple[str, ...]] = ()
 
-    data_dir: str = field(metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`."})
+    data_dir: str = field(
+        metadata={"help": "Folder in the HumanML3D layout, made ready by `tm2t-hf prepare`, or owner/name on the Hub."}
+    )
     output_dir: str = field(metadata={"help": "Where the best model is saved; the latest checkpoint goes to `last/`."})
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Replace the model that `output_dir` already holds."}

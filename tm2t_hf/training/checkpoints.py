@@ -5,12 +5,13 @@
 output_dir/            the best model and its card
   train_config.json    the arguments it was trained with
   last/                the last model and its card
-    state/             what resuming needs besides: loop.json, training.pt, random_states_<process>.pt
+    state/             what resuming needs besides: loop.json, training.pt, random_states_<process>.pt, SHA256SUMS
   checkpoint-3-20/     with --checkpoints_total_limit: an earlier `last/`, of 3 epochs and 20 updates
   checkpoint.writing/  a checkpoint in the making, worth nothing
   checkpoint.ready/    a whole one that is being moved into place; `recover` finishes that after a kill
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -35,7 +36,7 @@ from .fsdp import WholeModel, all_finite
 
 logger = logging.getLogger(__name__)
 
-TRAIN_CONFIG, LOOP, TRAINING = "train_config.json", "loop.json", "training.pt"
+TRAIN_CONFIG, LOOP, TRAINING, SUMS = "train_config.json", "loop.json", "training.pt", "SHA256SUMS"
 # Arguments that a resumed run may change: those that do not touch the training, and those that do in a way that is
 # reported and not refused.
 FREE = {
@@ -183,6 +184,8 @@ def save_checkpoint(
             torch.save(states, state / TRAINING)
             model = parts.whole.filled(states["sharded"]) if parts.whole else parts.model
             (state / LOOP).write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
+            sums = {path.name: _sha256(path) for path in sorted(state.iterdir())}
+            (state / SUMS).write_text("".join(f"{sums[name]}  {name}\n" for name in sums), encoding="utf-8")
             config = asdict(arguments) | {"num_processes": accelerator.num_processes}
             for folder in (writing / "last", *([writing / "best"] if is_best else [])):
                 folder.mkdir(exist_ok=True)
@@ -311,6 +314,27 @@ def find_checkpoint(arguments: LoopArguments) -> Path:
         f"There is nothing to resume in {root / 'last' if wanted == 'latest' else root}; leave out "
         "--resume_from_checkpoint to begin anew."
     )
+
+
+def check_sums(folder: Path) -> None:
+    """Raise a ValueError if a file of the checkpoint's `state` is not as it was written.
+
+    torch reads numbers that a faulty disk has changed without a word. Earlier checkpoints have no checksums.
+    """
+    path = folder / "state" / SUMS
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for file in sorted(path.parent.iterdir()):
+        if file.name in sums and _sha256(file) != sums[file.name]:
+            raise _damaged(file, f"its checksum is not that in {SUMS}")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def check_same_training(folder: Path, arguments: LoopArguments, num_processes: int) -> None:

@@ -24,6 +24,7 @@ from .checkpoints import (
     Progress,
     TrainingError,
     check_same_training,
+    check_sums,
     find_checkpoint,
     load_parts,
     load_progress,
@@ -214,6 +215,7 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[
     """Restore a run from its checkpoint; gives where it was and its random states."""
     accelerator = parts.accelerator
     folder = find_checkpoint(arguments)
+    on_main_process(accelerator, lambda: check_sums(folder))
     on_main_process(accelerator, lambda: check_same_training(folder, arguments, accelerator.num_processes))
     progress = load_progress(folder, progress.num_rows, progress.global_batch_size)
     load_parts(parts, folder)

@@ -18,7 +18,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from safetensors import safe_open
 
 from ..actions import Action
-from ..data.shards import is_on_hub
+from ..data.shards import hub_data_set
 from ..files import read_text, written_beside
 
 ACTIONS_TITLE = "## What it can do"
@@ -113,7 +113,8 @@ def write_model_card(
         FileNotFoundError: when the folder holds no checkpoint.
     """
     values = asdict(arguments)
-    data_set = values["data_dir"] if is_on_hub(values["data_dir"]) else Path(values["data_dir"]).resolve().name
+    on_hub = hub_data_set(values["data_dir"])
+    data_set = on_hub.repo_id if on_hub else Path(values["data_dir"]).resolve().name
     name = values.get("push_to_hub") and values["hub_model_id"]
     name = name or Path(values.get("output_dir") or folder).resolve().name
     training = {
