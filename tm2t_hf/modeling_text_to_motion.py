@@ -157,9 +157,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         mask = _tokens_to_read(decoder_attention_mask, embeddings, seen)
 
         if teacher_forcing:
-            layers, state = self.decoder.advance(
-                embeddings, first, self._attend(text), mask, every_layer=output_hidden_states
-            )
+            attend = self.encoder.attention.stepwise(text, embeddings.shape[1])
+            layers, state = self.decoder.advance(embeddings, first, attend, mask, every_layer=output_hidden_states)
             states = layers[-1]
         elif decoder_input_ids is None or mask is not None or output_hidden_states or output_attentions:
             raise ValueError(
@@ -169,7 +168,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         else:
             steps = embeddings.shape[1]
             states, state = self.unroll(
-                decoder_input_ids[:, :1], first, text, steps, lambda step, logits: (logits.argmax(-1), False)
+                decoder_input_ids[:, 0], first, text, steps, lambda step, logits: (logits.argmax(-1), False)
             )
         logits = self.lm_head(self.dropout(self.read(states, text)))  # (batch, tokens, vocabulary)
 
@@ -259,7 +258,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         Returns:
             Logits (batch, chosen, K + 3).
         """
-        begin = torch.full((len(text.pooler_output), 1), self.config.bos_token_id, device=text.pooler_output.device)
+        begin = torch.full((len(text.pooler_output),), self.config.bos_token_id, device=text.pooler_output.device)
         states, _ = self.unroll(begin, self.decoder.start(text), text, steps, choose)
         return self.lm_head(self.read(states, text))
 
@@ -277,7 +276,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         all of them are computed anew, in one go, from the states that are returned.
 
         Args:
-            ids: (batch, 1) first ids.
+            ids: (batch,) first ids.
             state: (layers, batch, motion_hidden_size) before them.
             text: the encoded text.
             steps: the most ids to feed.
@@ -286,15 +285,15 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         Returns:
             GRU states (batch, chosen, motion_hidden_size), and the last state of all layers.
         """
-        tops, attend = [], self._attend(text)
+        tops = []
+        advance = self.decoder.stepper(self.encoder.attention.stepwise(text, steps), steps, len(ids))
         for step in range(steps):
-            (top,), state = self.decoder.advance(self.decoder.embed_tokens(ids), state, attend)
+            top, state = advance(ids, state)
             tops.append(top)
             with torch.no_grad():
-                chosen, done = choose(step, self.lm_head(self.decoder.read(top, attend)).squeeze(1))
+                ids, done = choose(step, self.lm_head(self.read(top, text)).squeeze(1))
             if done:
                 break
-            ids = chosen.unsqueeze(1)
         return torch.cat(tops, dim=1), state
 
 
