@@ -48,7 +48,7 @@ class VQArguments(LoopArguments):
         default=False,
         metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
     )
-    window: int = field(default=64, metadata={"help": "Frames of a training window."})
+    window: int = field(default=64, metadata={"help": "Frames of a training window; 0 takes whole clips."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
     foot_weight: float = field(
         default=0.0, metadata={"help": "Weight of the loss on feet that slide while they touch the ground."}
@@ -58,7 +58,7 @@ class VQArguments(LoopArguments):
 
     def __post_init__(self):
         super().__post_init__()
-        check_range(self, 1, None, "window")
+        check_range(self, 0, None, "window")
         check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
         if self.freeze_codes and not self.init_from:
             raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")
@@ -106,7 +106,7 @@ def main():
         accelerator,
         arguments,
         train_set,
-        VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
+        VQCollator(feature_extractor, window=arguments.window or None, seed=arguments.seed),
     )
     val_loader = validation_loader(
         accelerator, arguments, val_set, VQCollator(feature_extractor, window=None, random=False)

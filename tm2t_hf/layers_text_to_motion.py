@@ -289,7 +289,9 @@ class MotionDecoder(nn.Module):
             A function of ids (batch,) and the state of all layers before them; it returns the top layer's states
             (batch, 1, motion_hidden_size) and the next state of all layers.
         """
-        embed, project, cells = self.embed_tokens, self.mix, self.gru.cells(steps, batch)
+        embed, project, cells = self.embed_tokens, self.mix, None
+        if learns_in_steps(*self.gru.parameters()):
+            cells = self.gru.cells(steps, batch)
         if learns_in_steps(embed.weight):
             embed = StepwiseEmbedding(embed.weight, steps, batch)
         if type(project) is nn.Linear and learns_in_steps(project.weight):  # and no adapter or the like

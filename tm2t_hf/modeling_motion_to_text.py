@@ -397,6 +397,11 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
             num_items_in_batch = (labels != -100).sum().clamp(min=1)
         return loss / num_items_in_batch
 
+    def _reorder_cache(self, past_key_values, beam_idx):
+        # Not the keys and values of the motion: they are the same for all beams of it.
+        past_key_values.self_attention_cache.reorder_cache(beam_idx)
+        return past_key_values
+
     def _get_logits_processor(self, generation_config, *args, **kwargs):
         check_guidance(generation_config.guidance_scale)
         return super()._get_logits_processor(generation_config, *args, **kwargs)

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import initialization as init
+from transformers.generation import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.modeling_utils import PreTrainedModel
-from transformers.utils import can_return_tuple
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_text_to_motion import (
@@ -32,6 +34,8 @@ from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .recurrent import WordVectorsMixin
 from .text_features import FrozenPartsMixin
+
+NOT_FINITE = "The model gives NaN or infinite logits: check its weights, or load it in float32."
 
 
 class TextToMotionPreTrainedModel(WholeWeightsMixin, WordVectorsMixin, PreTrainedModel):
@@ -261,6 +265,50 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         begin = torch.full((len(text.pooler_output),), self.config.bos_token_id, device=text.pooler_output.device)
         states, _ = self.unroll(begin, self.decoder.start(text), text, steps, choose)
         return self.lm_head(self.read(states, text))
+
+    def _sample(
+        self,
+        input_ids: Tensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        synced_gpus: bool = False,
+        streamer: BaseStreamer | None = None,
+        **model_kwargs,
+    ) -> ModelOutput | Tensor:
+        """What `generate()` does unless there are beams: as in the base class, from which it gives the same ids.
+
+        Where nothing but the ids is asked for, the steps go without what the base class keeps track of in each, which
+        takes it as long as the arithmetic of a single motion.
+
+        Raises:
+            ValueError: the logits are NaN or infinite.
+        """
+        own_cache = model_kwargs.get("past_key_values") is None and model_kwargs.get("use_cache")
+        if generation_config.return_dict_in_generate or streamer is not None or synced_gpus or not own_cache:
+            arguments = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
+            return super()._sample(*arguments, **model_kwargs)
+        output = self(**self.prepare_inputs_for_generation(input_ids, **model_kwargs), return_dict=True)
+        text, logits, state = model_kwargs["encoder_outputs"], output.logits[:, -1], output.past_key_values.state
+        advance = self.decoder.stepper(self._attend(text), generation_config.max_length, len(input_ids))
+        running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        while True:
+            scores = logits_processor(input_ids, logits.to(input_ids.device, torch.float32))
+            if generation_config.do_sample:
+                # The draws of `torch.multinomial`, which looks at its input twice, and so waits for the device.
+                probs = scores.softmax(-1)
+                ids = (probs / torch.empty_like(probs).exponential_()).argmax(-1)  # (batch,)
+            else:
+                ids = scores.argmax(-1)
+            ids = ids.where(running, self.config.pad_token_id)
+            input_ids = torch.cat([input_ids, ids.unsqueeze(1)], dim=1)
+            running = running & ~stopping_criteria(input_ids, None)
+            if not running.any():
+                if not logits.isfinite().all():
+                    raise ValueError(NOT_FINITE)
+                return input_ids
+            top, state = advance(ids, state)
+            logits = self.lm_head(self.read(top, text)).squeeze(1)
 
     def unroll(
         self,

@@ -325,6 +325,11 @@ class TextToMotionTransformer(
             inputs["decoder_position_ids"] = visible_positions(mask)[:, -read:]
         return inputs
 
+    def _reorder_cache(self, past_key_values, beam_idx):
+        # Not the keys and values of the text: they are the same for all beams of it.
+        past_key_values.self_attention_cache.reorder_cache(beam_idx)
+        return past_key_values
+
     def free_run(self, text: EncodedText, steps: int, choose: Callable[[int, Tensor], tuple[Tensor, bool]]) -> Tensor:
         """Let the decoder run on its own choices, then read all of them anew in one pass.
 

@@ -168,11 +168,11 @@ def vq_step(setting: Setting, batch: int = 128) -> Callable[[], None]:
 # ---- use ------------------------------------------------------------------------------------------------------------
 
 
-def t2m_sampling(setting: Setting, batch: int = 1) -> Callable[[], None]:
+def t2m_sampling(setting: Setting, batch: int = 1, tokens: int = SAMPLED) -> Callable[[], None]:
     """Motion tokens sampled from captions."""
     model = setting.in_use(new_t2m(setting))
     text = setting.ids(TEXT_VOCABULARY, batch, WORDS)
-    return without_gradients(lambda: model.generate(text, max_new_tokens=SAMPLED))
+    return without_gradients(lambda: model.generate(text, max_new_tokens=tokens))
 
 
 def t2m_sampling_32(setting: Setting) -> Callable[[], None]:
@@ -207,7 +207,7 @@ def vq_encoding_32(setting: Setting) -> Callable[[], None]:
     return vq_encoding(setting, batch=32)
 
 
-# ---- the models that ship, as users call them -------------------------------------------------------------------------
+# ---- the models that ship, as users call them -----------------------------------------------------------------------
 
 
 def animate_one(setting: Setting) -> Callable[[], None]:

@@ -13,7 +13,7 @@ MODEL_TYPES = {
     "t2m": ("tm2t-t2m", "tm2t-t2m-transformer"),
     "matcher": ("tm2t-matcher",),
 }
-PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128}
+PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128, "dtype": "float32"}
 
 
 @dataclass
@@ -50,6 +50,10 @@ class Arguments:
     num_beams: int = field(default=PROTOCOL["num_beams"], metadata={"help": "Beams of motion-to-text."})
     batch_size: int = field(
         default=PROTOCOL["batch_size"], metadata={"help": "Clips per batch; samples depend on it."}
+    )
+    dtype: Literal["float32", "bfloat16"] = field(
+        default=PROTOCOL["dtype"],
+        metadata={"help": "Type of the models; the matcher stays in float32."},
     )
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
     bert_score: str | None = field(

@@ -68,6 +68,9 @@ class LoopArguments:
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
     batch_size: int = field(default=64, metadata={"help": "Batch size per process."})
+    group_by_length: bool = field(
+        default=False, metadata={"help": "Batches of clips of similar lengths, which waste little on padding."}
+    )
     gradient_accumulation_steps: int = field(
         default=1, metadata={"help": "Batches per update, which count as one batch of their total size."}
     )
@@ -81,7 +84,9 @@ class LoopArguments:
     model_config: dict = field(
         default_factory=dict, metadata={"help": f"Fields of the model's configuration, as JSON: {EXAMPLE}."}
     )
-    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Mixed-precision mode."})
+    mixed_precision: Literal["no", "auto", "bf16", "fp16"] = field(
+        default="no", metadata={"help": "Mixed-precision mode; auto is bf16 where the device has instructions for it."}
+    )
     fsdp: bool = field(default=False, metadata={"help": "Divide weights and optimizer among the processes (FSDP2)."})
     gradient_checkpointing: bool = field(
         default=False, metadata={"help": "Compute activations again in the backward pass, to save memory."}
