@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from benchmarking.works import WORKS, Setting
+from benchmarking.works import EPOCHS, WORKS, Setting
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import HfArgumentParser
@@ -48,16 +48,22 @@ class Arguments:
         default="small", metadata={"help": "Whose sizes: those of the file in examples/configs."}
     )
     only: list[str] = field(
-        default_factory=lambda: list(WORKS), metadata={"help": "Names of what to measure; all if left out."}
+        default_factory=list, metadata={"help": "Names of what to measure; all that is possible if left out."}
+    )
+    data_dir: str = field(
+        default="", metadata={"help": "Folder in the HumanML3D layout, for epochs with clips of its lengths."}
     )
     compile: bool = field(default=False, metadata={"help": "Use torch.compile in training and in the motion VQ."})
     seconds: float = field(default=10.0, metadata={"help": "How long to repeat each work, at least three times."})
     json: str = field(default="", metadata={"help": "File to write the figures to."})
 
     def __post_init__(self):
-        unknown = [name for name in self.only if name not in WORKS]
-        if unknown:
-            raise ValueError(f"--only {unknown[0]} is unknown; choose from {', '.join(WORKS)}.")
+        self.only = self.only or [*WORKS, *(EPOCHS if self.data_dir else ())]
+        for name in self.only:
+            if name not in WORKS | EPOCHS:
+                raise ValueError(f"--only {name} is unknown; choose from {', '.join(WORKS | EPOCHS)}.")
+            if name in EPOCHS and not self.data_dir:
+                raise ValueError(f"--only {name} needs --data_dir, whose clips give the lengths.")
 
 
 @dataclass
@@ -78,9 +84,8 @@ def main():
     """Measure and print."""
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     logging.set_verbosity_error()
-    setting = Setting(
-        torch.device(arguments.device), getattr(torch, arguments.dtype), arguments.size, arguments.compile
-    )
+    device, dtype = torch.device(arguments.device), getattr(torch, arguments.dtype)
+    setting = Setting(device, dtype, arguments.size, arguments.compile, arguments.data_dir)
     machine = describe_machine(setting)
     print(", ".join(f"{name} {value}" for name, value in machine.items()), end="\n\n")
     print("| work | median (ms) | CPU time (ms) | GFLOP | GFLOP/s | of a product's rate | peak memory (GB) |")
@@ -110,7 +115,7 @@ def describe_machine(setting: Setting) -> dict[str, str | int]:
 def measure(name: str, setting: Setting, seconds: float) -> Figures:
     """Repeat one work for some seconds, alternately with a matrix product."""
     torch.manual_seed(0)
-    title, prepare = WORKS[name]
+    title, prepare = (WORKS | EPOCHS)[name]
     restart_peak_memory(setting.device)
     work = prepare(setting)
     gflop = count_operations(work) / 1e9  # and warm up

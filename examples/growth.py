@@ -112,7 +112,6 @@ def tokenizing_of(setting: Setting, folder: Path, clips: int) -> Callable[[], ob
     """Codes of many clips, which are a few toy clips over and over, each read from its file."""
     if not (folder / "clips").is_dir():
         make_toy_dataset(folder / "clips", num_clips=TOY_CLIPS)
-    datasets.disable_progress_bars()
     datasets.config.HF_DATASETS_CACHE = folder / "cache"
     vq = setting.in_use(new_vq(setting))
     size = HUMANML3D.feature_size

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,13 +27,18 @@ from tm2t_hf import (
     inverse_alignment_loss,
 )
 from tm2t_hf.alignment import teacher_forced_samples
+from tm2t_hf.data import load_motion_dataset
+from tm2t_hf.data.lengths import motion_lengths
 from tm2t_hf.toy import make_toy_clip
+from tm2t_hf.training.loaders import TrainingBatches
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 CONFIG_OF_SIZE = {"tiny": "tiny.json", "small": "small.json", "paper": "humanml3d.json"}
 # The lengths at which the original was measured.
 TOKENS, WORDS, WINDOW, FRAMES, SAMPLED, SPOKEN = 54, 22, 64, 196, 50, 29
 TEXT_VOCABULARY = 4200
+UNIT_LENGTH = 4  # frames of a token
+EPOCH_BATCH = 32
 PROMPT = "a person walks forward and waves the left hand"
 
 
@@ -45,12 +51,14 @@ class Setting:
         dtype: float32 or bfloat16; bfloat16 is autocast in training, and the models' own type in use.
         size: "tiny", "small" or "paper": whose configuration file has the models' sizes.
         compile: compile what is trained, and the encoder of the motion VQ.
+        data_dir: folder whose clips give the lengths of `EPOCHS`.
     """
 
     device: torch.device
     dtype: torch.dtype
     size: str
     compile: bool = False
+    data_dir: str = ""
 
     def model_config(self, section: str) -> dict:
         """What the configuration file says of one model."""
@@ -73,13 +81,19 @@ class Setting:
         return torch.randint(1, vocabulary, shape, device=self.device)
 
 
-def training_step(setting: Setting, model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
-    """Loss, gradients, clipping and the optimizer's step. The weights stay, so that every step is the same."""
+def training_step(setting: Setting, model: nn.Module, loss: Callable[..., Tensor]) -> Callable[..., None]:
+    """Loss, gradients, clipping and the optimizer's step. The weights stay, so that every step is the same.
+
+    Args:
+        setting: says whether under autocast.
+        model: is trained.
+        loss: of what the step is called with.
+    """
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=0.0)
 
-    def step():
+    def step(*inputs):
         with torch.autocast(setting.device.type, torch.bfloat16, enabled=setting.dtype == torch.bfloat16):
-            value = loss()
+            value = loss(*inputs)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()
@@ -89,10 +103,10 @@ def training_step(setting: Setting, model: nn.Module, loss: Callable[[], Tensor]
 
 
 def without_gradients(work: Callable[[], object]) -> Callable[[], None]:
-    """Work in `inference_mode`."""
+    """Work that is not to be differentiated."""
 
     def run():
-        with torch.inference_mode():
+        with torch.no_grad():
             work()
 
     return run
@@ -163,6 +177,41 @@ def vq_step(setting: Setting, batch: int = 128) -> Callable[[], None]:
     model = setting.in_training(new_vq(setting))
     motion = torch.randn(batch, WINDOW, model.config.feature_size, device=setting.device)
     return training_step(setting, model, lambda: model(motion).loss)
+
+
+# ---- epochs, in which lengths vary ----------------------------------------------------------------------------------
+
+
+def epoch(setting: Setting, stage: str, group_by_length: bool) -> Callable[[], None]:
+    """An epoch over random codes, or features, as long as the clips and the first captions of a data set."""
+    dataset = load_motion_dataset(setting.data_dir, "train")
+    frames = [int(length) for length in motion_lengths(dataset)]
+    words = [len(captions[0].split()) + 2 for captions in dataset["captions"]]
+    batches = TrainingBatches(len(frames), EPOCH_BATCH, seed=0, lengths=frames if group_by_length else None)
+    model = setting.in_training({"vq": new_vq, "m2t": new_m2t, "t2m": new_t2m}[stage](setting))
+
+    def padded(lengths: list[int], padding: int) -> Tensor:
+        places = torch.arange(max(lengths), device=setting.device)
+        is_padding = places >= torch.tensor(lengths, device=setting.device)[:, None]  # (batch, longest)
+        return setting.ids(200, *is_padding.shape).masked_fill(is_padding, padding)
+
+    def loss(rows: list[int]) -> Tensor:
+        tokens, said = [frames[row] // UNIT_LENGTH for row in rows], [words[row] for row in rows]
+        if stage == "t2m":
+            return model(input_ids=padded(said, model.config.text_pad_id), labels=padded(tokens, -100)).loss
+        if stage == "m2t":
+            return model(input_ids=padded(tokens, model.config.pad_id), labels=padded(said, -100)).loss
+        mask = padded([number * UNIT_LENGTH for number in tokens], 0) > 0
+        motion = torch.randn(*mask.shape, model.config.feature_size, device=setting.device)
+        return model(motion, attention_mask=mask.long()).loss
+
+    step = training_step(setting, model, loss)
+
+    def run():
+        for rows in batches:
+            step(rows)
+
+    return run
 
 
 # ---- use ------------------------------------------------------------------------------------------------------------
@@ -250,6 +299,9 @@ def command_line(setting: Setting) -> Callable[[], None]:
     return in_new_process("-m", "tm2t_hf.cli", "generate", PROMPT, "--output", str(gif))
 
 
+STAGES = {"m2t": "M2T", "t2m": "T2M", "vq": "VQ"}
+
+
 class Work(NamedTuple):
     """A line of the table: what it says, and `prepare(setting)`, which gives what is timed."""
 
@@ -275,4 +327,13 @@ WORKS = {
     "import_transformers": Work("import of torch and transformers", import_transformers),
     "import_tm2t_hf": Work("import tm2t_hf", import_tm2t_hf),
     "command_line": Work("tm2t-hf generate, cold start, to a GIF", command_line),
+}
+# What needs a data set.
+EPOCHS = {
+    f"{stage}_epoch{'_grouped' * grouped}": Work(
+        f"{title} epoch, {'batches of similar lengths' if grouped else 'random batches'}",
+        partial(epoch, stage=stage, group_by_length=grouped),
+    )
+    for stage, title in STAGES.items()
+    for grouped in (False, True)
 }
