@@ -85,7 +85,7 @@ def main():
             "text to motion": line(t2m_sampling, "batch"),
             "motion to text": line(m2t_beams, "batch"),
         },
-        "generation of one, tokens": {"text to motion": line(t2m_sampling, "tokens", sizes[2:])},
+        "generation of one, tokens": {"text to motion": line(t2m_sampling, "tokens", sizes[1:])},
         "training step, batch": {
             "text to motion": line(t2m_step, "batch"),
             "motion to text": line(m2t_step, "batch"),

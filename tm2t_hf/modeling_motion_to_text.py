@@ -21,6 +21,7 @@ from transformers.models.marian.modeling_marian import (
 )
 from transformers.utils import can_return_tuple
 
+from .beams import BeamsShareSourceMixin
 from .configuration_motion_to_text import SPECIAL_IDS, MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
 from .guidance import check_guidance
@@ -170,7 +171,7 @@ class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
         self.post_init()
 
 
-class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianMTModel):
+class MotionToTextModel(BeamsShareSourceMixin, FrozenStorageMixin, MotionToTextPreTrainedModel, MarianMTModel):
     """Translates motion to text.
 
     The motion is given in one of three forms, to `forward()` and to `generate()` alike:
@@ -396,11 +397,6 @@ class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, MarianM
         if num_items_in_batch is None:
             num_items_in_batch = (labels != -100).sum().clamp(min=1)
         return loss / num_items_in_batch
-
-    def _reorder_cache(self, past_key_values, beam_idx):
-        # Not the keys and values of the motion: they are the same for all beams of it.
-        past_key_values.self_attention_cache.reorder_cache(beam_idx)
-        return past_key_values
 
     def _get_logits_processor(self, generation_config, *args, **kwargs):
         check_guidance(generation_config.guidance_scale)

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.marian.modeling_marian import MarianDecoder, MarianEncoder, MarianPreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .beams import BeamsShareSourceMixin
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from .generation_text_to_motion import MotionGenerationMixin, motion_generation_config
 from .loading import WholeWeightsMixin
@@ -165,7 +166,11 @@ def visible_positions(mask: Tensor) -> Tensor:
 
 
 class TextToMotionTransformer(
-    FrozenPartsMixin, WordVectorsMixin, TextToMotionTransformerPreTrainedModel, MotionGenerationMixin
+    BeamsShareSourceMixin,
+    FrozenPartsMixin,
+    WordVectorsMixin,
+    TextToMotionTransformerPreTrainedModel,
+    MotionGenerationMixin,
 ):
     """Motion tokens from text by a transformer, and features from motion tokens.
 
@@ -324,11 +329,6 @@ class TextToMotionTransformer(
             read = inputs["decoder_input_ids"].shape[1]
             inputs["decoder_position_ids"] = visible_positions(mask)[:, -read:]
         return inputs
-
-    def _reorder_cache(self, past_key_values, beam_idx):
-        # Not the keys and values of the text: they are the same for all beams of it.
-        past_key_values.self_attention_cache.reorder_cache(beam_idx)
-        return past_key_values
 
     def free_run(self, text: EncodedText, steps: int, choose: Callable[[int, Tensor], tuple[Tensor, bool]]) -> Tensor:
         """Let the decoder run on its own choices, then read all of them anew in one pass.

@@ -127,7 +127,8 @@ def new_t2m(setting: Setting) -> TextToMotionModel:
 
 def new_m2t(setting: Setting) -> MotionToTextModel:
     """A motion-to-text model of random weights."""
-    return MotionToTextModel(MotionToTextConfig(**setting.model_config("m2t"), vocab_size=TEXT_VOCABULARY))
+    sizes = setting.model_config("m2t") | {"vocab_size": TEXT_VOCABULARY, "read_offsets": [0]}
+    return MotionToTextModel(MotionToTextConfig(**sizes))
 
 
 def new_vq(setting: Setting) -> MotionVQModel:

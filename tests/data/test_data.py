@@ -32,6 +32,7 @@ from tm2t_hf.data import (
     varied_motion,
 )
 from tm2t_hf.data.lengths import motion_lengths
+from tm2t_hf.data.variation import BodyVariation
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.modeling_motion_vq import MotionVQModel
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints, joints_to_features, mirror_joints
@@ -604,6 +605,13 @@ def test_a_broken_cache_is_made_again(folder, damage, pattern, caplog):
         damage(path)
     again = list(load_motion_dataset(folder, "train")["features"])
     assert all(map(np.array_equal, again, whole))
+
+
+def test_other_bodies_share_the_index(folder, caplog):
+    for copies in (0, 1, 0):
+        bodies = BodyVariation(copies, jitter=0.01 * copies)
+        assert len(load_motion_dataset(folder, "train", bodies=bodies)) == 3 * (1 + copies)
+    assert "is broken" not in caplog.text
 
 
 def test_a_broken_cache_of_codes_is_made_again(folder, vq, extractor, caplog):
