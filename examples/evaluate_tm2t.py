@@ -103,7 +103,9 @@ class Evaluation:
     def __init__(self, args: Arguments):
         self.args = args
         self.checkpoints = {
-            role: load_checkpoint(role, getattr(args, role), args) for role in MODEL_TYPES if getattr(args, role)
+            role: load_checkpoint(role, getattr(args, role), args.device, args.dtype)
+            for role in MODEL_TYPES
+            if getattr(args, role)
         }
         check_checkpoints(self.checkpoints, args)
         self.vq, self.m2t, self.t2m, self.matcher = (self.checkpoints.get(role) for role in MODEL_TYPES)

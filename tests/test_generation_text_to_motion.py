@@ -136,6 +136,7 @@ def test_prefixes_of_unequal_length(lengths, attention, num_layers, beams, left,
         {"do_sample": True},
         {"do_sample": True, "top_k": 5, "eom_by_argmax": True},
         {"do_sample": True, "num_return_sequences": 2, "min_new_tokens": 4},
+        {"do_sample": True, "pad_token_id": 3},
         {"decoder_input_ids": torch.tensor([[BOM, 3, 4], [PAD, BOM, 1], [BOM, 1, PAD]])},
     ],
 )

@@ -97,7 +97,7 @@ def gumbel_rollout(
     never = [config.bos_token_id, config.eos_token_id if end_rule == "argmax" else config.pad_token_id]
     lengths = torch.full((batch,), max_tokens, device=device)
     if noise is None:
-        noise = _gumbel(text.last_hidden_state.new_empty(max_tokens, batch, config.vocab_size))
+        noise = _gumbel(torch.empty(max_tokens, batch, config.vocab_size, device=device))
     drawn = []
 
     def draw(step: int, logits: Tensor) -> tuple[Tensor, bool]:

@@ -285,7 +285,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             ValueError: the logits are NaN or infinite.
         """
         own_cache = model_kwargs.get("past_key_values") is None and model_kwargs.get("use_cache")
-        if generation_config.return_dict_in_generate or streamer is not None or synced_gpus or not own_cache:
+        pad_id = generation_config._pad_token_tensor
+        more = generation_config.return_dict_in_generate or streamer is not None or synced_gpus
+        if more or not own_cache or pad_id is None:
             arguments = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
             return super()._sample(*arguments, **model_kwargs)
         output = self(**self.prepare_inputs_for_generation(input_ids, **model_kwargs), return_dict=True)
@@ -300,7 +302,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
                 ids = (probs / torch.empty_like(probs).exponential_()).argmax(-1)  # (batch,)
             else:
                 ids = scores.argmax(-1)
-            ids = ids.where(running, self.config.pad_token_id)
+            ids = ids.where(running, pad_id.to(ids.device))
             input_ids = torch.cat([input_ids, ids.unsqueeze(1)], dim=1)
             running = running & ~stopping_criteria(input_ids, None)
             if not running.any():

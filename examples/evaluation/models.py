@@ -18,7 +18,7 @@ from tm2t_hf import MotionFeatureExtractor, WordTokenizer
 from tm2t_hf.loading import check_fits, load_processor, load_whole, model_folder
 from tm2t_hf.vocabulary import codes_to_ids, ids_to_codes
 
-from .arguments import MODEL_TYPES, Arguments
+from .arguments import MODEL_TYPES, PROTOCOL, Arguments
 
 
 @dataclass
@@ -42,13 +42,13 @@ class Checkpoint:
         return isinstance(getattr(self.processor, "tokenizer", None), WordTokenizer)
 
 
-def load_checkpoint(role: str, name: str, args: Arguments) -> Checkpoint:
-    """Load one model; another type than the role needs ends the program."""
+def load_checkpoint(role: str, name: str, device: str, dtype: str = PROTOCOL["dtype"]) -> Checkpoint:
+    """Load one model; another type than the role needs ends the program. The matcher, a measure, stays in float32."""
     try:
         folder = model_folder(name)
-        model = load_whole(AutoModel, folder).to(args.device).eval()
+        model = load_whole(AutoModel, folder).to(device).eval()
         if role != "matcher":
-            model = model.to(getattr(torch, args.dtype))
+            model = model.to(getattr(torch, dtype))
         processor = load_processor(MotionFeatureExtractor if role == "vq" else AutoProcessor, folder)
         found = model.config.model_type
         if found not in MODEL_TYPES[role]:
