@@ -74,7 +74,7 @@ def main():
         accelerator,
         arguments,
         train_set,
-        VQCollator(feature_extractor, window=arguments.window, seed=arguments.seed),
+        VQCollator(feature_extractor, window=arguments.window or None, seed=arguments.seed),
     )
     val_loader = validation_loader(
         accelerator, arguments, val_set, VQCollator(feature_extractor, window=None, random=False)

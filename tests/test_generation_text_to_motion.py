@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_modeling_text_to_motion import ATTENTIONS, BOM, PAD, tiny_model, tiny_text
+from test_modeling_text_to_motion import ATTENTIONS, BOM, EOM, PAD, tiny_model, tiny_text
 from transformers import DynamicCache
 
 STEPS = 8
@@ -126,6 +126,42 @@ def test_prefixes_of_unequal_length(lengths, attention, num_layers, beams, left,
     for i, row in enumerate(rows):
         alone = model.generate(ids[i : i + 1], decoder_input_ids=row[None], num_beams=beams, max_new_tokens=STEPS)
         assert together[i, -STEPS:].tolist() == alone[0, -STEPS:].tolist()
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"do_sample": True},
+        {"do_sample": True, "top_k": 5, "eom_by_argmax": True},
+        {"do_sample": True, "num_return_sequences": 2, "min_new_tokens": 4},
+        {"do_sample": True, "pad_token_id": 3},
+        {"decoder_input_ids": torch.tensor([[BOM, 3, 4], [PAD, BOM, 1], [BOM, 1, PAD]])},
+    ],
+)
+def test_the_short_way_gives_the_same_ids(attention, options):
+    """`return_dict_in_generate` takes the loop of transformers, which else is not needed."""
+    model = tiny_model(3, attention=attention)
+    with torch.no_grad():
+        model.lm_head.weight[EOM] = 1.01 * model.lm_head.weight[4]  # often the likeliest
+    ids, mask = tiny_text([5, 2, 7])
+    found = []
+    for loop in ({}, {"return_dict_in_generate": True}):
+        torch.manual_seed(5)
+        found.append(model.generate(ids, attention_mask=mask, max_new_tokens=12, **options, **loop))
+    assert torch.equal(found[0], found[1].sequences)
+    assert (found[0] == EOM).any(), "no motion ends before the others"
+
+
+def test_numbers_that_are_none_end_in_an_error():
+    model = tiny_model()
+    with torch.no_grad():
+        model.lm_head.weight[3] = torch.nan
+    ids, _ = tiny_text([5, 2])
+    for do_sample in (False, True):
+        with pytest.raises(ValueError, match="gives NaN or infinite logits: check its weights, or load it in float32"):
+            model.generate(ids, do_sample=do_sample)
 
 
 def test_text_padding_is_found_without_a_mask():

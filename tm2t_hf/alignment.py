@@ -97,17 +97,18 @@ def gumbel_rollout(
     # <pad> is among what the original draws here.
     never = [config.bos_token_id, config.eos_token_id if end_rule == "argmax" else config.pad_token_id]
     lengths = torch.full((batch,), max_tokens, device=device)
-    drawn, noises = [], []
+    if noise is None:
+        noise = _gumbel(torch.empty(max_tokens, batch, config.vocab_size, device=device))
+    drawn = []
 
     def draw(step: int, logits: Tensor) -> tuple[Tensor, bool]:
-        noises.append(_gumbel(logits) if noise is None else noise[step])
-        drawn.append((drawable(logits, never, top_k) + noises[-1]).argmax(-1))  # (batch,)
+        drawn.append((drawable(logits, never, top_k) + noise[step]).argmax(-1))  # (batch,)
         ends = (logits.argmax(-1) if end_rule == "argmax" else drawn[-1]) == config.eos_token_id
         lengths[ends & (lengths == max_tokens)] = step
         return drawn[-1], bool((lengths < max_tokens).all())
 
     logits = model.free_run(text, max_tokens, draw)  # (batch, tokens, K + 3)
-    scores = drawable(logits, never, top_k) + torch.stack(noises, dim=1)
+    scores = drawable(logits, never, top_k) + noise[: len(drawn)].transpose(0, 1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
     probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
     return MotionSamples(probs, lengths, logits, F.pad(ids[:, :-1], (1, 0), value=config.bos_token_id))
@@ -269,8 +270,19 @@ def _relaxed(scores: Tensor, drawn: Tensor, tau: float, hard: bool) -> Tensor:
     soft = (scores / tau).softmax(-1)
     if not hard:
         return soft
-    # one_hot + (soft - soft), in the order that keeps zeros exactly zero
-    return F.one_hot(drawn, scores.shape[-1]).to(soft.dtype) + (soft - soft.detach())
+    return _StraightThrough.apply(soft, drawn)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """One-hots of drawn ids (...), whose gradient is that of the relaxed samples (..., K + 3)."""
+
+    @staticmethod
+    def forward(ctx, soft: Tensor, drawn: Tensor) -> Tensor:
+        return torch.zeros_like(soft).scatter_(-1, drawn.unsqueeze(-1), 1.0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        return gradient, None
 
 
 def _with_bom(probs: Tensor, config: MotionVocabularyMixin) -> Tensor:

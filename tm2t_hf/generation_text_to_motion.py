@@ -52,7 +52,8 @@ def drawable(logits: Tensor, never: list[int], top_k: int | None) -> Tensor:
     Where all k likeliest are never drawn, the likeliest of the others stays.
     """
     forbidden = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-    forbidden[never] = True
+    for index in never:  # one by one: a list of places would have to be copied to the device
+        forbidden[index] = True
     kept = logits.masked_fill(forbidden, -torch.inf)
     if top_k is not None and top_k < logits.shape[-1]:
         least = torch.minimum(logits.topk(top_k).values[..., -1:], kept.amax(-1, keepdim=True))

@@ -5,6 +5,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
+from .stepwise import StepwiseEmbedding, StepwiseProduct, learns_in_steps
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
@@ -90,6 +92,21 @@ class TextAttention(nn.Module):
         weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.key_states.transpose(1, 2)).softmax(-1)
         return weights @ text.value_states, weights
 
+    def stepwise(self, text: TextEncoderOutput, steps: int) -> "Attend":
+        """`forward` for one token (batch, 1, motion_hidden_size) after the other, at most `steps` of them."""
+        if not learns_in_steps(text.key_states, text.value_states):
+            return partial(self, text=text)
+        batch = len(text.key_states)
+        scores = StepwiseProduct(text.key_states.transpose(1, 2), text.key_bias, steps, batch)
+        values = StepwiseProduct(text.value_states, None, steps, batch)
+
+        def attend(states: Tensor) -> tuple[Tensor, Tensor]:
+            query = states if self._query_is_plain else self.query(states)
+            weights = scores(query.squeeze(1)).softmax(-1)  # (batch, words)
+            return values(weights).unsqueeze(1), weights.unsqueeze(1)
+
+        return attend
+
 
 class TextEncoder(TextFeaturesMixin, nn.Module):
     """Word vectors or pretrained features, a bidirectional GRU, and the projections for the decoder's attention."""
@@ -137,8 +154,18 @@ class TextEncoder(TextFeaturesMixin, nn.Module):
         )
 
 
+# The state of a layer after a token, of what the layer reads and its state before, all (batch, size).
+Cell = Callable[[Tensor, Tensor], Tensor]
+
+
 class MotionGRU(nn.GRU):
     """A GRU over motion tokens that can look at its own state before each token, and skip tokens."""
+
+    def cells(self, steps: int, batch: int) -> list[Cell]:
+        """The layers, to be moved by at most `steps` tokens, one at a time."""
+        if not learns_in_steps(*self.parameters()):
+            return [partial(_cell, weights=weights) for weights in self.all_weights]
+        return [_stepwise_cell(weights, steps, batch) for weights in self.all_weights]
 
     def forward(
         self,
@@ -147,6 +174,7 @@ class MotionGRU(nn.GRU):
         mix: Callable[[Tensor, Tensor], Tensor] | None = None,
         mask: Tensor | None = None,
         every_layer: bool = False,
+        cells: list[Cell] | None = None,
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Read tokens.
 
@@ -156,20 +184,22 @@ class MotionGRU(nn.GRU):
             mix: makes of a token's input and the top layer's state before it, both (batch, size), what is read.
             mask: (batch, tokens) False for tokens to skip, which leave the state as it is.
             every_layer: return the states of all layers, not of the top one alone.
+            cells: of a longer run that these tokens are a part of.
 
         Returns:
             States (batch, tokens, size) of each layer that was asked for, and the last state of all layers.
         """
-        if mix is None and mask is None and (not every_layer or self.num_layers == 1):
+        if cells is None and mix is None and mask is None and (not every_layer or self.num_layers == 1):
             states, state = super().forward(inputs, state)
             return (states,), state
-        all_weights, layers, steps = self.all_weights, list(state), []
+        cells = self.cells(*inputs.shape[1::-1]) if cells is None else cells
+        layers, steps = list(state), []
         for step, hidden in enumerate(inputs.unbind(1)):
             if mix is not None:
                 hidden = mix(hidden, layers[-1])
             earlier, layers = layers, []
-            for own, weights in zip(earlier, all_weights, strict=True):
-                hidden = torch.gru_cell(hidden, own, *weights)
+            for own, cell in zip(earlier, cells, strict=True):
+                hidden = cell(hidden, own)
                 layers.append(hidden)
             if mask is not None:
                 kept = mask[:, step, None]
@@ -178,6 +208,25 @@ class MotionGRU(nn.GRU):
         chosen = range(self.num_layers) if every_layer else (-1,)
         states = tuple(torch.stack([layers[layer] for layers in steps], dim=1) for layer in chosen)
         return states, torch.stack(layers)
+
+
+def _cell(hidden: Tensor, own: Tensor, weights: list[Tensor]) -> Tensor:
+    return torch.gru_cell(hidden, own, *weights)
+
+
+def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
+    of_input, of_state, input_bias, state_bias = weights
+    from_input = StepwiseProduct(of_input.t(), input_bias, steps, batch)
+    from_state = StepwiseProduct(of_state.t(), state_bias, steps, batch)
+
+    def cell(hidden: Tensor, own: Tensor) -> Tensor:
+        gates, new = from_input(hidden).split([2 * own.shape[-1], own.shape[-1]], dim=-1)
+        own_gates, own_new = from_state(own).split([2 * own.shape[-1], own.shape[-1]], dim=-1)
+        reset, update = (gates + own_gates).sigmoid().chunk(2, dim=-1)
+        new = torch.addcmul(new, reset, own_new).tanh()
+        return new + update * (own - new)
+
+    return cell
 
 
 # Text seen from motion states (batch, tokens, motion_hidden_size), and the weights of its words.
@@ -214,15 +263,52 @@ class MotionDecoder(nn.Module):
     def advance(
         self, embeddings: Tensor, state: Tensor, attend: Attend, mask: Tensor | None = None, every_layer: bool = False
     ) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Read embeddings (batch, tokens, motion_hidden_size) -> see `MotionGRU.forward`."""
+        """Read embeddings (batch, tokens, motion_hidden_size) -> see `MotionGRU.forward`.
+
+        Args:
+            embeddings: of the tokens.
+            state: before them.
+            attend: to the text, one token after the other.
+            mask: of the tokens.
+            every_layer: return the states of all layers.
+        """
         inputs = self.dropout(embeddings)
         if self.late:
             return self.gru(inputs, state, mask=mask, every_layer=every_layer)
+        return self.gru(self.mix(inputs), state, self._mix_with(attend), mask, every_layer)
+
+    def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """`advance` for ids that are not known beforehand, of at most `steps` tokens.
+
+        Returns:
+            A function of ids (batch,) and the state of all layers before them; it returns the top layer's states
+            (batch, 1, motion_hidden_size) and the next state of all layers.
+        """
+        embed, project, cells = self.embed_tokens, self.mix, None
+        if learns_in_steps(*self.gru.parameters()):
+            cells = self.gru.cells(steps, batch)
+        if learns_in_steps(embed.weight):
+            embed = StepwiseEmbedding(embed.weight, steps, batch)
+        if type(project) is nn.Linear and learns_in_steps(project.weight):  # and no adapter or the like
+            project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)
+        mix = self._mix_with(attend)
+
+        def step(ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            inputs = self.dropout(embed(ids))  # (batch, size)
+            if not self.late:
+                inputs = project(inputs)
+            (top,), state = self.gru(inputs.unsqueeze(1), state, None if self.late else mix, cells=cells)
+            return top, state
+
+        return step
+
+    def _mix_with(self, attend: Attend) -> Callable[[Tensor, Tensor], Tensor]:
+        """What the GRU reads, of a token and the state before it: early attention."""
 
         def mix(own: Tensor, top: Tensor) -> Tensor:
             return self._mixed(own, attend(top.unsqueeze(1))[0].squeeze(1))
 
-        return self.gru(self.mix(inputs), state, mix, mask, every_layer)
+        return mix
 
     def read(self, states: Tensor, attend: Attend) -> Tensor:
         """GRU states (batch, tokens, motion_hidden_size) -> what the logits are read off, of the same shape."""

@@ -23,6 +23,7 @@ from transformers.models.marian.modeling_marian import (
 )
 from transformers.utils import can_return_tuple, logging
 
+from .beams import BeamsShareSourceMixin
 from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
@@ -176,7 +177,9 @@ class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
         self.post_init()
 
 
-class MotionToTextModel(FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel):
+class MotionToTextModel(
+    BeamsShareSourceMixin, FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel
+):
     """Translates motion to text.
 
     The motion is given in one of three forms, to `forward()` and to `generate()` alike:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import initialization as init
+from transformers.generation import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.modeling_utils import PreTrainedModel
-from transformers.utils import can_return_tuple
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_text_to_motion import (
@@ -31,6 +33,8 @@ from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .recurrent import WordVectorsMixin
 from .text_features import FrozenPartsMixin
+
+NOT_FINITE = "The model gives NaN or infinite logits: check its weights, or load it in float32."
 
 
 class TextToMotionPreTrainedModel(WholeWeightsMixin, WordVectorsMixin, PreTrainedModel):
@@ -156,9 +160,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         mask = _tokens_to_read(decoder_attention_mask, embeddings, seen)
 
         if teacher_forcing:
-            layers, state = self.decoder.advance(
-                embeddings, first, self._attend(text), mask, every_layer=output_hidden_states
-            )
+            attend = self.encoder.attention.stepwise(text, embeddings.shape[1])
+            layers, state = self.decoder.advance(embeddings, first, attend, mask, every_layer=output_hidden_states)
             states = layers[-1]
         elif decoder_input_ids is None or mask is not None or output_hidden_states or output_attentions:
             raise ValueError(
@@ -168,7 +171,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         else:
             steps = embeddings.shape[1]
             states, state = self.unroll(
-                decoder_input_ids[:, :1], first, text, steps, lambda step, logits: (logits.argmax(-1), False)
+                decoder_input_ids[:, 0], first, text, steps, lambda step, logits: (logits.argmax(-1), False)
             )
         logits = self.lm_head(self.dropout(self.read(states, text)))  # (batch, tokens, vocabulary)
 
@@ -253,9 +256,55 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         Returns:
             Logits (batch, chosen, K + 3).
         """
-        begin = torch.full((len(text.pooler_output), 1), self.config.bos_token_id, device=text.pooler_output.device)
+        begin = torch.full((len(text.pooler_output),), self.config.bos_token_id, device=text.pooler_output.device)
         states, _ = self.unroll(begin, self.decoder.start(text), text, steps, choose)
         return self.lm_head(self.read(states, text))
+
+    def _sample(
+        self,
+        input_ids: Tensor,
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        synced_gpus: bool = False,
+        streamer: BaseStreamer | None = None,
+        **model_kwargs,
+    ) -> ModelOutput | Tensor:
+        """What `generate()` does unless there are beams: as in the base class, from which it gives the same ids.
+
+        Where nothing but the ids is asked for, the steps go without what the base class keeps track of in each, which
+        takes it as long as the arithmetic of a single motion.
+
+        Raises:
+            ValueError: the logits are NaN or infinite.
+        """
+        own_cache = model_kwargs.get("past_key_values") is None and model_kwargs.get("use_cache")
+        pad_id = generation_config._pad_token_tensor
+        more = generation_config.return_dict_in_generate or streamer is not None or synced_gpus
+        if more or not own_cache or pad_id is None:
+            arguments = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
+            return super()._sample(*arguments, **model_kwargs)
+        output = self(**self.prepare_inputs_for_generation(input_ids, **model_kwargs), return_dict=True)
+        text, logits, state = model_kwargs["encoder_outputs"], output.logits[:, -1], output.past_key_values.state
+        advance = self.decoder.stepper(self._attend(text), generation_config.max_length, len(input_ids))
+        running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        while True:
+            scores = logits_processor(input_ids, logits.to(input_ids.device, torch.float32))
+            if generation_config.do_sample:
+                # The draws of `torch.multinomial`, which looks at its input twice, and so waits for the device.
+                probs = scores.softmax(-1)
+                ids = (probs / torch.empty_like(probs).exponential_()).argmax(-1)  # (batch,)
+            else:
+                ids = scores.argmax(-1)
+            ids = ids.where(running, pad_id.to(ids.device))
+            input_ids = torch.cat([input_ids, ids.unsqueeze(1)], dim=1)
+            running = running & ~stopping_criteria(input_ids, None)
+            if not running.any():
+                if not logits.isfinite().all():
+                    raise ValueError(NOT_FINITE)
+                return input_ids
+            top, state = advance(ids, state)
+            logits = self.lm_head(self.read(top, text)).squeeze(1)
 
     def unroll(
         self,
@@ -271,7 +320,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         all of them are computed anew, in one go, from the states that are returned.
 
         Args:
-            ids: (batch, 1) first ids.
+            ids: (batch,) first ids.
             state: (layers, batch, motion_hidden_size) before them.
             text: the encoded text.
             steps: the most ids to feed.
@@ -280,15 +329,15 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         Returns:
             GRU states (batch, chosen, motion_hidden_size), and the last state of all layers.
         """
-        tops, attend = [], self._attend(text)
+        tops = []
+        advance = self.decoder.stepper(self.encoder.attention.stepwise(text, steps), steps, len(ids))
         for step in range(steps):
-            (top,), state = self.decoder.advance(self.decoder.embed_tokens(ids), state, attend)
+            top, state = advance(ids, state)
             tops.append(top)
             with torch.no_grad():
-                chosen, done = choose(step, self.lm_head(self.decoder.read(top, attend)).squeeze(1))
+                ids, done = choose(step, self.lm_head(self.read(top, text)).squeeze(1))
             if done:
                 break
-            ids = chosen.unsqueeze(1)
         return torch.cat(tops, dim=1), state
 
 

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.marian.modeling_marian import MarianDecoder, MarianEncoder, MarianPreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .beams import BeamsShareSourceMixin
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from .generation_arguments import check_cross_attention
 from .generation_text_to_motion import MotionGenerationMixin
@@ -167,7 +168,11 @@ def visible_positions(mask: Tensor) -> Tensor:
 
 
 class TextToMotionTransformer(
-    FrozenPartsMixin, WordVectorsMixin, TextToMotionTransformerPreTrainedModel, MotionGenerationMixin
+    BeamsShareSourceMixin,
+    FrozenPartsMixin,
+    WordVectorsMixin,
+    TextToMotionTransformerPreTrainedModel,
+    MotionGenerationMixin,
 ):
     """Motion tokens from text by a transformer, and features from motion tokens.
 

@@ -13,7 +13,7 @@ MODEL_TYPES = {
     "t2m": ("tm2t-t2m", "tm2t-t2m-transformer"),
     "matcher": ("tm2t-matcher",),
 }
-PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128, "int8": False}
+PROTOCOL = {"replications": 20, "num_beams": 2, "batch_size": 128, "dtype": "float32", "int8": False}
 
 
 @dataclass
@@ -54,6 +54,10 @@ class Arguments:
     int8: bool = field(
         default=PROTOCOL["int8"],
         metadata={"help": "Run the models with the weights of their linear layers in 8 bits, on a CPU."},
+    )
+    dtype: Literal["float32", "bfloat16"] = field(
+        default=PROTOCOL["dtype"],
+        metadata={"help": "Type of the models; the matcher stays in float32."},
     )
     seed: int = field(default=0, metadata={"help": "Seed of everything that is drawn."})
     bert_score: str | None = field(

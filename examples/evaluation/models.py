@@ -45,10 +45,12 @@ class Checkpoint:
 
 
 def load_checkpoint(role: str, name: str, args: Arguments) -> Checkpoint:
-    """Load one model; another type than the role needs ends the program."""
+    """Load one model; another type than the role needs ends the program. The matcher, a measure, stays in float32."""
     try:
         folder = model_folder(name)
         model = load_whole(AutoModel, folder).to(args.device).eval()
+        if role != "matcher":
+            model = model.to(getattr(torch, args.dtype))
         processor = load_processor(MotionFeatureExtractor if role == "vq" else AutoProcessor, folder)
         found = model.config.model_type
         if found not in MODEL_TYPES[role]:
@@ -135,7 +137,7 @@ def reconstruct(vq: Checkpoint, features: Sequence[np.ndarray], args: Arguments)
         inputs = vq.extractor(batch, return_tensors="pt").to(args.device)
         encoded = vq.model.encode(**inputs)
         values = vq.model.decode(**encoded)  # (batch, tokens * unit_length, features)
-        features = vq.extractor.denormalize(values.cpu())
+        features = vq.extractor.denormalize(values.float().cpu())
         cut = zip(encoded.codes.cpu(), features, encoded.attention_mask.sum(-1).tolist(), strict=True)
         return [(own[:length], motion[: length * unit_length]) for own, motion, length in cut]
 
@@ -182,6 +184,6 @@ def generate(t2m: Checkpoint, captions: list[str], args: Arguments) -> list[tupl
         codes = ids_to_codes(ids, t2m.model.config.vq_config)
         values = t2m.model.decode_motion(ids)
         denormalize = t2m.extractor.denormalize
-        return [(own.cpu(), denormalize(motion.cpu())) for own, motion in zip(codes, values, strict=True)]
+        return [(own.cpu(), denormalize(motion.float().cpu())) for own, motion in zip(codes, values, strict=True)]
 
     return by_length(captions, compute, "captions to motions", args.batch_size)

@@ -31,6 +31,8 @@ from tm2t_hf.data import (
     tokenize_motions,
     varied_motion,
 )
+from tm2t_hf.data.lengths import motion_lengths
+from tm2t_hf.data.variation import BodyVariation
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.modeling_motion_vq import MotionVQModel
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints, joints_to_features, mirror_joints
@@ -606,6 +608,13 @@ def test_a_broken_cache_is_made_again(folder, damage, pattern, caplog):
     assert all(map(np.array_equal, again, whole))
 
 
+def test_other_bodies_share_the_index(folder, caplog):
+    for copies in (0, 1, 0):
+        bodies = BodyVariation(copies, jitter=0.01 * copies)
+        assert len(load_motion_dataset(folder, "train", bodies=bodies)) == 3 * (1 + copies)
+    assert "is broken" not in caplog.text
+
+
 def test_a_broken_cache_of_codes_is_made_again(folder, vq, extractor, caplog):
     dataset = load_motion_dataset(folder, "train")
     whole = list(tokenize_motions(dataset, vq, extractor))
@@ -676,6 +685,16 @@ def test_speeds_add_rows_of_other_lengths(folder):
     np.testing.assert_allclose(slow_heights - slow_heights[0], heights - heights[0], atol=1e-4)
     with pytest.raises(ValueError, match="speeds must be above 0"):
         load_motion_dataset(folder, "train", speeds=(0.0,))
+
+
+@pytest.mark.parametrize("store_variants", [False, True])
+def test_lengths_are_known_without_reading_motions(folder, vq, extractor, store_variants):
+    variants = {"mirror": True, "speeds": (1.0, 0.8), "store_variants": store_variants}
+    dataset = load_motion_dataset(folder, "train", min_frames=4, **variants)
+    lengths = motion_lengths(dataset)
+    assert lengths == pytest.approx([len(row["features"]) for row in dataset], abs=2)
+    codes = tokenize_motions(dataset, vq, extractor, num_offsets=2)
+    assert motion_lengths(codes) == [len(sequences[0]) for sequences in codes["codes"]]
 
 
 def test_repeats_count_clips_more_often(folder):

@@ -38,11 +38,16 @@ def test_a_mean_over_nothing_counts_nothing():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3), st.booleans(), st.integers(1, 4))
-def test_training_batches_are_those_of_one_process(rows, size, world, epoch, drop_last, accumulated):
+@given(
+    st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3), st.booleans(), st.integers(1, 4),
+    st.booleans(),
+)  # fmt: skip
+def test_training_batches_are_those_of_one_process(rows, size, world, epoch, drop_last, accumulated, by_length):
+    lengths = [row * 7 % 11 for row in range(rows)] if by_length else None
+
     def batches(rank, world, accumulated):
         """The sampler, and its rows by batch, then by part."""
-        sampler = TrainingBatches(rows, size * 4, 5, rank, world, drop_last, accumulated)
+        sampler = TrainingBatches(rows, size * 4, 5, rank, world, drop_last, accumulated, lengths)
         sampler.epoch = epoch
         parts = iter(sampler)
         return sampler, [[next(parts) for _ in sampler.parts(batch)] for batch in range(len(sampler))]
@@ -67,6 +72,27 @@ def test_training_batches_are_those_of_one_process(rows, size, world, epoch, dro
         assert len(sampler) == len(part) == len(whole)
         sampler.start = len(whole) // 2
         assert list(sampler) == sum(part[sampler.start :], [])
+
+
+def test_rows_of_a_batch_have_similar_lengths():
+    lengths = np.random.default_rng(0).integers(10, 50, 1003).tolist()
+
+    def batches(epoch, lengths):
+        sampler = TrainingBatches(1003, 8, seed=1, lengths=lengths)
+        sampler.epoch = epoch
+        return list(sampler)
+
+    def padding(batches):
+        padded = sum(max(lengths[row] for row in batch) * len(batch) for batch in batches)
+        return padded / sum(lengths) - 1
+
+    first, second = batches(0, lengths), batches(1, lengths)
+    assert padding(batches(0, None)) > 0.4 and padding(first) < 0.03
+    assert sorted(sum(first, [])) == list(range(1003)) and [len(batch) for batch in first] == [8] * 125 + [3]
+    # another company in each epoch, and short batches do not come before long ones
+    assert not {frozenset(batch) for batch in first} & {frozenset(batch) for batch in second}
+    means = [np.mean([lengths[row] for row in batch]) for batch in first]
+    assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.2
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])

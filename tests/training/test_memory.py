@@ -48,6 +48,7 @@ def folder(tmp_path_factory):
 def test_training_on_a_hundred_times_the_clips(folder, tmp_path, monkeypatch, streaming):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     arguments = {"batch_size": 8, "gradient_accumulation_steps": 1, "seed": 0, "num_workers": 0, "shuffle_buffer": 16}
+    arguments["group_by_length"] = False
     accelerator = SimpleNamespace(process_index=0, num_processes=1)
 
     def loader_of(name, steps):

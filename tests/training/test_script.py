@@ -7,11 +7,12 @@ import signal
 import time
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 from forked import FORK, in_processes
 
 from tm2t_hf.training import LoopArguments, TrainingError, run, start
-from tm2t_hf.training.script import lock_folder
+from tm2t_hf.training.script import lock_folder, mixed_precision_of
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +106,13 @@ def test_one_line_and_an_exit_code(monkeypatch, capsys, error, code, line):
 def test_a_mistake_in_the_code_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         run(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(("supported", "mode"), [(True, "bf16"), (False, "no")])
+def test_mixed_precision_that_the_device_is_fast_in(tmp_path, monkeypatch, supported, mode):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    found = [
+        mixed_precision_of(LoopArguments(data_dir="", output_dir=str(tmp_path), mixed_precision=asked))
+        for asked in ("auto", "no", "fp16")
+    ]
+    assert found == [mode, "no", "fp16"]

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 def batches(folder, epoch=0, start=0, rank=0, world=1, **options):
     options = {"steps_per_epoch": 6, "batch_size": 5, "seed": 3, "shuffle_buffer": 8, "num_workers": 0} | options
-    options = {"gradient_accumulation_steps": 1} | options
+    options = {"gradient_accumulation_steps": 1, "group_by_length": False} | options
     accelerator = SimpleNamespace(process_index=rank, num_processes=world)
     stream = load_motion_dataset(folder, "train", streaming=True)
 
@@ -85,6 +85,7 @@ def test_processes_read_different_files(folder):
     [
         ({"steps_per_epoch": 0}, "--streaming needs --steps_per_epoch"),
         ({"num_workers": 7}, "--num_workers 7 is more than the 6 files of the stream"),
+        ({"group_by_length": True}, "--group_by_length needs to know all lengths: leave it or --streaming out"),
     ],
 )
 def test_what_a_stream_needs(folder, options, message):

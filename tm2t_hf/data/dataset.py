@@ -9,6 +9,7 @@ import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -127,19 +128,20 @@ class _Folder:
             if not any(fnmatchcase(clip, pattern) for clip in self.clips):
                 raise ValueError(f"repeats names {pattern}, which no clip's id matches.")
         column = MotionColumn.of(self.skeleton, variants.bodies, self.offsets)
-        columns = columns_with(column)
+        plain = MotionColumn.of(self.skeleton, BodyVariation(), self.offsets)  # the index is that of all variants
         fingerprint = hashlib.sha256(repr((CACHE_VERSION, self.skeleton, self.limits, self.further_texts)).encode())
         fingerprint.update("\n".join([str(self.data_dir.resolve()), *self.clips]).encode() + self._state_of_files())
         fingerprint.update(b"" if self.offsets is None else self.offsets.tobytes())
         index = cache_folder() / f"{fingerprint.hexdigest()[:32]}.arrow"
-        dataset = cached(index, Features(columns | {"clip": Value("string")}), lambda: self._rows(index))
+        dataset = cached(index, Features(columns_with(plain) | {"clip": Value("string")}), lambda: self._rows(index))
         if len(dataset) == 0:
             (first, last) = self.limits[0], self.limits[-1]
             raise ValueError(f"No clip of {self.data_dir / self.split}.txt is {first} to {last} frames long.")
         if variants.any:
             fingerprint.update(repr((variants, store_variants)).encode())
             path = cache_folder() / f"{fingerprint.hexdigest()[:32]}.arrow"
-            varied = cached(path, columns, lambda: self._varied(dataset, variants, column if store_variants else None))
+            rows = partial(self._varied, dataset, variants, column if store_variants else None)
+            varied = cached(path, columns_with(column), rows)
         else:
             varied = dataset.remove_columns("clip")
             varied._fingerprint = dataset._fingerprint

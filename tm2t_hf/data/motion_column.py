@@ -66,6 +66,11 @@ class MotionColumn:
         bodies = None if self.bodies is None else BodyVariation(**self.bodies)
         return Skeleton.from_dict(self.skeleton), bodies, None if self.offsets is None else np.array(self.offsets)
 
+    @property
+    def feature_size(self) -> int:
+        """Features of a frame."""
+        return self._parts[0].feature_size
+
     def __call__(self) -> pa.DataType:
         """The type of what is stored."""
         return self.pa_type

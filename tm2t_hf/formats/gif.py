@@ -59,27 +59,30 @@ def save_gif(
     if not fps > 0:
         raise ValueError(f"fps={fps} must be above 0.")
     stride = int(np.ceil(fps / TALLEST_FPS))
-    frames = draw_motion(joints[::stride], fps / stride, title, skeleton, size)
-    ends = np.round(np.arange(len(frames) + 1) * stride * 100 / fps).astype(int)  # hundredths of a second
+    joints = joints[::stride]
+    ends = np.round(np.arange(len(joints) + 1) * stride * 100 / fps).astype(int)  # hundredths of a second
+    scene = _Scene(joints, fps / stride, title, skeleton, size)
+    # the last frame has the whole path, whose color is its own
+    palette = _common_palette([scene.draw(frame) for frame in (*range(0, len(joints), max(1, len(joints) // 4)), -1)])
+    # one by one: memory for all of them would take longer than drawing them
+    frames = (scene.draw(frame).quantize(palette=palette, dither=0) for frame in range(len(joints)))
     with written_beside(path) as part, open(part, "wb") as file:
-        for block in _gif_blocks(_with_one_palette(frames), np.diff(ends) * 10):
+        for block in _gif_blocks(frames, np.diff(ends) * 10):
             file.write(block)
 
 
-def _with_one_palette(frames: list) -> list:
-    """RGB images -> images of one palette, learned from a few of them side by side, so that no color flickers."""
+def _common_palette(frames: list):
+    """An image whose palette is learned from RGB images side by side, so that no color flickers."""
     pillow = _pillow()
     width, height = frames[0].size
-    samples = [*frames[:: max(1, len(frames) // 4)], frames[-1]]  # the last has the whole path, whose color is its own
-    sheet = pillow.Image.new("RGB", (width * len(samples), height))
-    for index, frame in enumerate(samples):
+    sheet = pillow.Image.new("RGB", (width * len(frames), height))
+    for index, frame in enumerate(frames):
         sheet.paste(frame, (index * width, 0))
     third = sheet.resize((sheet.width // 3, height // 3), pillow.Image.Resampling.NEAREST)  # holds the same colors
-    palette = third.quantize(UNCHANGED, dither=0)
-    return [frame.quantize(palette=palette, dither=0) for frame in frames]
+    return third.quantize(UNCHANGED, dither=0)
 
 
-def _gif_blocks(frames: list, durations: np.ndarray) -> Iterator[bytes]:
+def _gif_blocks(frames: Iterator, durations: np.ndarray) -> Iterator[bytes]:
     """The bytes of a GIF in which each frame holds only the box that changes, and the palette is there once.
 
     `Image.save` writes the same, but searches every frame again for the colors that it uses and gives it a palette.
@@ -89,13 +92,15 @@ def _gif_blocks(frames: list, durations: np.ndarray) -> Iterator[bytes]:
         durations: milliseconds for each.
     """
     pillow = _pillow()
-    first = frames[0].copy()
+    before = next(frames)
+    first = before.copy()
     colors = first.getpalette()[: 3 * UNCHANGED]
     first.putpalette(colors + [0] * (3 * (UNCHANGED + 1) - len(colors)))
     yield from pillow.GifImagePlugin.getheader(first, info={"loop": 0})[0]
     box, changed, duration = (0, 0, *first.size), first, durations[0]
-    for before, after, milliseconds in zip(frames, frames[1:], durations[1:], strict=False):
+    for after, milliseconds in zip(frames, durations[1:], strict=True):
         difference = pillow.ImageChops.subtract_modulo(after, before)
+        before = after
         if difference.getbbox() is None:
             duration += milliseconds
             continue
@@ -117,28 +122,39 @@ def draw_motion(
     joints: np.ndarray, fps: float = 20.0, title: str | None = None, skeleton: Skeleton = HUMANML3D, size: int = 480
 ) -> list:
     """The frames of `save_gif` as Pillow images (RGB, size x size)."""
-    pillow = _pillow()
     joints = checked_joints(joints, skeleton)
-    joints = joints - [0, floor_height(joints), 0]
-    big = size * SUPERSAMPLING
-    heading = _wrap(title, pillow.ImageFont.load_default(big // 26), big * 0.92)
-    top = big * (0.04 + 0.052 * len(heading))
-    camera = _Camera.fit(joints, skeleton, big, top, big * 0.93)
-    floor = _Floor(camera, size)
-    paths = (_RootPath(joints[:, 0], camera, walked) for walked in (False, True))
-    parts = [*paths, _Figure(joints, skeleton, camera)]
-    words = _Words(heading, (len(joints) - 1) / fps, size)
-    frames = []
-    for index in range(len(joints)):
-        if index == 0 or (camera.targets[index] != camera.targets[index - 1]).any():
-            ground = floor.draw(index)
-            words.draw(ground)
-        image = ground.copy()
-        words.draw_time(image, index / fps)
-        for part in parts:
-            _draw_part(image, part, index)
-        frames.append(image)
-    return frames
+    scene = _Scene(joints, fps, title, skeleton, size)
+    return [scene.draw(frame) for frame in range(len(joints))]
+
+
+class _Scene:
+    """All that there is to draw of a motion."""
+
+    def __init__(self, joints: np.ndarray, fps: float, title: str | None, skeleton: Skeleton, size: int):
+        joints = joints - [0, floor_height(joints), 0]
+        big = size * SUPERSAMPLING
+        heading = _wrap(title, _pillow().ImageFont.load_default(big // 26), big * 0.92)
+        top = big * (0.04 + 0.052 * len(heading))
+        self.fps, self.length = fps, len(joints)
+        self.camera = _Camera.fit(joints, skeleton, big, top, big * 0.93)
+        self.floor = _Floor(self.camera, size)
+        paths = (_RootPath(joints[:, 0], self.camera, walked) for walked in (False, True))
+        self.parts = [*paths, _Figure(joints, skeleton, self.camera)]
+        self.words = _Words(heading, (len(joints) - 1) / fps, size)
+        self.ground, self.target = None, None  # the floor with the words, and what the camera looks at there
+
+    def draw(self, frame: int):
+        """The picture of one frame; -1 is the last."""
+        frame %= self.length
+        target = self.camera.targets[frame]
+        if self.ground is None or (target != self.target).any():
+            self.ground, self.target = self.floor.draw(frame), target
+            self.words.draw(self.ground)
+        image = self.ground.copy()
+        self.words.draw_time(image, frame / self.fps)
+        for part in self.parts:
+            _draw_part(image, part, frame)
+        return image
 
 
 def _draw_part(image, part, frame: int) -> None:

@@ -79,6 +79,9 @@ class LoopArguments:
     max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
     batch_size: int = field(default=64, metadata={"help": "Batch size per process."})
+    group_by_length: bool = field(
+        default=False, metadata={"help": "Batches of clips of similar lengths, which waste little on padding."}
+    )
     gradient_accumulation_steps: int = field(
         default=1, metadata={"help": "Batches per update, which count as one batch of their total size."}
     )
@@ -92,7 +95,9 @@ class LoopArguments:
     model_config: dict = field(
         default_factory=dict, metadata={"help": f"Fields of the model's configuration, as JSON: {EXAMPLE}."}
     )
-    mixed_precision: Literal["no", "bf16", "fp16"] = field(default="no", metadata={"help": "Mixed-precision mode."})
+    mixed_precision: Literal["no", "auto", "bf16", "fp16"] = field(
+        default="no", metadata={"help": "Mixed-precision mode; auto is bf16 where the device has instructions for it."}
+    )
     fsdp: bool = field(default=False, metadata={"help": "Divide weights and optimizer among the processes (FSDP2)."})
     gradient_checkpointing: bool = field(
         default=False, metadata={"help": "Compute activations again in the backward pass, to save memory."}
@@ -207,7 +212,7 @@ class VQArguments(LoopArguments):
         default=False,
         metadata={"help": "With --init_from: keep the codes of all motions and improve the decoder alone."},
     )
-    window: int = field(default=64, metadata={"help": "Frames of a training window."})
+    window: int = field(default=64, metadata={"help": "Frames of a training window; 0 takes whole clips."})
     feat_bias: float = field(default=5.0, metadata={"help": "Weight of the root's and the feet's features."})
     foot_weight: float = field(
         default=0.0, metadata={"help": "Weight of the loss on feet that slide while they touch the ground."}
@@ -217,7 +222,7 @@ class VQArguments(LoopArguments):
 
     def __post_init__(self):
         super().__post_init__()
-        check_range(self, 1, None, "window")
+        check_range(self, 0, None, "window")
         check_range(self, 0, None, "feat_bias", "foot_weight", "adversarial_weight", "adversarial_start_epoch")
         if self.freeze_codes and not self.init_from:
             raise ValueError("--freeze_codes needs --init_from, the motion VQ whose codes are kept.")

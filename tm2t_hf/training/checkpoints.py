@@ -67,6 +67,7 @@ REPORTED = {
     "init_from",
     "text_encoder",
     "batch_size",
+    "group_by_length",
     "gradient_accumulation_steps",
     "num_processes",
     "num_workers",

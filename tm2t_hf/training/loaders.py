@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Data loaders whose order depends on the seed and the epoch alone, split by process without padding."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +11,11 @@ from accelerate import Accelerator
 from datasets import IterableDataset
 from torch.utils.data import DataLoader, Sampler
 
+from ..data.lengths import motion_lengths
 from .arguments import LoopArguments
 from .streams import StreamLoader, stream_loader
+
+BATCHES_PER_POOL = 32  # that are sorted by length together
 
 
 class TrainingBatches(Sampler):
@@ -30,6 +33,8 @@ class TrainingBatches(Sampler):
         drop_last: leave out a smaller last batch.
         accumulated: into how many parts a process divides its part of a batch, as it has no memory for more at once;
             fewer where there are not as many rows.
+        lengths: of the rows. Where they are given, the rows of a batch have similar lengths, so that little of it is
+            padding: see `grouped_by_length`.
     """
 
     def __init__(
@@ -41,7 +46,9 @@ class TrainingBatches(Sampler):
         world: int = 1,
         drop_last: bool = False,
         accumulated: int = 1,
+        lengths: Sequence[float] | None = None,
     ):
+        self.lengths = lengths
         self.num_rows, self.batch_size, self.seed, self.drop_last = num_rows, batch_size, seed, drop_last
         self.rank, self.world, self.accumulated = rank, world, accumulated
         self.epoch = self.start = 0
@@ -61,10 +68,29 @@ class TrainingBatches(Sampler):
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         order = torch.randperm(self.num_rows, generator=generator).tolist()
+        if self.lengths is not None:
+            order = grouped_by_length(order, self.lengths, self.batch_size, generator)
         order += order[: self.world] * self.world  # for a last batch with fewer rows than processes
         for batch in range(self.start, len(self)):
             for part in self.parts(batch):
                 yield [order[batch * self.batch_size + place] for place in part]
+
+
+def grouped_by_length(
+    order: list[int], lengths: Sequence[float], batch_size: int, generator: torch.Generator
+) -> list[int]:
+    """A random order of rows in which batches have rows of similar lengths, and come in a random order themselves.
+
+    The rows of `BATCHES_PER_POOL` batches that follow each other are sorted by length and cut into batches, so that
+    a row is in another company in each epoch. A last batch with fewer rows stays last, of any length.
+    """
+    whole = len(order) // batch_size * batch_size
+    batches = []
+    for start in range(0, whole, batch_size * BATCHES_PER_POOL):
+        pool = sorted(order[start : min(start + batch_size * BATCHES_PER_POOL, whole)], key=lengths.__getitem__)
+        batches += [pool[first : first + batch_size] for first in range(0, len(pool), batch_size)]
+    shuffled = torch.randperm(len(batches), generator=generator).tolist()
+    return [row for batch in shuffled for row in batches[batch]] + order[whole:]
 
 
 class ValidationBatches(Sampler):
@@ -103,8 +129,13 @@ def training_loader(
         dataset: rows by number, or a stream of rows.
         collator: makes a batch of a list of rows.
         drop_last: leave out a smaller last batch; a stream has none.
+
+    Raises:
+        ValueError: lengths are needed, but the rows come in a stream.
     """
     if isinstance(dataset, IterableDataset):
+        if arguments.group_by_length:
+            raise ValueError("--group_by_length needs to know all lengths: leave it or --streaming out.")
         return stream_loader(accelerator, arguments, dataset, collator)
     batches = TrainingBatches(
         len(dataset),
@@ -114,6 +145,7 @@ def training_loader(
         accelerator.num_processes,
         drop_last,
         arguments.gradient_accumulation_steps,
+        motion_lengths(dataset) if arguments.group_by_length else None,
     )
     return RowLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
 

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, set_seed
+from accelerate.utils import broadcast_object_list, parse_flag_from_env, set_seed
 from filelock import FileLock, Timeout
 from huggingface_hub.errors import StrictDataclassError
 from transformers.utils.logging import disable_progress_bar
@@ -35,7 +36,7 @@ def start(arguments: LoopArguments) -> Accelerator:
             take uploads.
     """
     accelerator = Accelerator(
-        mixed_precision=arguments.mixed_precision,
+        mixed_precision=mixed_precision_of(arguments),
         # the scripts give the schedule in updates of all processes together
         step_scheduler_with_optimizer=False,
         **tracking(arguments),
@@ -49,6 +50,15 @@ def start(arguments: LoopArguments) -> Accelerator:
     accelerator.uploads = on_main_process(accelerator, lambda: hub_uploads(arguments))
     set_seed(arguments.seed)
     return accelerator
+
+
+def mixed_precision_of(arguments: LoopArguments) -> str:
+    """The mode that `--mixed_precision` asks for; where it leaves the choice, that of the device."""
+    if arguments.mixed_precision != "auto":
+        return arguments.mixed_precision
+    on_gpu = torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU")
+    has_bf16 = torch.cuda.is_bf16_supported(False) if on_gpu else torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if has_bf16 else "no"
 
 
 def hub_uploads(arguments: LoopArguments) -> HubFolder | None:

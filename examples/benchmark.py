@@ -1,0 +1,194 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+r"""Measure how fast everything is on this machine: training steps, generation, pipelines, the command line.
+
+    python examples/benchmark.py --size paper --device cpu --json report.json
+    python examples/benchmark.py --only t2m_step m2t_step --dtype bfloat16
+
+Prints a Markdown table: the median time of each work, the processor time of this process in it (below the time times
+the number of threads where the work waits), its arithmetic by matrix products and convolutions, their rate, that rate
+as a share of the rate of a large matrix product, which is measured alternately with the work so that both see the same
+machine, and the peak memory of the process or of the GPU. docs/performance.md shows and explains such tables.
+"""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from benchmarking.works import EPOCHS, WORKS, Setting
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import HfArgumentParser
+from transformers.utils import logging
+
+from tm2t_hf.files import written_beside
+from tm2t_hf.training import run
+
+PRODUCT = 2048  # rows and columns of the matrix product that gives the machine's rate
+
+
+@dataclass
+class Arguments:
+    """What the command line takes."""
+
+    device: str = field(
+        default="cuda" if torch.cuda.is_available() else "cpu", metadata={"help": "Device of the models."}
+    )
+    dtype: Literal["float32", "bfloat16"] = field(
+        default="float32", metadata={"help": "Type of the arithmetic: autocast in training, the models' own in use."}
+    )
+    size: Literal["tiny", "small", "paper"] = field(
+        default="small", metadata={"help": "Whose sizes: those of the file in examples/configs."}
+    )
+    only: list[str] = field(
+        default_factory=list, metadata={"help": "Names of what to measure; all that is possible if left out."}
+    )
+    data_dir: str = field(
+        default="", metadata={"help": "Folder in the HumanML3D layout, for epochs with clips of its lengths."}
+    )
+    compile: bool = field(default=False, metadata={"help": "Use torch.compile in training and in the motion VQ."})
+    seconds: float = field(default=10.0, metadata={"help": "How long to repeat each work, at least three times."})
+    json: str = field(default="", metadata={"help": "File to write the figures to."})
+
+    def __post_init__(self):
+        self.only = self.only or [*WORKS, *(EPOCHS if self.data_dir else ())]
+        for name in self.only:
+            if name not in WORKS | EPOCHS:
+                raise ValueError(f"--only {name} is unknown; choose from {', '.join(WORKS | EPOCHS)}.")
+            if name in EPOCHS and not self.data_dir:
+                raise ValueError(f"--only {name} needs --data_dir, whose clips give the lengths.")
+
+
+@dataclass
+class Figures:
+    """What is found for one work: seconds, gigabytes, 10^9 operations, and shares of the machine's rate."""
+
+    name: str
+    title: str
+    seconds: float
+    cpu_seconds: float
+    gflop: float
+    gflop_per_second: float
+    share_of_product_rate: float
+    peak_memory_gb: float | None
+
+
+def main():
+    """Measure and print."""
+    (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
+    logging.set_verbosity_error()
+    device, dtype = torch.device(arguments.device), getattr(torch, arguments.dtype)
+    setting = Setting(device, dtype, arguments.size, arguments.compile, arguments.data_dir)
+    machine = describe_machine(setting)
+    print(", ".join(f"{name} {value}" for name, value in machine.items()), end="\n\n")
+    print("| work | median (ms) | CPU time (ms) | GFLOP | GFLOP/s | of a product's rate | peak memory (GB) |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    found = []
+    for name in arguments.only:
+        found.append(measure(name, setting, arguments.seconds))
+        print(row_of(found[-1]), flush=True)
+    if arguments.json:
+        report = {"machine": machine, "works": [asdict(figures) for figures in found]}
+        with written_beside(Path(arguments.json)) as part:
+            part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def describe_machine(setting: Setting) -> dict[str, str | int]:
+    """What the figures depend on."""
+    is_gpu = setting.device.type == "cuda"
+    return {
+        "size": setting.size,
+        "dtype": str(setting.dtype).removeprefix("torch."),
+        "device": torch.cuda.get_device_name(setting.device) if is_gpu else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def measure(name: str, setting: Setting, seconds: float) -> Figures:
+    """Repeat one work for some seconds, alternately with a matrix product."""
+    torch.manual_seed(0)
+    title, prepare = (WORKS | EPOCHS)[name]
+    restart_peak_memory(setting.device)
+    work = prepare(setting)
+    gflop = count_operations(work) / 1e9  # and warm up
+    if setting.compile:
+        work()  # the counter sees no compiled code, so that this is the call that compiles
+    memory = peak_memory(setting.device)
+    factors = torch.randn(2, PRODUCT, PRODUCT, device=setting.device, dtype=setting.dtype)
+    product = partial(torch.mm, *factors)
+    product()
+    times, products = [], []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 3:
+        times.append(timed(work, setting.device))
+        products.append(timed(product, setting.device)[0])
+    median, cpu_median = (statistics.median(column) for column in zip(*times, strict=True))
+    rate, product_rate = gflop / median, 2 * PRODUCT**3 / 1e9 / statistics.median(products)
+    return Figures(name, title, median, cpu_median, gflop, rate, rate / product_rate, memory)
+
+
+def count_operations(work: Callable[[], None]) -> int:
+    """Floating-point operations of the matrix products and convolutions of a work (of this process alone)."""
+    # of the kernels of attention, the counter knows those of GPUs only
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
+    """Seconds of one call, and those of the processor in this process."""
+    synchronize(device)
+    start, cpu_start = time.perf_counter(), time.process_time()
+    work()
+    synchronize(device)
+    return time.perf_counter() - start, time.process_time() - cpu_start
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def restart_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` tell the peak from now on."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak resident set size
+
+
+def peak_memory(device: torch.device) -> float | None:
+    """The peak in gigabytes: of the GPU, or of the resident memory of this process (on Linux alone)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM")), None)
+
+
+def row_of(figures: Figures) -> str:
+    """A row of the table; without what is not there, such as the arithmetic of another process."""
+    has_arithmetic = figures.gflop >= 0.005
+    cells = [
+        figures.title,
+        f"{figures.seconds * 1e3:.3g}" if figures.seconds < 1 else f"{figures.seconds * 1e3:.0f}",
+        f"{figures.cpu_seconds * 1e3:.0f}",
+        f"{figures.gflop:.3g}" if has_arithmetic else "",
+        f"{figures.gflop_per_second:.0f}" if has_arithmetic else "",
+        f"{figures.share_of_product_rate:.0%}" if has_arithmetic else "",
+        "" if figures.peak_memory_gb is None else f"{figures.peak_memory_gb:.2f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,93 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""The benchmark measures what it says, counts arithmetic rightly, and writes a table."""
+
+import json
+import sys
+
+import benchmark
+import datasets
+import growth
+import pytest
+import torch
+from benchmarking import works
+from benchmarking.works import Setting
+
+from tm2t_hf.toy import make_toy_dataset
+
+
+@pytest.fixture(autouse=True)
+def settings_stay(monkeypatch, tmp_path):
+    """What the scripts set for their process."""
+    for name in ("set_verbosity_error", "disable_progress_bar"):
+        monkeypatch.setattr(benchmark.logging, name, lambda: None)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *map(str, flags)])
+        benchmark.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_table_and_json(run, tmp_path, monkeypatch):
+    for name in ("TOKENS", "WORDS", "SAMPLED"):
+        monkeypatch.setattr(works, name, 6)
+    names = ["t2m_step", "alignment_rollout", "t2m_sampling_1", "vq_encoding_1"]
+    flags = ("--size", "tiny", "--device", "cpu", "--seconds", 0, "--json", tmp_path / "report.json")
+    table = [line for line in run(*flags, "--only", *names).splitlines() if line.startswith("| ")]
+    assert len(table) == 1 + len(names) and {line.count("|") for line in table} == {8}
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["machine"]["size"] == "tiny" and report["machine"]["dtype"] == "float32"
+    assert [figures["name"] for figures in report["works"]] == names
+    for figures in report["works"]:
+        assert figures["seconds"] > 0 and figures["gflop"] > 0 and 0 < figures["share_of_product_rate"] < 2
+        assert figures["gflop_per_second"] == pytest.approx(figures["gflop"] / figures["seconds"])
+
+
+def test_operations_are_counted():
+    setting = Setting(torch.device("cpu"), torch.float32, "tiny")
+    config = setting.model_config("vq")
+    work = works.vq_encoding(setting)
+    hidden, seen, frames = config["hidden_size"], 263 - 4, works.FRAMES
+    expected = 2 * hidden * (4 * seen * frames / 2 + 4 * hidden * frames / 4)  # the strided convolutions
+    expected += 2 * 2 * 3 * hidden**2 * (frames / 2 + frames / 4)  # two in each residual block
+    expected += 2 * hidden * config["codebook_size"] * frames / 4  # distances to the codes
+    assert benchmark.count_operations(work) == expected
+
+
+def test_what_cannot_be_measured(run):
+    with pytest.raises(ValueError, match="--only dancing is unknown; choose from t2m_step, "):
+        run("--only", "dancing")
+    with pytest.raises(ValueError, match="--only vq_epoch needs --data_dir, whose clips give the lengths"):
+        run("--only", "vq_epoch")
+
+
+def test_epochs_of_similar_lengths_have_less_arithmetic(tmp_path, monkeypatch):
+    """Random numbers in place of what is in the files, of which the lengths are all that counts."""
+    monkeypatch.setattr(works, "EPOCH_BATCH", 4)
+    make_toy_dataset(tmp_path / "data", num_clips=20)
+    setting = Setting(torch.device("cpu"), torch.float32, "tiny", data_dir=str(tmp_path / "data"))
+    for stage in ("m2t", "vq"):
+        random, grouped = (
+            benchmark.count_operations(works.EPOCHS[name].prepare(setting))
+            for name in (f"{stage}_epoch", f"{stage}_epoch_grouped")
+        )
+        assert grouped < 0.95 * random
+
+
+def test_growth(monkeypatch, tmp_path):
+    for name in ("TOKENS", "WORDS", "SAMPLED", "SPOKEN"):
+        monkeypatch.setattr(works, name, 4)
+    flags = ["--size", "tiny", "--device", "cpu", "--largest", "4", "--most_clips", "40"]
+    monkeypatch.setattr(sys, "argv", ["growth.py", *flags, "--output", str(tmp_path / "growth.png")])
+    growth.main()
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+    figures = json.loads((tmp_path / "growth.json").read_text())
+    assert figures["training step, batch"]["motion VQ"]["sizes"] == [1, 2, 4]
+    assert figures["tokenizing, clips"]["motion VQ"]["sizes"] == [20, 40]
+    assert growth.Line([1, 2, 4, 8], [9, 9, 4, 8], []).slope == pytest.approx(1)
