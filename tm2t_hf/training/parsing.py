@@ -20,8 +20,8 @@ def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | N
 
     The JSON file holds values that all scripts share, and one object per script, e.g.
     `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {...}}`. Its values become the
-    defaults of the parser; `--model_config` replaces those fields of the file's that it names. The objects of other scripts are checked as well, so that a run of hours does not come
-    before the next script refuses the file.
+    defaults of the parser; `--model_config` replaces those fields of the file's that it names. The objects of other
+    scripts are checked as well, so that a run of hours does not come before the next script refuses the file.
 
     Args:
         arguments_class: a subclass of `LoopArguments`.
