@@ -7,14 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ..motion import unmasked
-
 Array = np.ndarray | torch.Tensor
 
 
 def as_array(values: Array) -> np.ndarray:
-    """An array, a tensor on any device or nested lists as float64."""
-    return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else unmasked(values), np.float64)
+    """An array, a tensor on any device or nested lists as float64; NaN stands for what a masked array hides."""
+    values = values.detach().cpu() if isinstance(values, torch.Tensor) else values
+    return np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
 
 
 def check_pairs(first: np.ndarray, second: np.ndarray, first_name: str, second_name: str) -> None:
