@@ -112,9 +112,8 @@ def test_a_cache_belongs_to_its_texts(model):
     with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
         model(ids % 29 + mask, mask, motion[:, 2:], past_key_values=copy.deepcopy(cache))
     with pytest.raises(ValueError, match="`past_key_values` comes from another text or motion"):
-        model.generate(
-            ids[:, :4], attention_mask=mask[:, :4], decoder_input_ids=motion, past_key_values=copy.deepcopy(cache)
-        )
+        text = {"input_ids": ids[:, :4], "attention_mask": mask[:, :4]}
+        model.generate(**text, decoder_input_ids=motion, past_key_values=copy.deepcopy(cache), max_new_tokens=2)
     model(ids, mask, motion[:, 2:], past_key_values=cache)
 
 

@@ -229,8 +229,8 @@ def test_arguments_that_do_not_exist_are_refused(processor):
             processor(text="a person", truncation=True, **{name: value})
 
 
-def test_arguments_for_a_side_that_is_not_there_are_refused(processor):
-    motion = np.zeros((8, 263), dtype=np.float32)
+def test_arguments_for_a_side_that_is_not_there_are_refused(processor, motions):
+    motion = motions[0]
     for options in ({"max_length": 10}, {"truncation": True}, {"max_length": 10, "padding": "max_length"}):
         with pytest.raises(ValueError, match="is an argument for captions, of which there are none; process"):
             processor(motion=motion, **options)
