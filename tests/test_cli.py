@@ -366,9 +366,18 @@ def test_quickstart(shipped, capsys, monkeypatch):
     AutoProcessor.from_pretrained("tm2t-t2m")
     captured = capsys.readouterr()
     assert "quickstart/index.html" in captured.out and "a person waves" in captured.out
+    assert "a person waves, performed by a child" in captured.out and ", performed by a child" in page
     assert "tm2t-vq already exists and is left unchanged" in captured.err
     assert (shipped / "tm2t-vq" / "config.json").read_text() == "the user's own"
     assert main(["caption", "quickstart/a-person-waves.npy"]) == 0
+
+
+def test_the_child_of_the_quickstart(walk):
+    joints = np.load(walk)
+    child = quickstart.as_child(joints, HUMANML3D)
+    assert child.shape == joints.shape
+    legs = [np.linalg.norm(body[:, 4] - body[:, 1], axis=-1) for body in (joints, child)]
+    np.testing.assert_allclose(legs[1] / legs[0], 2 / 3 * 0.85, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

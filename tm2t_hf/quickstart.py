@@ -8,24 +8,30 @@ import sys
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 from transformers import pipeline, set_seed
 
+from .bodies import body_parts
 from .files import written_beside
 from .formats import save_motion
 from .formats.page import PageMotion, save_page
+from .motion import bone_offsets, retarget
 from .pipelines import shipped_checkpoint
+from .skeletons import Skeleton
 
 PROMPTS = (
     "a person walks forward",
     "an old person walks forward slowly",
     "a person runs forward energetically",
-    "a person walks and turns right",
     "a person waves the left hand",
-    "a tired person raises both hands",
-    "a woman waves both hands in the air",
     "a person bows politely",
+    "he jogs a little and stops",
+    "the man kicks with his right foot",
+    "someone lifts both arms above their head",
 )
+
+BY_CHILD = ", performed by a child"  # another body than the model ever made, described all the same
 
 TITLE = "A sentence, its motion, and the motion described again"
 
@@ -56,11 +62,12 @@ def quickstart(
     set_seed(seed)
     animate = pipeline("text-to-motion", model=str(models["tm2t-t2m"]))
     motions = animate(list(PROMPTS), batch_size=len(PROMPTS), do_sample=True, min_seconds=1, return_codes=True)
+    on_child = as_child(motions[0]["joints"], animate.processor.feature_extractor.skeleton)
     describe = pipeline("motion-to-text", model=str(models["tm2t-m2t"]))
-    captions = [
-        best["generated_text"]
-        for best, *_ in describe([motion["motion"] for motion in motions], batch_size=len(motions))
-    ]
+    to_describe = [motion["motion"] for motion in motions] + [on_child]
+    *captions, caption_of_child = (
+        best["generated_text"] for best, *_ in describe(to_describe, batch_size=len(to_describe))
+    )
     shown = []
     for prompt, motion, caption in zip(PROMPTS, tqdm(motions, desc="Drawing", unit="motion"), captions, strict=True):
         for suffix in (".npy", ".gif"):
@@ -69,18 +76,16 @@ def quickstart(
         shown.append((prompt, caption, path.with_suffix(".gif")))
 
     unit_length = animate.model.config.vq_config.unit_length
-    save_page(
-        [
-            PageMotion(motion["joints"], motion["fps"], prompt, caption, motion["codes"], unit_length)
-            for (prompt, caption, _), motion in zip(shown, motions, strict=True)
-        ],
-        output_dir / "index.html",
-        TITLE,
-    )
-    width = max(map(len, PROMPTS))
+    pages = [
+        PageMotion(motion["joints"], motion["fps"], prompt, caption, motion["codes"], unit_length)
+        for (prompt, caption, _), motion in zip(shown, motions, strict=True)
+    ]
+    pages.append(PageMotion(on_child, motions[0]["fps"], PROMPTS[0] + BY_CHILD, caption_of_child))
+    save_page(pages, output_dir / "index.html", TITLE)
+    width = max(len(page.caption) for page in pages)
     print(f"\n{'prompt':{width}}   the motion, described again")
-    for prompt, caption, _ in shown:
-        print(f"{prompt:{width}}   {caption}")
+    for page in pages:
+        print(f"{page.caption:{width}}   {page.note}")
     print(
         f"\nThe motions are in {output_dir}/: open {output_dir / 'index.html'} in a browser to see them all.\n"
         f"The models are in tm2t-vq, tm2t-m2t and tm2t-t2m. Your own sentence, and your own motion:\n"
@@ -88,6 +93,13 @@ def quickstart(
         f"    tm2t-hf caption wave.npy"
     )
     return shown
+
+
+def as_child(joints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """The motion `(frames, joints, 3)` on a body two thirds as tall, with short legs."""
+    offsets = np.array(bone_offsets(joints, skeleton)) * 2 / 3
+    offsets[body_parts(skeleton)["legs"]] *= 0.85
+    return retarget(joints, skeleton, offsets)
 
 
 def copy_checkpoint(source: Path, target: Path) -> None:
