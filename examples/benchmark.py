@@ -8,7 +8,8 @@ r"""Measure how fast everything is on this machine: training steps, generation, 
 Prints a Markdown table: the median time of each work, the processor time of this process in it (below the time times
 the number of threads where the work waits), its arithmetic by matrix products and convolutions, their rate, that rate
 as a share of the rate of a large matrix product, which is measured alternately with the work so that both see the same
-machine, and the peak memory of the process or of the GPU. docs/performance.md shows and explains such tables.
+machine, and the peak memory of the process or of the GPU. For the size of the paper on a CPU, the last column compares
+with the authors' code, at the rate of float32 products that its machine had. docs/performance.md has such tables.
 """
 
 import json
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from benchmarking.works import EPOCHS, WORKS, Setting
+from benchmarking.works import EPOCHS, ORIGINAL_RATE, WORKS, Setting
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import HfArgumentParser
@@ -31,6 +32,8 @@ from transformers.utils import logging
 from tm2t_hf.files import written_beside
 from tm2t_hf.training import run
 
+COLUMNS = ("work", "median (ms)", "CPU time (ms)", "GFLOP", "GFLOP/s", "of a product's rate", "peak memory (GB)")
+COLUMNS += ("original / this",)
 PRODUCT = 2048  # rows and columns of the matrix product that gives the machine's rate
 
 
@@ -56,6 +59,9 @@ class Arguments:
     compile: bool = field(default=False, metadata={"help": "Use torch.compile in training and in the motion VQ."})
     seconds: float = field(default=10.0, metadata={"help": "How long to repeat each work, at least three times."})
     json: str = field(default="", metadata={"help": "File to write the figures to."})
+    write_into: str = field(
+        default="", metadata={"help": "Page that also gets the table, between its two marks for this size and type."}
+    )
 
     def __post_init__(self):
         self.only = self.only or [*WORKS, *(EPOCHS if self.data_dir else ())]
@@ -78,6 +84,7 @@ class Figures:
     gflop_per_second: float
     share_of_product_rate: float
     peak_memory_gb: float | None
+    times_original: float | None
 
 
 def main():
@@ -87,13 +94,16 @@ def main():
     device, dtype = torch.device(arguments.device), getattr(torch, arguments.dtype)
     setting = Setting(device, dtype, arguments.size, arguments.compile, arguments.data_dir)
     machine = describe_machine(setting)
-    print(", ".join(f"{name} {value}" for name, value in machine.items()), end="\n\n")
-    print("| work | median (ms) | CPU time (ms) | GFLOP | GFLOP/s | of a product's rate | peak memory (GB) |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    lines = [", ".join(f"{name} {value}" for name, value in machine.items()), ""]
+    lines += [f"| {' | '.join(COLUMNS)} |", f"|---{'|--:' * (len(COLUMNS) - 1)}|"]
+    print(*lines, sep="\n")
     found = []
     for name in arguments.only:
         found.append(measure(name, setting, arguments.seconds))
-        print(row_of(found[-1]), flush=True)
+        lines.append(row_of(found[-1]))
+        print(lines[-1], flush=True)
+    if arguments.write_into:
+        write_into(Path(arguments.write_into), f"benchmark {arguments.size} {arguments.dtype}", lines)
     if arguments.json:
         report = {"machine": machine, "works": [asdict(figures) for figures in found]}
         with written_beside(Path(arguments.json)) as part:
@@ -115,24 +125,36 @@ def describe_machine(setting: Setting) -> dict[str, str | int]:
 def measure(name: str, setting: Setting, seconds: float) -> Figures:
     """Repeat one work for some seconds, alternately with a matrix product."""
     torch.manual_seed(0)
-    title, prepare = (WORKS | EPOCHS)[name]
+    title, prepare, original = (WORKS | EPOCHS)[name]
     restart_peak_memory(setting.device)
     work = prepare(setting)
     gflop = count_operations(work) / 1e9  # and warm up
     if setting.compile:
         work()  # the counter sees no compiled code, so that this is the call that compiles
     memory = peak_memory(setting.device)
-    factors = torch.randn(2, PRODUCT, PRODUCT, device=setting.device, dtype=setting.dtype)
-    product = partial(torch.mm, *factors)
-    product()
-    times, products = [], []
+    product, single_product = (new_product(setting.device, dtype) for dtype in (setting.dtype, torch.float32))
+    times, products, single_products = [], [], []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 3:
         times.append(timed(work, setting.device))
         products.append(timed(product, setting.device)[0])
+        single_products.append(timed(single_product, setting.device)[0])
     median, cpu_median = (statistics.median(column) for column in zip(*times, strict=True))
-    rate, product_rate = gflop / median, 2 * PRODUCT**3 / 1e9 / statistics.median(products)
-    return Figures(name, title, median, cpu_median, gflop, rate, rate / product_rate, memory)
+    product_rate, single_rate = (
+        2 * PRODUCT**3 / 1e9 / statistics.median(each) for each in (products, single_products)
+    )
+    times_original = None
+    if original is not None and setting.size == "paper" and setting.device.type == "cpu":
+        times_original = original * ORIGINAL_RATE / (median * single_rate)
+    rate = gflop / median
+    return Figures(name, title, median, cpu_median, gflop, rate, rate / product_rate, memory, times_original)
+
+
+def new_product(device: torch.device, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
+    """A large matrix product, of which this is the second."""
+    product = partial(torch.mm, *torch.randn(2, PRODUCT, PRODUCT, device=device, dtype=dtype))
+    product()
+    return product
 
 
 def count_operations(work: Callable[[], None]) -> int:
@@ -186,8 +208,25 @@ def row_of(figures: Figures) -> str:
         f"{figures.gflop_per_second:.0f}" if has_arithmetic else "",
         f"{figures.share_of_product_rate:.0%}" if has_arithmetic else "",
         "" if figures.peak_memory_gb is None else f"{figures.peak_memory_gb:.2f}",
+        "" if figures.times_original is None else f"{figures.times_original:.2g}",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def write_into(page: Path, mark: str, lines: list[str]) -> None:
+    """Replace what is between the two marks of a page.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    begin, end = (f"<!-- {mark}: {side} -->" for side in ("begin", "end"))
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
+        raise ValueError(f"{page} has no {begin} with {end} behind it: add these two lines where the table is to be.")
+    text = "\n".join(lines)
+    with written_beside(page) as part:
+        part.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ class Line(NamedTuple):
     @property
     def slope(self) -> float:
         """Of the larger half, on logarithmic axes."""
-        half = len(self.sizes) // 2
-        return float(np.polyfit(np.log(self.sizes[half:]), np.log(self.seconds[half:]), 1)[0])
+        first = min(len(self.sizes) // 2, len(self.sizes) - 2)
+        return float(np.polyfit(np.log(self.sizes[first:]), np.log(self.seconds[first:]), 1)[0])
 
 
 def main():

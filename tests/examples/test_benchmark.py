@@ -38,15 +38,26 @@ def test_table_and_json(run, tmp_path, monkeypatch):
     for name in ("TOKENS", "WORDS", "SAMPLED"):
         monkeypatch.setattr(works, name, 6)
     names = ["t2m_step", "alignment_rollout", "t2m_sampling_1", "vq_encoding_1"]
-    flags = ("--size", "tiny", "--device", "cpu", "--seconds", 0, "--json", tmp_path / "report.json")
+    page, mark = tmp_path / "page.md", "benchmark tiny float32"
+    page.write_text(f"a\n<!-- {mark}: begin -->\nb\n<!-- {mark}: end -->\nc")
+    flags = ("--size", "tiny", "--device", "cpu", "--seconds", 0, "--write_into", page)
+    flags += ("--json", tmp_path / "report.json")
     table = [line for line in run(*flags, "--only", *names).splitlines() if line.startswith("| ")]
-    assert len(table) == 1 + len(names) and {line.count("|") for line in table} == {8}
+    assert len(table) == 1 + len(names) and {line.count("|") for line in table} == {9}
+    assert all(line in page.read_text() for line in table) and "\nb\n" not in page.read_text()
+    assert page.read_text().startswith("a\n") and page.read_text().endswith("\nc")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["machine"]["size"] == "tiny" and report["machine"]["dtype"] == "float32"
     assert [figures["name"] for figures in report["works"]] == names
     for figures in report["works"]:
         assert figures["seconds"] > 0 and figures["gflop"] > 0 and 0 < figures["share_of_product_rate"] < 2
         assert figures["gflop_per_second"] == pytest.approx(figures["gflop"] / figures["seconds"])
+
+
+def test_a_page_without_marks(tmp_path):
+    (tmp_path / "page.md").write_text("nothing")
+    with pytest.raises(ValueError, match="page.md has no <!-- benchmark paper float32: begin --> with"):
+        benchmark.write_into(tmp_path / "page.md", "benchmark paper float32", [])
 
 
 def test_operations_are_counted():
