@@ -9,7 +9,7 @@ r"""Join the three data sets that the shipped models are trained on into one tra
 
 `bandai_namco` is what `examples/bandai_namco/build.py` makes; its splits stay as they are, so that `val.txt` and
 `test.txt` remain the benchmark. Captioned CMU clips of HumanML3D's training split and all DeepMimic clips are added to
-`train.txt`; the other CMU clips are in `cmu_dev.txt` alone. Ids say where a clip comes from: `bn1_...`, `cmu_...`,
+`train.txt`, without captions in `MISLEADING`; the other CMU clips are in `cmu_dev.txt` alone. Ids say where a clip comes from: `bn1_...`, `cmu_...`,
 `deepmimic_...`. `--body` adds a clip that belongs to no split, whose proportions every other one can be given:
 
     tm2t-hf prepare joined --retarget_to 012314 --output_dir prepared
@@ -34,6 +34,18 @@ logger = logging.getLogger("build")
 
 CMU_DEV = "cmu_dev"  # the split file of the CMU clips that are not for training
 DEEPMIMIC = "deepmimic_"  # takes the place of "dm_" in the ids of DeepMimic clips
+# Captions of people plainly walking that say something else. Few other clips show people so tall and upright, so a model
+# would write them of everybody who walks.
+MISLEADING = {
+    "the person walks forward at a steady pace while moving most of their left hand side of their body compared to "
+    "their right",
+    "a person walks forward diagonally.",
+    "a man walks from side to side",
+    "walks forward with a wide gait. person seems confident and aggressive",
+    "the sim walks down the plane.",
+    "a person takes purposeful strides forward.",
+    "simply moving forward on the floor.",
+}
 
 
 @dataclass
@@ -81,8 +93,8 @@ def main(args: list[str] | None = None):
 
 
 def tagged_captions(source: Path, clip: str) -> str:
-    """The clip's text file, with lemmas and parts of speech where it has none."""
-    lines = read_captions(source / "texts" / f"{clip}.txt")
+    """The clip's text file without misleading captions, with lemmas and parts of speech where it has none."""
+    lines = [line for line in read_captions(source / "texts" / f"{clip}.txt") if line.caption not in MISLEADING]
     if not all(line.whole_clip for line in lines):
         raise ValueError(f"{source / 'texts' / clip}.txt has a caption of a part of the clip.")
     tagged = (f"{line.caption}#{line.tokens}#0.0#0.0" if line.tokens else caption_line(line.caption) for line in lines)
