@@ -58,3 +58,11 @@ def test_update(folder, capsys):
     assert (folder / "model.safetensors").read_bytes() == weights
     assert main(["update", str(folder), str(folder.parent / "nowhere")]) == 2
     assert "There is no" in capsys.readouterr().err
+
+
+def test_update_of_a_motion_vq(tmp_path, vq_model, feature_extractor):
+    for part in (vq_model, feature_extractor):
+        part.save_pretrained(tmp_path)
+    (tmp_path / "files.py").write_text("old")
+    assert main(["update", str(tmp_path)]) == 0
+    assert (tmp_path / "files.py").read_bytes() == (ROOT / "tm2t_hf" / "files.py").read_bytes()

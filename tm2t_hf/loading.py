@@ -16,7 +16,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import CONFIG_MAPPING, PreTrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoProcessor, PreTrainedConfig, PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
 from .configuration_base import SPECIAL_IDS
@@ -212,6 +212,8 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         needed = ["processor_config.json", "tokenizer.json", "tokenizer_config.json", "motion_tokenizer"]
         if config.get("model_type") == "tm2t-matcher":  # which reads and writes no tokens
             needed.remove("motion_tokenizer")
+        if config.get("model_type") == "tm2t-vq" and processor_class is AutoProcessor:  # its feature extractor
+            needed = ["preprocessor_config.json"]
         if missing := [file for file in needed if not (Path(name) / file).exists()]:
             raise FileNotFoundError(
                 f"{name} has no {', '.join(missing)}, which its processor needs; get the whole folder, or write it "

@@ -9,8 +9,9 @@ r"""Join the three data sets that the shipped models are trained on into one tra
 
 `bandai_namco` is what `examples/bandai_namco/build.py` makes; its splits stay as they are, so that `val.txt` and
 `test.txt` remain the benchmark. Captioned CMU clips of HumanML3D's training split and all DeepMimic clips are added to
-`train.txt`, without captions in `MISLEADING`; the other CMU clips are in `cmu_dev.txt` alone. Ids say where a clip comes from: `bn1_...`, `cmu_...`,
-`deepmimic_...`. `--body` adds a clip that belongs to no split, whose proportions every other one can be given:
+`train.txt`, without captions in `MISLEADING`; the other CMU clips are in `cmu_dev.txt` alone. Ids say where a clip
+comes from: `bn1_...`, `cmu_...`, `deepmimic_...`. `--body` adds a clip that belongs to no split, whose proportions
+every other one can be given:
 
     tm2t-hf prepare joined --retarget_to 012314 --output_dir prepared
 
@@ -34,8 +35,7 @@ logger = logging.getLogger("build")
 
 CMU_DEV = "cmu_dev"  # the split file of the CMU clips that are not for training
 DEEPMIMIC = "deepmimic_"  # takes the place of "dm_" in the ids of DeepMimic clips
-# Captions of people plainly walking that say something else. Few other clips show people so tall and upright, so a model
-# would write them of everybody who walks.
+# Captions of plain walking that say something else: with so few clips of CMU, a model would write them of everybody.
 MISLEADING = {
     "the person walks forward at a steady pace while moving most of their left hand side of their body compared to "
     "their right",
