@@ -35,7 +35,7 @@ from tm2t_hf.metrics import caption_scores, joint_scores, motion_scores, retriev
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints
 from tm2t_hf.tokenization_text import train_text_tokenizer
 
-ON_CPU = SimpleNamespace(device="cpu", int8=False)
+ON_CPU = {"device": "cpu", "dtype": "float32", "int8": False}
 CAPTIONS = ["a person walks forward", "someone runs energetically", "the person waves the left hand"]
 TOKENS = [
     "a/DET person/NOUN walk/VERB forward/ADV",
@@ -348,7 +348,7 @@ def test_requests_never_learned_are_scored(evaluate, sentences, monkeypatch):
 def test_eight_bits(evaluate, folder):
     """Of the models that are evaluated, not of the one that measures them."""
     for role, quantized in (("m2t", True), ("t2m", True), ("matcher", False)):
-        checkpoint = models.load_checkpoint(role, str(folder / role), SimpleNamespace(device="cpu", int8=True))
+        checkpoint = models.load_checkpoint(role, str(folder / role), SimpleNamespace(**ON_CPU | {"int8": True}))
         kinds = {type(module) for module in checkpoint.model.modules()}
         assert (torch.nn.Linear in kinds) != quantized == (torch.ao.nn.quantized.dynamic.Linear in kinds)
     report = evaluate("m2t", "t2m", replications=1, int8=True)
@@ -361,7 +361,7 @@ def test_scores_are_those_that_the_model_carries(folder, tmp_path):
     embeddings = torch.nn.functional.normalize(torch.randn(3, 8), dim=-1)
     calibration = Calibration(torch.ones(TextCoverage.num_facts).double(), -1.0, 0.4)
     TextCoverage(calibration, CAPTIONS, embeddings, embeddings[:1]).save(tmp_path)
-    t2m = models.load_checkpoint("t2m", str(tmp_path), ON_CPU)
+    t2m = models.load_checkpoint("t2m", str(tmp_path), SimpleNamespace(**ON_CPU))
     sentences = ["a person walks", "someone plays the violin for hours and hours", "swims"]
     scores, threshold = script.request_scores(t2m, sentences, "cpu")
     coverage = load_coverage(tmp_path, "text")
@@ -371,7 +371,12 @@ def test_scores_are_those_that_the_model_carries(folder, tmp_path):
         (request,) = coverage.judge([sentence], torch.nn.functional.normalize(mean, dim=-1))
         assert score == pytest.approx(request.score, abs=1e-4)
     assert threshold == 0.4 and len(set(scores)) == 3
-    assert script.request_scores(models.load_checkpoint("t2m", str(folder / "t2m"), ON_CPU), sentences, "cpu") is None
+    assert (
+        script.request_scores(
+            models.load_checkpoint("t2m", str(folder / "t2m"), SimpleNamespace(**ON_CPU)), sentences, "cpu"
+        )
+        is None
+    )
 
 
 def test_bodies_and_recordings_are_captioned(evaluate, folder, data_dir, tmp_path):
@@ -436,7 +441,7 @@ def test_a_split_smaller_than_a_group_is_refused(evaluate):
 
 
 def test_motions_shorter_than_a_movement_are_embedded(folder):
-    matcher = script.load_checkpoint("matcher", str(folder / "matcher"), ON_CPU)
+    matcher = script.load_checkpoint("matcher", str(folder / "matcher"), SimpleNamespace(**ON_CPU))
     mean = np.asarray(matcher.extractor.mean, np.float32)
     args = SimpleNamespace(batch_size=2, device="cpu")
     moving = np.random.default_rng(0).normal(size=(9, 263)).astype(np.float32)

@@ -11,8 +11,9 @@ import torch
 from bandai_namco.judge import ActionStyleJudge, describe, disturb, pad, shares, smooth_noise, standing
 from bandai_namco.labels import mirror_action
 
+from tm2t_hf.bodies import known_offsets
 from tm2t_hf.data import read_split
-from tm2t_hf.motion import HUMANML3D, features_to_joints, joints_to_features, mirror_joints
+from tm2t_hf.motion import HUMANML3D, features_to_joints, joints_to_features, mirror_joints, retarget
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,9 @@ def judge():
 
 @pytest.fixture(scope="module")
 def real(data_dir):
-    return script.load(data_dir / "bandai_namco", "test")
+    joints, labels = script.load(data_dir / "bandai_namco", "test")
+    offsets = known_offsets("humanml3d", HUMANML3D)
+    return [retarget(clip, HUMANML3D, offsets) for clip in joints], labels  # on the body that the judge knows
 
 
 def walk(frames, seed=0, rate=0.3):

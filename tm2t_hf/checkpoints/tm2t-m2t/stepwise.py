@@ -1,0 +1,141 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Products and embeddings in a loop over steps, whose weights get their gradient once, from all steps together.
+
+By itself, autograd multiplies for the gradient of a shared weight at every step and adds the results up: a product of
+a few rows, and reading and writing as much as the weight holds, each time. But the sum over the steps of x_t^T g_t is
+the one product X^T G of all their rows. So here a step only keeps its x_t, and leaves its g_t in a slot.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+def learns_in_steps(*weights: Tensor) -> bool:
+    """Whether a loop over steps is differentiated by one of these weights, and by eager autograd."""
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and any(w.requires_grad for w in weights)
+
+
+class StepwiseProduct:
+    """`inputs @ matrix + bias`, step by step; differentiable once.
+
+    Args:
+        matrix: (size, out), or (batch, size, out) where each row has its own.
+        bias: (out,), or (batch, out) where each row has its own; None for none.
+        steps: how often it is called, at most.
+        batch: rows of the inputs.
+    """
+
+    def __init__(self, matrix: Tensor, bias: Tensor | None, steps: int, batch: int):
+        device = matrix.device.type
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+            matrix, bias = matrix.to(dtype), None if bias is None else bias.to(dtype)
+        self.inputs: list[Tensor] = []
+        self.slots = iter(_ProductSlots.apply(matrix, bias, self.inputs, steps, batch).unbind())
+        self.matrix, self.bias = matrix.detach(), None if bias is None else bias.detach()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(batch, size) -> (batch, out)."""
+        inputs = inputs.to(self.matrix)  # in its type, and on its device
+        self.inputs.append(inputs.detach())
+        return _Product.apply(inputs, next(self.slots), self.matrix, self.bias)
+
+
+class StepwiseEmbedding:
+    """Rows of a table, step by step; differentiable once.
+
+    Args:
+        table: (rows, size).
+        steps: how often it is called, at most.
+        batch: ids per step.
+    """
+
+    def __init__(self, table: Tensor, steps: int, batch: int):
+        self.ids: list[Tensor] = []
+        self.slots = iter(_EmbeddingSlots.apply(table, self.ids, steps, batch).unbind())
+        self.table = table.detach()
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """(batch,) -> (batch, size)."""
+        self.ids.append(ids)
+        return _Lookup.apply(ids, next(self.slots), self.table)
+
+
+class _Product(torch.autograd.Function):
+    """A step of a `StepwiseProduct`; the gradient of the matrix and of the bias goes into the slot."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, slot: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(matrix)
+        if matrix.dim() == 2:
+            return inputs @ matrix if bias is None else torch.addmm(bias, inputs, matrix)
+        rows = inputs.unsqueeze(1)  # (batch, 1, size)
+        product = rows @ matrix if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, matrix)
+        return product.squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor):
+        (matrix,) = ctx.saved_tensors
+        of_inputs = None
+        if ctx.needs_input_grad[0]:
+            rows = gradient if matrix.dim() == 2 else gradient.unsqueeze(1)
+            of_inputs = (rows @ matrix.mT).view(*gradient.shape[:1], -1)
+        return of_inputs, gradient, None, None
+
+
+class _ProductSlots(torch.autograd.Function):
+    """Slots (steps, batch, out) of a `StepwiseProduct`, without values; those that no step has used get zeros."""
+
+    @staticmethod
+    def forward(ctx, matrix: Tensor, bias: Tensor | None, inputs: list[Tensor], steps: int, batch: int) -> Tensor:
+        ctx.inputs = inputs
+        ctx.is_shared = matrix.dim() == 2
+        return matrix.new_zeros(()).expand(steps, batch, matrix.shape[-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradients: Tensor):
+        inputs = torch.stack(ctx.inputs)  # (taken, batch, size)
+        gradients = gradients[: len(inputs)]  # (taken, batch, out)
+        if ctx.is_shared:
+            inputs, gradients = inputs.flatten(0, 1), gradients.flatten(0, 1)
+            return inputs.t() @ gradients, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
+        of_matrix = torch.bmm(inputs.permute(1, 2, 0), gradients.transpose(0, 1))
+        return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
+
+
+class _Lookup(torch.autograd.Function):
+    """A step of a `StepwiseEmbedding`; the gradient of the table goes into the slot."""
+
+    @staticmethod
+    def forward(ctx, ids: Tensor, slot: Tensor, table: Tensor) -> Tensor:
+        return F.embedding(ids, table)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor):
+        return None, gradient, None
+
+
+class _EmbeddingSlots(torch.autograd.Function):
+    """Slots (steps, batch, size) of a `StepwiseEmbedding`, as `_ProductSlots`."""
+
+    @staticmethod
+    def forward(ctx, table: Tensor, ids: list[Tensor], steps: int, batch: int) -> Tensor:
+        ctx.ids = ids
+        ctx.rows = len(table)
+        return table.new_zeros(()).expand(steps, batch, table.shape[-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradients: Tensor):
+        ids = torch.stack(ctx.ids)  # (taken, batch)
+        of_table = gradients.new_zeros(ctx.rows, gradients.shape[-1])
+        return of_table.index_add_(0, ids.flatten(), gradients[: len(ids)].flatten(0, 1)), None, None, None
+
+
+__all__ = ["StepwiseEmbedding", "StepwiseProduct", "learns_in_steps"]
