@@ -547,3 +547,14 @@ def test_a_unit_length_that_is_no_number_of_frames(unit_length):
     size = HUMANML3D.feature_size
     with pytest.raises(ValueError, match="unit_length=.* must be a number of frames"):
         MotionFeatureExtractor(HUMANML3D, np.zeros(size), np.ones(size), unit_length=unit_length)
+
+
+def test_post_process_takes_lists_and_says_what_it_cannot_take(extractor):
+    motion = torch.randn(8, extractor.feature_size)
+    (wanted,) = extractor.post_process(motion)
+    for same in (motion.tolist(), list(motion), [motion], motion[None], motion.numpy()):
+        np.testing.assert_allclose(extractor.post_process(same)[0], wanted, atol=1e-5)
+    assert extractor.post_process(motion[:0])[0].shape == (0, 22, 3)
+    for bad in ([1.0], "x", 3, [[[1.0]]], torch.zeros(2, 2, 2, 2)):
+        with pytest.raises(ValueError, match="motion_values"):
+            extractor.post_process(bad)

@@ -325,3 +325,16 @@ def test_the_shipped_processors_fit(name):
     if name == "tm2t-vq":
         with pytest.raises(ValueError, match="feature extractor has fps 20.0, but the model has 20.5"):
             check_fits(load_whole(AutoModel, folder, fps=20.5), processor)
+
+
+def test_a_class_refuses_a_checkpoint_of_another_type(vq_model, m2t_model, t2m_model, tmp_path):
+    models = (vq_model, m2t_model, t2m_model)
+    for model in models:
+        model.save_pretrained(tmp_path / model.config.model_type)
+    for model in models:
+        for other in models:
+            if other is not model:
+                found, wanted = other.config.model_type, model.config.model_type
+                message = f"is a model of type {found}, but one of type {wanted} is needed"
+                with pytest.raises(ValueError, match=message):
+                    type(model).from_pretrained(tmp_path / found)

@@ -806,7 +806,7 @@ def test_a_call_without_a_caption_says_what_to_do(model, motion):
     values, mask = motion
     encoded = model.get_encoder()(input_ids=motion_ids([[1, 2], [3]]))
     for inputs in ({"motion_values": values, "attention_mask": mask}, {"encoder_outputs": encoded}):
-        with pytest.raises(ValueError, match="Give `decoder_input_ids` or `labels`; .* call generate()"):
+        with pytest.raises(ValueError, match="Give `decoder_input_ids` or `labels` .* call generate()"):
             model(**inputs)
 
 
@@ -831,3 +831,25 @@ def test_a_mask_counts_by_what_is_not_zero(m2t_model):
     m2t_model.eval()
     wanted = m2t_model(motion_values=motion, attention_mask=mask, labels=labels).logits
     torch.testing.assert_close(m2t_model(motion_values=motion, attention_mask=mask * 2, labels=labels).logits, wanted)
+
+
+def test_the_first_argument_of_generate_may_be_features(m2t_model, vq_config):
+    values = torch.randn(1, 40, vq_config.feature_size)
+    by_name = m2t_model.generate(motion_values=values, max_new_tokens=4)
+    assert torch.equal(m2t_model.generate(values, max_new_tokens=4), by_name)
+    with pytest.raises(ValueError, match="given twice: as the first argument and as motion_values"):
+        m2t_model.generate(values, motion_values=values)
+
+
+def test_another_motion_vq_is_refused(m2t_model, vq_config):
+    m2t_model = copy.deepcopy(m2t_model)
+    config = copy.deepcopy(vq_config)
+    config.codebook_size //= 2
+    m2t_model.vq = type(m2t_model.vq)(config)
+    with pytest.raises(ValueError, match="use the VQ that it was trained with"):
+        m2t_model.generate(motion_values=torch.randn(1, 40, config.feature_size))
+
+
+def test_labels_that_the_trainer_took_out(m2t_model):
+    with pytest.raises(ValueError, match="label_smoothing_factor"):
+        m2t_model(input_ids=torch.tensor([[m2t_model.config.bom_id, 1, m2t_model.config.eom_id]]))

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Text-to-motion model: invariances, loss, generation, saving and loading, bad input."""
 
+import copy
 import math
 
 import pytest
@@ -535,3 +536,10 @@ def test_bad_texts():
         tiny_model(text_vocab_size=None)(ids, decoder_input_ids=bom)
     with pytest.raises(IndexError):
         model(ids + 30, mask, bom)
+
+
+def test_a_configuration_that_contradicts_its_motion_vq_is_refused(t2m_model):
+    config = copy.deepcopy(t2m_model.config)
+    config.codebook_size = 2 * config.codebook_size
+    with pytest.raises(ValueError, match="but the motion VQ of vq_config has"):
+        type(t2m_model)(config)

@@ -127,3 +127,7 @@ def test_bad_captions_are_named(captions, message):
 def test_a_vocabulary_without_room_for_the_bytes_is_refused():
     with pytest.raises(ValueError, match="vocab_size=100 leaves no room"):
         train_text_tokenizer(CAPTIONS, vocab_size=100)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_caption():
+    assert check_captions("\ufeffa person bows") == check_captions(["a person bows"]) == ["a person bows"]

@@ -16,9 +16,10 @@ from bandai_namco.labels import action_and_style_of_clip
 from transformers import AutoModel, AutoProcessor
 
 from tm2t_hf import MotionTextMatcher, MotionTextMatcherProcessor, joints_to_features
+from tm2t_hf.bodies import known_offsets
 from tm2t_hf.data import prepare, read_captions, read_split
 from tm2t_hf.metrics import confidence_interval, retrieval
-from tm2t_hf.motion import HUMANML3D
+from tm2t_hf.motion import HUMANML3D, retarget
 from tm2t_hf.pipelines import CHECKPOINTS
 
 CAPTIONS = ["a person walks forward", "someone waves the left hand", "the person stands still"]
@@ -136,13 +137,15 @@ def test_oracle():
 
 
 def test_the_matcher_that_ships(data_dir):
-    matcher = evaluate_tm2t.load_checkpoint("matcher", str(CHECKPOINTS / "tm2t-matcher"), "cpu")
+    args = SimpleNamespace(batch_size=64, device="cpu", dtype="float32", int8=False)
+    matcher = evaluate_tm2t.load_checkpoint("matcher", str(CHECKPOINTS / "tm2t-matcher"), args)
     assert (CHECKPOINTS / "tm2t-matcher" / "model.safetensors").stat().st_size <= 10e6
     data = data_dir / "bandai_namco"
     clips = read_split(data, "test")
     labels = [action_and_style_of_clip(clip) for clip in clips]
+    body = known_offsets("humanml3d", HUMANML3D)
     joints = (np.load(data / "new_joints" / f"{clip}.npy", allow_pickle=False) for clip in clips)
-    args = SimpleNamespace(batch_size=64, device="cpu")
+    joints = (retarget(clip, HUMANML3D, body) for clip in joints)
     motions = evaluate_tm2t.embed_motions(matcher, [joints_to_features(clip, HUMANML3D) for clip in joints], args)
     captions = [read_captions(data / "texts" / f"{clip}.txt")[0].caption for clip in clips]
     texts = evaluate_tm2t.embed_texts(matcher, captions, args)
