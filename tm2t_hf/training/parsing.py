@@ -20,7 +20,7 @@ def parse_arguments(arguments_class: type, section: str, args: Sequence[str] | N
 
     The JSON file holds values that all scripts share, and one object per script, e.g.
     `{"seed": 1, "vq": {"epochs": 50, "model_config": {"hidden_size": 192}}, "m2t": {...}}`. Its values become the
-    defaults of the parser; `--model_config` replaces those fields of the file's that it names. The objects of other
+    defaults of the parser; `--model_config` replaces the file's as a whole. The objects of other
     scripts are checked as well, so that a run of hours does not come before the next script refuses the file.
 
     Args:
@@ -81,18 +81,6 @@ class _Parser(HfArgumentParser):
         for action in self._actions:
             if action.dest in values:
                 action.required = False
-            if action.dest == "model_config" and action.dest in values:
-                action.type = _onto(values[action.dest])
-
-
-def _onto(base: dict):
-    """A type of arguments: a JSON object whose values take the place of those in `base`."""
-
-    def updated(text: str) -> dict:
-        return base | _json_object(text)
-
-    updated.__name__ = "dict"  # what the help shows
-    return updated
 
 
 def _values_of(path: str, arguments_class: type, section: str) -> dict:
