@@ -4,6 +4,7 @@
 
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from tm2t_hf.chaining import generate_chain
 
@@ -60,6 +61,18 @@ def test_a_chain_goes_on_from_a_motion(t2m_model, prompts, fed):
     alone = t2m_model.vq.decode(prefix[None])[0]
     # what lies further from the seam than the decoder's convolutions reach is the prefix itself
     torch.testing.assert_close(chain.motion[:4], alone[:4], atol=0.2, rtol=0)
+
+
+def test_the_shortest_part_that_a_generation_config_says(t2m_model, prompts):
+    t2m_model.generation_config.suppress_tokens = [
+        i for i in range(t2m_model.config.vocab_size) if i not in (3, t2m_model.config.eos_token_id)
+    ]
+    t2m_model.generation_config.min_seconds = 2
+    given = GenerationConfig(min_seconds=2)
+    for config, options in ((None, {}), (given, {}), (None, {"min_seconds": None})):
+        chain = generate_chain(t2m_model, prompts[:2], generation_config=config, max_seconds=2, **options)
+        assert chain.ends == [40, 80]
+    assert generate_chain(t2m_model, prompts[:1], min_new_tokens=3, max_new_tokens=3).ends == [12]
 
 
 def test_bad_chains_are_named(t2m_model, prompts):

@@ -3,13 +3,15 @@
 """Continuing motions by `generate()`: from a cache, from prefixes of unequal length; what is refused."""
 
 import copy
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_modeling_text_to_motion import ATTENTIONS, BOM, EOM, PAD, tiny_model, tiny_text
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationConfig
 
 STEPS = 8
 
@@ -277,6 +279,49 @@ def test_a_motion_to_continue_has_not_ended(t2m_model):
 def test_seconds_that_are_no_number(t2m_model, seconds):
     with pytest.raises(ValueError, match="`max_seconds` must be a positive number of seconds"):
         t2m_model.generate(torch.tensor([[1, 5, 2]]), max_seconds=seconds)
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, Fraction])
+def test_seconds_are_numbers_of_any_type(number):
+    assert endless().generate(tiny_text([3])[0], max_seconds=number(1)).shape[1] == 1 + 5
+
+
+@pytest.mark.parametrize("of_model", [False, True])
+def test_seconds_of_a_generation_config(of_model, tmp_path, caplog):
+    model, ids = endless(), tiny_text([3])[0]
+
+    def tokens(asked, **given):
+        if not of_model:
+            return model.generate(ids, GenerationConfig(**asked), **given).shape[1] - 1
+        changed = copy.deepcopy(model)
+        for name, value in asked.items():
+            setattr(changed.generation_config, name, value)
+        changed.save_pretrained(tmp_path)
+        return type(model).from_pretrained(tmp_path).generate(ids, **given).shape[1] - 1
+
+    assert tokens({"max_seconds": 1}) == 5
+    assert tokens({"max_seconds": 1, "max_new_tokens": 50}) == 5
+    assert "generation-related" not in caplog.text
+    # what the call says comes first, in whichever unit
+    assert tokens({"max_seconds": 1}, max_seconds=2) == 10
+    assert tokens({"max_seconds": 1}, max_new_tokens=7) == 7
+    assert tokens({"max_seconds": 1}, max_length=7) == 6
+    with pytest.raises(ValueError, match="`min_seconds` asks for 10 motion tokens, but at most 5"):
+        tokens({"min_seconds": 2}, max_seconds=1)
+    with pytest.raises(ValueError, match="`max_seconds` must be a positive number of seconds, got 'long'"):
+        tokens({"max_seconds": "long"})
+    model.generation_config.suppress_tokens = [i for i in range(BOM + 3) if i != EOM]  # ends as soon as it may
+    assert tokens({"min_seconds": 2}) == 11
+    assert tokens({"min_seconds": 2}, min_new_tokens=3) == 4
+
+
+def test_a_generation_config_comes_before_that_of_the_model():
+    model, ids = endless(), tiny_text([3])[0]
+    model.generation_config.max_seconds = 1
+    for asked, length in (({"max_new_tokens": 7}, 8), ({"max_length": 7}, 7), ({"max_seconds": 2}, 11), ({}, 6)):
+        given = GenerationConfig(**asked)
+        assert model.generate(ids, given).shape[1] == length
+        assert given.max_new_tokens == asked.get("max_new_tokens")  # the caller's is left as it was
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from datasets import Dataset
-from transformers import pipeline, set_seed
+from transformers import GenerationConfig, pipeline, set_seed
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.pipelines.pt_utils import KeyDataset
 
@@ -102,6 +102,54 @@ def test_generate_arguments_pass_through(animate, folders):
         animate(CAPTIONS[0], fps=30)
 
 
+@pytest.mark.parametrize(
+    ("made_with", "given", "frames"),
+    [
+        ({"max_seconds": 2}, {"max_new_tokens": 5}, 20),
+        ({"max_seconds": 2}, {"max_length": 6}, 20),
+        ({"max_seconds": 2}, {"generate_kwargs": {"max_new_tokens": 5}}, 20),
+        ({"max_seconds": 2}, {"max_seconds": 1}, 20),
+        ({"max_seconds": 2}, {"max_new_tokens": None}, 40),
+        ({"max_seconds": 2}, {"generation_config": GenerationConfig(max_new_tokens=5)}, 20),
+        ({"max_seconds": 2}, {"generation_config": GenerationConfig(max_seconds=1)}, 20),
+        ({"max_new_tokens": 10}, {"max_seconds": 1}, 20),
+        ({"max_new_tokens": 10}, {"generation_config": GenerationConfig(max_seconds=1)}, 20),
+        ({"max_new_tokens": 10}, {"generation_config": GenerationConfig(), "max_seconds": 1}, 20),
+        ({"max_length": 11}, {"max_seconds": 1}, 20),
+        ({"generate_kwargs": {"max_new_tokens": 10}}, {"max_seconds": 1}, 20),
+        ({"generation_config": GenerationConfig(max_seconds=1)}, {}, 20),
+        ({"min_new_tokens": 10, "max_seconds": 2}, {"min_seconds": 1, "max_seconds": 1}, 20),
+    ],
+)
+def test_a_length_replaces_that_which_the_pipeline_was_made_with(made_with, given, frames, t2m_model, processor):
+    t2m_model.generation_config.suppress_tokens = [
+        t2m_model.config.bos_token_id,
+        t2m_model.config.eos_token_id,
+        t2m_model.config.pad_token_id,
+    ]
+    animate = pipeline("text-to-motion", model=t2m_model, processor=processor, device="cpu", **made_with)
+    before = len(animate(CAPTIONS[0])["motion"])
+    assert len(animate(CAPTIONS[0], **given)["motion"]) == frames
+    assert len(animate(CAPTIONS[0])["motion"]) == before  # for this call only
+
+
+def test_a_length_of_a_chain_replaces_that_which_the_pipeline_was_made_with(folders):
+    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", min_seconds=2, max_seconds=2)
+    assert len(animate(CAPTIONS[:2], chain=True)["motion"]) == 80
+    assert len(animate(CAPTIONS[:2], chain=True, min_new_tokens=3, max_new_tokens=3)["motion"]) == 24
+
+
+def test_one_length_in_two_units_is_refused(folders, animate):
+    for given in (
+        {"max_seconds": 2, "max_new_tokens": 5},
+        {"max_seconds": 2, "generate_kwargs": {"max_new_tokens": 5}},
+    ):
+        with pytest.raises(ValueError, match="Give `max_seconds` or `max_new_tokens`, not both"):
+            animate(CAPTIONS[0], **given)
+        with pytest.raises(ValueError, match="Give `max_seconds` or `max_new_tokens`, not both"):
+            pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", **given)(CAPTIONS[0])
+
+
 def test_a_seed_repeats_samples(animate):
     samples = []
     for _ in range(2):
@@ -132,6 +180,15 @@ def test_a_motion_of_any_form_gives_captions(describe, motions, tmp_path):
     assert describe({"joints": joints, "fps": 30}) == describe(joints, fps=30)
     assert describe([{"joints": joints}, {"motion": joints}]) == [describe(joints)] * 2
     assert isinstance(describe(joints, fps=30)[0]["generated_text"], str)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_motion_in_nested_lists_is_one(describe, motions, batch_size):
+    for motion in (motions[0], features_to_joints(motions[0], 22)):
+        expected = describe(motion)
+        for nested in (motion.tolist(), list(motion), tuple(motion), list(map(list, motion))):
+            assert describe(nested, batch_size=batch_size) == expected
+            assert describe([nested, nested], batch_size=batch_size) == [expected, expected]
 
 
 def test_several_motions_and_captions_are_lists(describe, motions):
@@ -220,6 +277,11 @@ def test_captions_that_are_none_are_refused(animate, captions, message):
             (each for each in [np.random.default_rng(0).normal(size=(2, 9, 263))]),
             "an item of the motions holds 2 motions",
         ),
+        (None, "motion is None; pass a motion"),
+        ([None], r"motion\[0\] is None; pass a motion"),
+        ([np.zeros((9, 263)), {"motion": None}], r"motion\[1\] is None"),
+        ({"motion": None}, "motion is None"),
+        ((each for each in [None]), "motion is None"),
     ],
 )
 def test_motions_that_are_none_are_refused(describe, motions, message):

@@ -16,6 +16,7 @@ from ..actions import read_actions
 from ..cleanup import clean_motion
 from ..files import read_text
 from ..formats import PageMotion
+from ..generation_text_to_motion import find_limit
 from ..loading import check_fits, load_processor, load_whole
 from ..motion import resample
 from ..pipelines import shipped_checkpoint
@@ -53,8 +54,9 @@ def _check_length(animate: Pipeline, arguments: Namespace) -> None:
     if shortest is None:
         return
     if longest is None:
-        tokens = animate.model.generation_config.max_new_tokens
-        longest = math.inf if tokens is None else tokens * animate.model.config.vq_config.seconds_per_token
+        name, longest = find_limit("max", vars(animate.model.generation_config)) or (None, math.inf)
+        if name != "max_seconds":
+            longest *= animate.model.config.vq_config.seconds_per_token
     if longest < shortest:
         raise ValueError(
             f"--min_seconds {shortest:g} is longer than the longest motion of {longest:g} s: pass --max_seconds "
