@@ -91,7 +91,7 @@ def test_earlier_checkpoints_are_kept_up_to_the_limit(tmp_path, limit):
         assert len(list(tmp_path.glob("checkpoint*"))) == len(folders) + (limit == 0)  # what was last before
 
 
-@pytest.mark.parametrize("operation", [3, 5, 7])
+@pytest.mark.parametrize("operation", [2, 3, 4, 5, 7])
 def test_a_kill_while_earlier_checkpoints_are_moved(tmp_path, operation):
     options = {"epochs": 3, "rows": 6, "checkpoints_total_limit": 2}
     Run(tmp_path / "straight", **options).fit()

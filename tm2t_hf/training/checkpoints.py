@@ -213,7 +213,8 @@ def recover(output_dir: Path, limit: int = 1) -> None:
     one comes last, so that no card ever stands next to weights of another checkpoint.
     """
     ready, last, old = (output_dir / name for name in ("checkpoint.ready", "last", "last.old"))
-    _remove(output_dir / "checkpoint.writing")
+    worthless = output_dir / "checkpoint.writing"
+    _remove(worthless)
     best = ready / "best"
     if best.is_dir():
         if (best / "README.md").is_file():
@@ -239,7 +240,8 @@ def recover(output_dir: Path, limit: int = 1) -> None:
     _remove(old)
     if limit > 1:
         for folder in kept_checkpoints(output_dir)[: 1 - limit]:
-            _remove(folder)
+            os.replace(folder, worthless)  # a part of it would be kept for ever
+            _remove(worthless)
     _remove(ready)
 
 

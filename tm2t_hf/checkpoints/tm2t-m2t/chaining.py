@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .generation_text_to_motion import MotionGenerationMixin
+from .generation_text_to_motion import MotionGenerationMixin, find_limit
 from .vocabulary import ids_to_codes
 
 SHORTEST_SECONDS = 1.0  # of a part, unless the caller says otherwise: a part must not end before its action begins
@@ -47,8 +47,8 @@ def generate_chain(
         model: a text-to-motion model with its motion VQ.
         prompts: the encoder's inputs for each prompt (`input_ids` and `attention_mask`, a batch of one).
         prefix: (tokens,) codes of a motion to go on from; they become the beginning of the result.
-        generate_kwargs: arguments of `generate()` for every part, lengths included; by default, a part lasts at least
-            a second.
+        generate_kwargs: arguments of `generate()` for every part, lengths included; a part lasts at least a
+            second, unless these or a generation config say otherwise.
 
     Returns:
         The motion, and where its parts end.
@@ -61,7 +61,8 @@ def generate_chain(
     if generate_kwargs.get("num_return_sequences", 1) != 1:
         raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
     generate_kwargs["num_return_sequences"] = 1  # whatever the generation config says
-    if not {"min_seconds", "min_new_tokens", "min_length"} & set(generate_kwargs):
+    configs = (generate_kwargs.get("generation_config"), model.generation_config)
+    if find_limit("min", generate_kwargs, *(vars(config) for config in configs if config)) is None:
         generate_kwargs["min_seconds"] = SHORTEST_SECONDS
     parts = [] if prefix is None else [prefix.to(model.device)]
     for prompt in prompts:

@@ -4,6 +4,9 @@
 
 import copy
 import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +22,26 @@ from .vocabulary import check_ids, ids_to_codes
 
 # `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
 NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "labels", "next_sequence_length"})
+
+LIMITS = {  # the arguments of `generate()` that set the same limit
+    "min": ("min_seconds", "min_new_tokens", "min_length"),
+    "max": ("max_seconds", "max_new_tokens", "max_length"),
+}
+
+
+def find_limit(limit: str, *sources: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The argument that sets a limit, and its value; None if nothing does.
+
+    Args:
+        limit: "min" or "max".
+        sources: arguments by name, the first of which that sets the limit counts. One that sets it in seconds and in
+            tokens counts in seconds: every generation config has a number of tokens, by default.
+    """
+    for source in sources:
+        for name in LIMITS[limit]:
+            if source.get(name) is not None:
+                return name, source[name]
+    return None
 
 
 class EndOfMotionByArgmax(LogitsProcessor):
@@ -111,7 +134,8 @@ class MotionGenerationMixin(CheckedGenerationMixin):
 
         Args:
             inputs: (batch, words) text ids, which may also be called `input_ids`.
-            generation_config: replaces that of the model.
+            generation_config: comes before that of the model. Either can hold `min_seconds` and `max_seconds`, too,
+                which there win over numbers of tokens.
             min_seconds: shortest motion; counted in whole motion tokens that last `vq_config.seconds_per_token`, so
                 the motion is never shorter and never longer than requested.
             max_seconds: longest motion, counted likewise.
@@ -130,12 +154,11 @@ class MotionGenerationMixin(CheckedGenerationMixin):
         check_generation_arguments(kwargs)
         self._check_text(inputs, kwargs)
         self._check_prefix(kwargs)
-        for name, seconds in (("min", min_seconds), ("max", max_seconds)):
-            if seconds is not None:
-                for other in (f"{name}_length", f"{name}_new_tokens"):
-                    if kwargs.get(other) is not None:
-                        raise ValueError(f"Give `{name}_seconds` or `{other}`, not both.")
-                kwargs[f"{name}_new_tokens"] = self._tokens_of_seconds(name, seconds)
+        lengths = self._lengths({**kwargs, "min_seconds": min_seconds, "max_seconds": max_seconds}, generation_config)
+        kwargs |= lengths
+        if generation_config is not None:  # into it: transformers warns of arguments beside a generation config
+            generation_config = copy.deepcopy(generation_config)
+            generation_config.update(**{name: kwargs.pop(name) for name in lengths})
         config = generation_config or self.generation_config
         # Not the model's own `max_length`: `Seq2SeqTrainer` fills it in after its first batch.
         if kwargs.get("max_length", generation_config and config.max_length) is not None and (
@@ -143,10 +166,11 @@ class MotionGenerationMixin(CheckedGenerationMixin):
         ):
             kwargs["max_new_tokens"] = None  # else the model's default would win over what the caller asked for
         limit = kwargs.get("max_new_tokens", config.max_new_tokens or self.generation_config.max_new_tokens)
-        if min_seconds is not None and limit is not None and kwargs["min_new_tokens"] > limit:
+        least = lengths.get("min_new_tokens")
+        if least is not None and limit is not None and least > limit:
             raise ValueError(
-                f"`min_seconds`={min_seconds} is {kwargs['min_new_tokens']} motion tokens, but at most {limit} are "
-                f"allowed ({limit * self.config.vq_config.seconds_per_token:g} s): raise `max_seconds`."
+                f"`min_seconds` asks for {least} motion tokens, but at most {limit} are allowed "
+                f"({limit * self.config.vq_config.seconds_per_token:g} s): raise `max_seconds`."
             )
         positions = getattr(self.config, "max_position_embeddings", None)
         start = 1 if kwargs.get("decoder_input_ids") is None else kwargs["decoder_input_ids"].shape[1]
@@ -240,10 +264,23 @@ class MotionGenerationMixin(CheckedGenerationMixin):
             cache.batch_repeat_interleave(expand_size)
         return super()._expand_inputs_for_generation(expand_size=expand_size, **kwargs)
 
+    def _lengths(self, given: dict, generation_config: GenerationConfig | None) -> dict[str, int]:
+        """`min_new_tokens` and `max_new_tokens`, where these limits are set in seconds."""
+        lengths = {}
+        sources = [given, *(vars(config) for config in (generation_config, self.generation_config) if config)]
+        for limit, (in_seconds, *in_tokens) in LIMITS.items():
+            for other in in_tokens:
+                if given[in_seconds] is not None and given.get(other) is not None:
+                    raise ValueError(f"Give `{in_seconds}` or `{other}`, not both.")
+            name, value = find_limit(limit, *sources) or (None, None)
+            if name == in_seconds:
+                lengths[f"{limit}_new_tokens"] = self._tokens_of_seconds(limit, value)
+        return lengths
+
     def _tokens_of_seconds(self, name: str, seconds: float) -> int:
         if self.config.vq_config is None:
             raise ValueError(f"`{name}_seconds` needs a model with `vq_config`: give `{name}_new_tokens` instead.")
-        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        is_number = isinstance(seconds, Real) and not isinstance(seconds, bool)
         if not (is_number and math.isfinite(seconds) and seconds > 0):
             raise ValueError(f"`{name}_seconds` must be a positive number of seconds, got {seconds!r}.")
         tokens = seconds / self.config.vq_config.seconds_per_token
@@ -296,4 +333,4 @@ class MotionGenerationMixin(CheckedGenerationMixin):
         return processors
 
 
-__all__ = ["EndOfMotionByArgmax", "MotionGenerationMixin", "drawable"]
+__all__ = ["LIMITS", "EndOfMotionByArgmax", "MotionGenerationMixin", "drawable", "find_limit"]

@@ -16,6 +16,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion import TextToMotionConfig
+from .generation_arguments import NO_LABELS
 from .generation_text_to_motion import (
     EndOfMotionByArgmax,
     MotionGenerationMixin,
@@ -81,6 +82,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
     _tied_weights_keys = {"lm_head.weight": "decoder.embed_tokens.weight"}
 
     def __init__(self, config: TextToMotionConfig):
+        config.validate_architecture()  # may have been changed since it was made
+        config.validate_codebook_size()
+        config.validate_vq_config()
         super().__init__(config)
         self.encoder = TextEncoder(config)
         self.decoder = MotionDecoder(config)
@@ -148,7 +152,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         output_attentions = config.output_attentions if output_attentions is None else output_attentions
         if decoder_input_ids is None and decoder_inputs_embeds is None:
             if labels is None:
-                raise ValueError("Give `decoder_input_ids` or `labels`; to make a motion, call generate().")
+                raise ValueError(f"{NO_LABELS}; to make a motion, call generate().")
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if encoder_outputs is None:
             text = self.encoder(input_ids, attention_mask, inputs_embeds, output_hidden_states)

@@ -25,6 +25,7 @@ from .containers import is_stream, unwrap_row
 from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_coverage, motion_facts
 from .feature_extraction_motion import MOTION_COLUMNS, check_fps
 from .generation_arguments import check_generation_arguments
+from .generation_text_to_motion import LIMITS
 from .loading import check_fits, load_processor
 from .motion import feature_groups, joints_to_features, resample
 from .tokenization_text import check_captions
@@ -147,7 +148,8 @@ class TextToMotionPipeline(_MotionPipeline):
                 joints and its path are scaled. The features stay those of the model's own body.
             batch_size: how many captions are generated at once; 1 by default.
             kwargs: arguments of `generate()`, such as `do_sample`, `top_k`, `num_beams`, `num_return_sequences`,
-                `min_seconds`, `max_seconds`; also as one dict `generate_kwargs`. `transformers.set_seed` makes samples
+                `min_seconds`, `max_seconds`; also as one dict `generate_kwargs`. A length, in seconds or tokens,
+                replaces the one that the pipeline was made with in either. `transformers.set_seed` makes samples
                 repeatable.
 
         Returns:
@@ -165,6 +167,7 @@ class TextToMotionPipeline(_MotionPipeline):
         Raises:
             ValueError: for a caption that is empty or not a string, and for arguments that exclude each other.
         """
+        kwargs |= _replaced_lengths(kwargs)
         chain, prefix = (kwargs.get(name, self._preprocess_params.get(name)) for name in ("chain", "prefix"))
         if chain or prefix is not None:
             return super().__call__(_captions_of_chain(text_inputs, chain), **kwargs)
@@ -383,7 +386,11 @@ class MotionToTextPipeline(_MotionPipeline):
         if is_stream(motions):
             return super().__call__((motion for motion in motions), **kwargs)
         several = self.processor.feature_extractor.list_motions(motions)
-        return super().__call__(motions if several is None else several, **kwargs)
+        if several is None:  # in a list, since transformers takes nested lists for several
+            return super().__call__([motions], **kwargs)[0]
+        for index, motion in enumerate(several):
+            _refuse_none(motion, f"motion[{index}]")
+        return super().__call__(several, **kwargs)
 
     def _sanitize_parameters(self, fps=None, unit=None, **kwargs):
         _, forward, postprocess = super()._sanitize_parameters(**kwargs)
@@ -392,6 +399,7 @@ class MotionToTextPipeline(_MotionPipeline):
 
     def preprocess(self, motion, **motion_kwargs):
         """A motion -> what the model reads."""
+        _refuse_none(motion, "motion")
         inputs = self.processor(motion=motion, return_tensors="pt", motion_kwargs=motion_kwargs)
         if (count := len(inputs["motion_values"])) != 1:
             raise ValueError(f"an item of the motions holds {count} motions; pass one motion per item.")
@@ -461,6 +469,26 @@ def _check_loader(kwargs: dict) -> None:
     """Refuse numbers of the loader of transformers that are none."""
     check_count("batch_size", kwargs.get("batch_size"))
     check_count("num_workers", kwargs.get("num_workers"), 0)
+
+
+def _replaced_lengths(kwargs: dict) -> dict[str, None]:
+    """None for the lengths that the pipeline may have been made with, but that this call sets in another unit.
+
+    A generation config replaces them all; transformers itself leaves out those in tokens.
+    """
+    inner = kwargs.get("generate_kwargs")
+    given = {**kwargs, **inner} if isinstance(inner, dict) else kwargs
+    set_now = [names for names in LIMITS.values() if any(given.get(name) is not None for name in names)]
+    replaced = [name for names in set_now for name in names]
+    if given.get("generation_config") is not None:
+        replaced += ["min_seconds", "max_seconds"]
+    return {name: None for name in replaced if name not in given}
+
+
+def _refuse_none(motion, name: str) -> None:
+    """Refuse a motion, or a row whose motion, is None, which a processor takes for "left out"."""
+    if unwrap_row(motion, MOTION_COLUMNS, name) is None:
+        raise ValueError(f"{name} is None; pass a motion: joints, features or the path of a file.")
 
 
 def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def check_captions(captions: str | Iterable[str], argument: str = "text") -> lis
 
 
 def list_captions(captions: str | Iterable[str], argument: str = "text") -> list[str]:
-    """Return one caption or several as a list of strings.
+    """Return one caption or several as a list of strings, without the byte order mark that Windows puts into files.
 
     Args:
         captions: a string, or anything that holds strings in an order: a list, a tuple, an array, a column of a data
@@ -133,7 +133,7 @@ def list_captions(captions: str | Iterable[str], argument: str = "text") -> list
     """
     captions = unwrap_row(captions, "text", argument)
     if isinstance(captions, str):
-        return [captions]
+        captions = [captions]
     if isinstance(captions, (set, frozenset)):
         raise ValueError(f"{argument} is a set, which has no order; pass a list.")
     items = items_of(captions)
@@ -145,7 +145,7 @@ def list_captions(captions: str | Iterable[str], argument: str = "text") -> list
     for index, caption in enumerate(captions):
         if not isinstance(caption, str):
             raise ValueError(f"{argument}[{index}] is {type(caption).__name__}, not a string; {EXAMPLE}.")
-    return captions
+    return [caption.removeprefix("\ufeff") for caption in captions]
 
 
 __all__ = ["SPECIAL_TOKENS", "check_captions", "list_captions", "text_encoder_tokenizer", "train_text_tokenizer"]

@@ -56,6 +56,8 @@ class WholeWeightsMixin:
                 its generation_config.json is damaged or another model's.
         """
         name, generation = pretrained_model_name_or_path, {}
+        if name is not None and kwargs.get("config") is None:
+            _check_own_type(cls, name, {key: kwargs[key] for key in PLACE if key in kwargs})
         if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
             generation = _read_generation_file(name, {key: kwargs[key] for key in PLACE if key in kwargs})
         model, report = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
@@ -77,6 +79,16 @@ class WholeWeightsMixin:
             if missing_keys and target in missing_keys and source not in missing_keys:  # so they are not tied
                 self.get_parameter_or_buffer(target).data.copy_(self.get_parameter_or_buffer(source))
                 missing_keys.remove(target)
+
+
+def _check_own_type(model_class: type, name: str | PathLike, place: dict):
+    """`_check_type` of a model class of this package, wherever the checkpoint is."""
+    try:
+        found = PreTrainedConfig.get_config_dict(name, **place)[0].get("model_type")
+    except (OSError, AttributeError):
+        return  # transformers says what is wrong with it
+    if found is not None:
+        _check_type(model_class, str(name), found)
 
 
 def _check_missing(report: dict, name: str | PathLike):

@@ -27,7 +27,7 @@ from .beams import BeamsShareSourceMixin
 from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
-from .generation_arguments import CheckedGenerationMixin, check_cross_attention
+from .generation_arguments import NO_LABELS, CheckedGenerationMixin, check_cross_attention
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .padding import padded_lengths, refuse_unless
@@ -253,6 +253,11 @@ class MotionToTextModel(
                 "this motion-to-text model carries no motion VQ (its config has no vq_config); give input_ids or "
                 "input_probs instead of motion_values"
             )
+        codes, known = self.vq.config.codebook_size, self.config.codebook_size
+        if codes != known:
+            raise ValueError(
+                f"`vq` has {codes} codes, but the model reads {known}: use the VQ that it was trained with."
+            )
         padded_lengths(attention_mask, motion_values.shape[:2], "motion_values")
         unit_length = self.config.vq_config.unit_length
         if not 0 <= offset < unit_length:
@@ -378,7 +383,7 @@ class MotionToTextModel(
                 `config.read_offsets` does not fit, or motion or caption have more tokens than the model has positions.
         """
         if labels is None and decoder_input_ids is None and decoder_inputs_embeds is None:
-            raise ValueError("Give `decoder_input_ids` or `labels`; to describe a motion, call generate().")
+            raise ValueError(f"{NO_LABELS}; to describe a motion, call generate().")
         if encoder_outputs is None:
             source, attention_mask = self._source(input_ids, attention_mask, motion_values, input_probs, inputs_embeds)
             encoder_outputs = self.model.encoder(**source, attention_mask=attention_mask, **kwargs)
@@ -425,9 +430,11 @@ class MotionToTextModel(
             return super()._prepare_model_inputs(inputs, bos_token_id, model_kwargs)
         forms = {name: model_kwargs.pop(name, None) for name in INPUTS}
         if inputs is not None:
-            if forms["input_ids"] is not None:
-                raise ValueError("the motion ids were given twice: as the first argument and as input_ids")
-            forms["input_ids"] = inputs
+            # ids are whole numbers, also those of several readings (batch, readings, tokens)
+            name = "motion_values" if inputs.dim() == 3 and inputs.is_floating_point() else "input_ids"
+            if forms[name] is not None:
+                raise ValueError(f"The motion was given twice: as the first argument and as {name}.")
+            forms[name] = inputs
         if (ids := forms["input_ids"]) is not None and not (torch.is_tensor(ids) and ids.dim() == 3):
             check_ids(ids, "input_ids", self.config.motion_vocab_size)
             if not (ids[:, 0] == self.config.bom_id).all():

@@ -247,13 +247,15 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
             One array (frames, joints, 3) float32 per motion, in meters, y up.
 
         Raises:
-            ValueError: for another number of features, or a mask of another number of frames.
+            ValueError: for another shape or number of features, or a mask of another number of frames.
         """
-        if not isinstance(motion_values, (list, tuple)) and motion_values.ndim == 2:
-            motion_values = [motion_values]
         joints = []
-        for index, values in enumerate(motion_values):
+        for index, values in enumerate(_separate(motion_values)):
             values = torch.as_tensor(values).detach().cpu().float()
+            if values.ndim != 2:
+                raise ValueError(
+                    f"motion_values[{index}] has the shape {tuple(values.shape)}; give motions (frames, features)."
+                )
             if values.shape[-1] != self.feature_size:
                 raise ValueError(
                     f"motion_values has {values.shape[-1]} features a frame, but this extractor has "
@@ -521,6 +523,17 @@ def _as_numbers(motion, name: str) -> np.ndarray:
             "(frames, features)."
         )
     return array.astype(np.float64)
+
+
+def _separate(motion_values) -> Sequence:
+    """The motions in an array of one or several, a list of motions, or a list of one motion's frames."""
+    if not isinstance(motion_values, (list, tuple)):
+        if not hasattr(motion_values, "ndim"):
+            raise ValueError(f"motion_values is {type(motion_values).__name__}; give motions (frames, features).")
+        return [motion_values] if motion_values.ndim == 2 else motion_values
+    if motion_values and np.ndim(motion_values[0]) == 1:
+        return [torch.stack([torch.as_tensor(frame) for frame in motion_values])]
+    return motion_values
 
 
 __all__ = ["MotionFeatureExtractor", "check_fps", "check_unit"]

@@ -17,6 +17,10 @@ from transformers.models.marian.modeling_marian import MarianDecoder
 from .checks import check_count, check_switch
 from .padding import refuse_unless
 
+NO_LABELS = (
+    "Give `decoder_input_ids` or `labels` (a Trainer with label_smoothing_factor takes the labels out: set "
+    "`label_smoothing` of the model's configuration instead)"
+)
 SWITCHES = ("do_sample", "use_cache", "eom_by_argmax")
 LEAST = {  # of whole numbers
     "num_beams": 1,
@@ -121,6 +125,7 @@ class CheckedGenerationMixin(GenerationMixin):
 
 
 __all__ = [
+    "NO_LABELS",
     "CheckedGenerationMixin",
     "check_cached_source",
     "check_cross_attention",
