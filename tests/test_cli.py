@@ -23,6 +23,7 @@ import tm2t_hf_cli
 from tm2t_hf import pipelines, quickstart
 from tm2t_hf.bodies import METRES_PER_UNIT, body_height
 from tm2t_hf.cli import build_parser, folders, main
+from tm2t_hf.cli.common import quality
 from tm2t_hf.coverage import Calibration, MotionCoverage, TextCoverage
 from tm2t_hf.feature_extraction_motion import FASTEST_FPS, SLOWEST_FPS
 from tm2t_hf.formats import MOTION_SUFFIXES, read_motion, save_motion
@@ -321,6 +322,12 @@ def test_the_shipped_actions_are_those_of_the_data():
     assert {"backflip", "cartwheel", "ballet", "zombie-walk"} < set(actions), "of DeepMimic and CMU"
     assert len({row["prompt"] for row in rows}) == len(rows)
     assert [row["clips"] for row in rows] == sorted((row["clips"] for row in rows), reverse=True)
+
+
+def test_feet_slide_at_the_frame_rate_of_the_motion():
+    sliding = np.zeros((30, 22, 3)) + [0, 0.01, 0]
+    sliding[..., 0] += np.arange(30)[:, None] / 30  # one meter in the second that these frames take
+    assert quality(sliding, HUMANML3D, fps=30)["foot sliding (m/s)"] == "1.000"
 
 
 def test_every_command_has_help(capsys):

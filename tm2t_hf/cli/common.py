@@ -4,6 +4,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,9 @@ def input_of_model(path: str, arguments: Namespace, skeleton: Skeleton, fps: flo
 
 
 def quality(joints: np.ndarray, skeleton: Skeleton, fps: float) -> dict[str, str]:
-    """What shows in an animation (frames, joints, 3) at the skeleton's frame rate, by name and unit."""
+    """What shows in an animation (frames, joints, 3) at any frame rate, by name and unit."""
     return {
-        "foot sliding (m/s)": f"{foot_sliding(joints, skeleton):.3f}",
+        "foot sliding (m/s)": f"{foot_sliding(joints, replace(skeleton, fps=fps)):.3f}",
         "acceleration (m/s²)": f"{acceleration(joints, fps):.2f}",
     }
 
