@@ -108,7 +108,7 @@ def main():
         motion_tokenizer=MotionTokenizer(codebook_size=vq.config.codebook_size),
     )
     if arguments.init_from:
-        model = load_whole(AutoModelForSeq2SeqLM, arguments.init_from, **arguments.model_config)
+        model = load_whole(AutoModelForSeq2SeqLM, arguments.init_from, **arguments.changes)
         if not isinstance(model, (TextToMotionModel, TextToMotionTransformer)):
             raise ValueError(
                 f"{arguments.init_from} is of type {model.config.model_type}, not a text-to-motion model."

@@ -263,6 +263,7 @@ class M2TArguments(LoopArguments):
         check_range(self, 0, 1, "token_corruption", "shortest_crop")
 
 
+FREE_FIELDS = ("dropout", "label_smoothing", "loss_reduction")  # shape no weights, in both architectures
 ARCHITECTURES = {"gru": TextToMotionConfig, "transformer": TextToMotionTransformerConfig}
 
 
@@ -338,6 +339,11 @@ class T2MArguments(CaptionArguments):
         for name in ("alignment_tau", "sample_temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"--{name} must be above 0; got {getattr(self, name)}.")
+
+    @property
+    def changes(self) -> dict:
+        """What `model_config` changes about the model of `init_from`; its other fields shape the weights."""
+        return {name: self.model_config[name] for name in FREE_FIELDS if name in self.model_config}
 
     @property
     def config_class(self) -> type:
