@@ -431,7 +431,8 @@ class MotionToTextModel(
         forms = {name: model_kwargs.pop(name, None) for name in INPUTS}
         if inputs is not None:
             # ids are whole numbers, also those of several readings (batch, readings, tokens)
-            name = "motion_values" if inputs.dim() == 3 and inputs.is_floating_point() else "input_ids"
+            is_features = torch.is_tensor(inputs) and inputs.dim() == 3 and inputs.is_floating_point()
+            name = "motion_values" if is_features else "input_ids"
             if forms[name] is not None:
                 raise ValueError(f"The motion was given twice: as the first argument and as {name}.")
             forms[name] = inputs
