@@ -234,6 +234,7 @@ def m2t_beams(setting: Setting, batch: int = 1) -> Callable[[], None]:
     """Captions by a beam search of width 2."""
     model = setting.in_use(new_m2t(setting))
     motion = setting.ids(model.config.codebook_size, batch, TOKENS)
+    motion[:, 0] = model.config.bom_id
     lengths = {"min_new_tokens": SPOKEN, "max_new_tokens": SPOKEN}
     return without_gradients(lambda: model.generate(motion, num_beams=2, **lengths))
 
