@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset, Features, IterableDataset, Value
+from tqdm.auto import tqdm
 
 from ..files import load_array, load_offsets, written_beside
 from ..skeletons import HUMANML3D, Skeleton
@@ -166,7 +167,7 @@ class _Folder:
     def _rows(self, index: Path) -> Iterator[dict]:
         """The rows within the limits, read from the files; writes down how many are not."""
         dropped = 0
-        for clip in self.clips:
+        for clip in tqdm(self.clips, desc="Clips", unit="clip", delay=3):
             path = self.data_dir / "new_joint_vecs" / f"{clip}.npy"
             features = _checked_features(clip, path, self.skeleton, self.data_dir)
             lines = lines_of_clip(clip, self.data_dir, self.further_texts)
@@ -186,7 +187,7 @@ class _Folder:
                 for example in batch.to_pylist():
                     yield Row.of_example(example.pop("clip"), example)
 
-        for row in variants.of(rows, set(self.clips)):
+        for row in tqdm(variants.of(rows, set(self.clips)), desc="Variants of clips", unit="row", delay=3):
             example = row.example()
             motion = example["features"]
             if stored is not None and (row.mirrored or row.speed != 1 or row.body):
