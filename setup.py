@@ -26,6 +26,7 @@ EXTRAS["dev"] = [
     "lemminflect>=0.2.3",
     "pandas>=2.2",
     "pytest>=8.0",
+    "pytest-xdist>=3.6.1",
     "rouge_score>=0.1.2",
     "ruff>=0.17",
     "sacrebleu>=2.4",

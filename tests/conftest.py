@@ -2,15 +2,19 @@
 # Licensed under the Apache License, Version 2.0.
 """Tiny random models, and the folders with reference data where they are on this machine."""
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# before anything of Hugging Face is imported: no network, and none of the user's own cache
+# before anything of Hugging Face is imported: no network, and a cache that is neither the user's own nor shared with
+# the other processes that run tests
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
+os.environ["HF_DATASETS_CACHE"] = os.path.join(os.environ["HF_HOME"], "datasets")
 
 # as when a script there is run
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
@@ -41,6 +45,8 @@ from tm2t_hf import (
     TM2TProcessor,
     train_text_tokenizer,
 )
+
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"

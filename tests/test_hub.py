@@ -106,7 +106,7 @@ def test_a_connection_that_drops_in_an_upload(hub, folder, step, t2m_model):
 def test_in_the_background_it_uploads_what_was_there(hub, folder, caplog):
     uploads, go_on = HubFolder(folder), threading.Event()
     (folder / "README.md").write_text("first")
-    hub.drop = lambda method, path: go_on.wait(20) and None if "/commit/" in path else None
+    hub.drop = lambda method, path: go_on.wait(120) and None if "/commit/" in path else None
     assert uploads.upload_in_background("First")
     (folder / "second.md").write_text("second")  # as checkpoints do, which never change a file
     (folder / "second.md").replace(folder / "README.md")

@@ -551,10 +551,10 @@ def test_ids_stay_in_the_folder(folder, clip):
 
 def test_duplicate_ids_are_found_in_linear_time(folder):
     (folder / "train.txt").write_text("\n".join([*map(str, range(200_000)), "199999"]))
-    start = time.perf_counter()
+    start = time.process_time()  # whatever else runs on the machine
     with pytest.raises(ValueError, match="names the clip 199999 more than once"):
         read_split(folder, "train")
-    assert time.perf_counter() - start < 5  # a minute in quadratic time
+    assert time.process_time() - start < 5  # a minute in quadratic time
 
 
 def test_byte_order_marks_are_not_trained_on(folder):

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import socket
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from time import process_time
 
 import torch
 from accelerate.state import AcceleratorState
+from torch.distributed import TCPStore
 
 FORK = multiprocessing.get_context("fork")
 KILLED = 137
@@ -22,18 +22,17 @@ KILLED = 137
 
 def in_processes(function: Callable, world: int = 1) -> list:
     """What `function()` returns in each of `world` processes that train together; its SystemExit code if it exits."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port = server.getsockname()[1]
+    # where they meet, here and not in the first of them: a port that is free now may be taken when that one starts
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     children = []
     for rank in range(world):
         receiver, sender = FORK.Pipe(duplex=False)
-        process = FORK.Process(target=_child, args=(function, rank, world, port, sender))
+        process = FORK.Process(target=_child, args=(function, rank, world, store.port, sender))
         process.start()
         children.append((process, receiver))
     results = []
     for process, receiver in children:
-        results.append(pickle.loads(receiver.recv_bytes()) if receiver.poll(120) else "no answer within two minutes")
+        results.append(pickle.loads(receiver.recv_bytes()) if receiver.poll(600) else "no answer within ten minutes")
         process.join(5)
         process.kill()
     failed = [result for result in results if isinstance(result, str)]
@@ -48,7 +47,7 @@ def _child(function: Callable, rank: int, world: int, port: int, sender):
     os.environ["ACCELERATE_USE_CPU"] = "true"
     if world > 1:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     try:
         result = (function(),)
     except SystemExit as error:

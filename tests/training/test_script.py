@@ -39,11 +39,11 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
     def hold():
         lock = lock_folder(tmp_path)  # noqa: F841 to keep it
         ready.set()
-        time.sleep(60)
+        time.sleep(600)
 
     process = FORK.Process(target=hold)
     process.start()
-    assert ready.wait(20)
+    assert ready.wait(120)
     with pytest.raises(ValueError, match=f"process {process.pid} on"):
         lock_folder(tmp_path)
     os.kill(process.pid, signal.SIGKILL)

@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 import tarfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,9 @@ from .rows import Row, Variants, rows_of_clip
 
 PART = re.compile(r"@[^/@]*-[^/@]*$")  # of a row's id: which part of the clip it is
 STATISTICS = ("Mean.npy", "Std.npy", "Offsets.npy")
+# `datasets` reads several files at once, in threads. numpy parses headers with `ast`, which in Python 3.11 counts its
+# depth over all threads: another one in between ends in "SystemError: AST constructor recursion depth mismatch".
+ONE_HEADER_AT_A_TIME = threading.Lock()
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -185,7 +189,8 @@ class ShardReader:
 
     def _features(self, content: bytes, clip: str) -> np.ndarray:
         """Float32 features (frames, feature_size) from the bytes of a `.npy` file."""
-        features = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        with ONE_HEADER_AT_A_TIME:
+            features = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         if features.dtype.kind not in "fiu":
             raise ValueError(f"the features of {clip} are {features.dtype}, not real numbers")
         if features.ndim != 2 or features.shape[1] != self.skeleton.feature_size:
