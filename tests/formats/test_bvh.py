@@ -189,7 +189,7 @@ def test_time_and_memory_are_bounded(tmp_path, shape):
     }[shape]
     path = write(tmp_path, content)
     tracemalloc.start()
-    started = time.monotonic()
+    started = time.process_time()
     try:
         if shape == "many channels":  # as many joints as are allowed
             assert np.isfinite(read_bvh(path).positions([0, count])).all()
@@ -199,7 +199,7 @@ def test_time_and_memory_are_bounded(tmp_path, shape):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 300e6 and time.monotonic() - started < 60
+    assert peak < 300e6 and time.process_time() - started < 60
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
