@@ -28,6 +28,7 @@ import pytest
 import torch
 import transformers
 from hub_server import TOKEN, Hub
+from hypothesis import HealthCheck, settings
 from transformers import BertConfig
 
 from tm2t_hf import (
@@ -47,6 +48,10 @@ from tm2t_hf import (
 )
 
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
+
+# an example may take long on a machine that is busy, as it is with a process of tests on each core
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
