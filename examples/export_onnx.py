@@ -344,12 +344,16 @@ def generate(folder: Path, source: dict[str, np.ndarray], start: int, end: int, 
 
 
 def quantize(path: Path, target: Path) -> None:
-    """Write a file with its matrices in 8 bits, but for those of GRUs; activations are quantized while it runs."""
+    """Write a file with its matrices in 8 bits, a scale per output, but for those of GRUs.
+
+    Activations are quantized while it runs.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target.parent.mkdir(parents=True, exist_ok=True)
+    options = {"weight_type": QuantType.QInt8, "per_channel": True, "op_types_to_quantize": ["MatMul", "Gemm"]}
     with written_beside(target) as part:
-        quantize_dynamic(path, part, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+        quantize_dynamic(path, part, **options)
     logger.info("%s: %.1f MB", target, target.stat().st_size / 1e6)
 
 

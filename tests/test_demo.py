@@ -5,6 +5,7 @@
 import gc
 import io
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_motions(demo):
     assert "a person walks, then a person bows" in page and len(files) == 1 + 3
 
 
+@pytest.mark.parametrize("chain", [False, True])
+def test_what_was_never_learned_is_warned_of(demo, chain):
+    _, remarks, _ = demo.make_motions("a person waves the left hand\na <b>violin</b> on a boat", 1, None, 2, chain)
+    known, unknown = remarks.splitlines()
+    assert known.startswith("- a person waves the left hand: score 0.9") and "unlike" not in known
+    assert "&lt;b&gt;violin" in unknown and "unlike what this model learned" in unknown
+
+
 @pytest.mark.parametrize("name", ["t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"])
 def test_every_kind_of_text_to_motion(name, processor, tmp_path, request):
     model = request.getfixturevalue(name)
@@ -71,8 +80,8 @@ def test_what_is_too_much_is_refused(demo):
 
 def test_captions(demo, recordings):
     for name in ("wave.bvh", "wave.npy"):
-        captions, page = demo.describe_file(str(recordings / name))
-        assert len(captions.splitlines()) == 3 and page.startswith("<iframe")
+        captions, remark, page = demo.describe_file(str(recordings / name))
+        assert re.match(r"score \d\.\d\d", remark) and len(captions.splitlines()) == 3 and page.startswith("<iframe")
     for name, message in (("broken.bvh", "broken.bvh"), ("long.npy", "longer than 60 seconds"), ("none.npy", "none")):
         with pytest.raises(gr.Error, match=message) as error:
             demo.describe_file(str(recordings / name))
@@ -131,7 +140,7 @@ def test_in_a_browser(address, recordings, tmp_path):
             page.set_default_timeout(120_000)
             page.goto(address)
             page.locator("#sentences textarea").fill("a person walks forward\na person bows")
-            page.get_by_label("One motion of all sentences").check()
+            page.get_by_label("Chain all sentences").check()
             page.get_by_role("button", name="Make motions").click()
             frame = page.locator("#player iframe")
             frame.wait_for()

@@ -26,15 +26,6 @@ QUEUE = 64  # requests that wait; more are turned away
 DOWNLOADS = (".bvh", ".glb", ".npy")
 UPLOADS = (".bvh", ".npz", ".npy")
 EXAMPLES = ("a person waves the left hand", "an old person walks forward slowly", "a person kicks, then bows")
-# Gradio shows a frame after its page was read, of which the page learns nothing: its canvas and view have no size.
-RESET_VIEW = """<script>
-new ResizeObserver((entries, observer) => {
-  if (!innerWidth || !innerHeight) return;
-  observer.disconnect();
-  dispatchEvent(new Event("resize"));
-  setTimeout(() => document.getElementById("reset").click(), 300);
-}).observe(document.documentElement);
-</script>"""
 KEPT_SECONDS = 3600  # uploads and downloads
 KEPT_RESULTS = 8  # files of the last results, until Gradio has taken its own copies
 LAUNCH = {"max_file_size": LARGEST_UPLOAD, "ssr_mode": False, "footer_links": []}
@@ -59,17 +50,17 @@ class Demo:
         """What the button of the first tab does.
 
         Args:
-            text: a sentence per line.
+            text: one sentence per line.
             samples: motions per sentence.
             seed: of what is drawn.
             seconds: the longest motion, or part of a chain.
             chain: make one motion of all sentences.
 
         Returns:
-            The page that plays the motions, as HTML; what is to be said about them; files to download.
+            The page that plays the motions, as HTML; what is to be said about them, as Markdown; files to download.
         """
         sentences = _sentences(text)
-        set_seed(int(seed) % 2**32)
+        set_seed(int(seed or 0) % 2**32)  # None for an empty field
         options = {"do_sample": True, "max_seconds": min(max(float(seconds), 1.0), MOST_SECONDS), "return_codes": True}
         times = min(max(int(samples), 1), MOST_SAMPLES)
         try:
@@ -79,25 +70,26 @@ class Demo:
             else:
                 made = [(each, self.animate(each, **options)) for each in sentences for _ in range(times)]
         except ValueError as error:
-            raise gr.Error(str(error)) from error
+            raise _refusal(str(error)) from error
         shown = [self._page_motion(caption, motion) for caption, motion in made if len(motion["joints"])]
         if not shown:
-            raise gr.Error("The model ended the motion at once; try another seed.")
-        return _player(shown), _remarks(made), self._files(shown)
+            raise _refusal("The model ended the motion at once; try another seed.")
+        return _player(shown), self._remarks(made), self._files(shown)
 
-    def describe_file(self, path: str | None) -> tuple[str, str]:
+    def describe_file(self, path: str | None) -> tuple[str, str, str]:
         """What the button of the second tab does.
 
         Args:
             path: of the uploaded file.
 
         Returns:
-            Captions, one per line, the likeliest first; the page that plays the motion, as HTML.
+            Captions, one per line, the most likely first; what is to be said about them, as Markdown; the page that
+            plays the motion, as HTML.
         """
         if not path:
-            raise gr.Error("Choose a file first.")
+            raise _refusal("Choose a file first.")
         if Path(path).suffix.lower() not in UPLOADS:
-            raise gr.Error(f"Upload one of {', '.join(UPLOADS)}.")
+            raise _refusal(f"Upload one of {', '.join(UPLOADS)}.")
         extractor = self.describe.processor.feature_extractor
         try:
             motion = import_motion(path, extractor.skeleton)
@@ -105,10 +97,11 @@ class Demo:
                 raise ValueError(f"the motion is longer than {MOST_UPLOADED_SECONDS} seconds; cut it")
             captions = self.describe({"joints": motion.joints, "fps": motion.fps}, num_beams=3, num_return_sequences=3)
         except (ValueError, OSError) as error:  # without the folder of this machine
-            raise gr.Error(str(error).replace(path, Path(path).name)) from error
-        captions = [caption["generated_text"] for caption in captions]
+            raise _refusal(str(error).replace(path, Path(path).name)) from error
+        score, captions = captions[0]["score"], [caption["generated_text"] for caption in captions]
+        remark = "" if score is None else _scored(score, self.describe.coverage.threshold)
         page_motion = PageMotion(motion.joints, motion.fps, captions[0], skeleton=extractor.skeleton)
-        return "\n".join(captions), _player([page_motion])
+        return "\n".join(captions), remark, _player([page_motion])
 
     def _files(self, motions: Sequence[PageMotion]) -> list[str]:
         """The motions in every format; the files of old results go."""
@@ -123,6 +116,15 @@ class Demo:
                 paths.append(folder / f"motion-{number}{suffix}")
                 save_motion(motion.joints, paths[-1], motion.fps, skeleton=motion.skeleton)
         return [str(path) for path in paths]
+
+    def _remarks(self, made: Sequence[tuple[str, dict]]) -> str:
+        """Scores of all sentences, and warnings of low ones, as Markdown; nothing where the model has no scores."""
+        scores = {}
+        for caption, motion in made:
+            parts = motion.get("parts", [{"text": caption, "score": motion["score"]}])
+            scores |= {part["text"]: part["score"] for part in parts if part["score"] is not None}
+        threshold = self.animate.coverage.threshold if scores else 0
+        return "\n".join(f"- {html.escape(text)}: {_scored(score, threshold)}" for text, score in scores.items())
 
     def _page_motion(self, caption: str, motion: dict) -> PageMotion:
         return PageMotion(
@@ -147,16 +149,16 @@ def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
         gr.Markdown("# TM2T\nType a sentence and watch a figure do it; show a motion and read what it does.")
         with gr.Tab("Text to motion"):
             text = gr.Textbox(
-                label="What the figure should do, a sentence per line", lines=2, value=EXAMPLES[0],
+                label="What the figure should do, one sentence per line", lines=2, value=EXAMPLES[0],
                 max_length=MOST_SENTENCES * MOST_CHARACTERS, elem_id="sentences",
             )  # fmt: skip
             with gr.Row():
                 samples = gr.Slider(1, MOST_SAMPLES, value=2, step=1, label="Motions per sentence")
                 seed = gr.Number(value=0, precision=0, label="Seed")
-                seconds = gr.Slider(1, MOST_SECONDS, value=6, step=0.5, label="Longest motion (s)")
-                chain = gr.Checkbox(label="One motion of all sentences")
+                seconds = gr.Slider(1, MOST_SECONDS, value=6, step=0.5, label="Longest motion in s")
+                chain = gr.Checkbox(label="Chain all sentences into one motion")
             make = gr.Button("Make motions", variant="primary")
-            remarks = gr.Markdown()
+            remarks = gr.Markdown(elem_id="remarks")
             player = gr.HTML(elem_id="player")
             files = gr.File(label="Downloads", file_count="multiple", interactive=False)
             make.click(demo.make_motions, [text, samples, seed, seconds, chain], [player, remarks, files])
@@ -165,19 +167,30 @@ def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
             upload = gr.File(label=f"A motion: {', '.join(UPLOADS)}", file_types=list(UPLOADS), elem_id="upload")
             describe = gr.Button("Describe it", variant="primary")
             captions = gr.Textbox(
-                label="Captions, the likeliest first", lines=3, interactive=False, elem_id="captions"
+                label="Captions, the most likely first", lines=3, interactive=False, elem_id="captions"
             )
+            remark = gr.Markdown(elem_id="remark")
             shown = gr.HTML(elem_id="uploaded")
-            describe.click(demo.describe_file, upload, [captions, shown])
+            describe.click(demo.describe_file, upload, [captions, remark, shown])
     return app.queue(max_size=QUEUE, default_concurrency_limit=1)
+
+
+def _refusal(message: str) -> gr.Error:
+    """A mistake of the visitor: the message stays until it is closed, and the server logs nothing."""
+    return gr.Error(html.escape(message, quote=False), duration=None, print_exception=False)
+
+
+def _scored(score: float, threshold: float) -> str:
+    warning = ", **unlike what this model learned, so it may be wrong**" if score < threshold else ""
+    return f"score {score:.2f}{warning}"
 
 
 def _sentences(text: str) -> list[str]:
     sentences = [line.strip() for line in (text or "").splitlines() if line.strip()]
     if not sentences:
-        raise gr.Error("Write a sentence, such as: a person walks forward.")
+        raise _refusal("Write a sentence, such as: a person walks forward.")
     if len(sentences) > MOST_SENTENCES or any(len(each) > MOST_CHARACTERS for each in sentences):
-        raise gr.Error(f"At most {MOST_SENTENCES} sentences of {MOST_CHARACTERS} characters each, please.")
+        raise _refusal(f"At most {MOST_SENTENCES} sentences of {MOST_CHARACTERS} characters each, please.")
     return sentences
 
 
@@ -185,21 +198,11 @@ def _player(motions: Sequence[PageMotion]) -> str:
     """The 3-D page in a frame of its own, whose scripts reach nothing outside it."""
     with tempfile.TemporaryDirectory() as folder:
         save_page(motions, Path(folder) / "page.html", "Motions")
-        page = (Path(folder) / "page.html").read_text(encoding="utf-8") + RESET_VIEW
+        page = (Path(folder) / "page.html").read_text(encoding="utf-8")
     return (
         f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts" title="Motions" '
         'style="width: 100%; height: 640px; border: 0"></iframe>'
     )
-
-
-def _remarks(made: Sequence[tuple[str, dict]]) -> str:
-    """Scores of the motions and warnings about their sentences, where the model has them."""
-    lines = []
-    for caption, motion in made:
-        if (score := motion.get("score")) is not None:
-            warning = f": {motion['warning']}" if motion.get("warning") else ""
-            lines.append(f"- {html.escape(caption)}: score {score:.2f}{html.escape(warning)}")
-    return "\n".join(dict.fromkeys(lines))
 
 
 __all__ = ["Demo", "build_app"]

@@ -49,7 +49,8 @@ class HubFolder:
         self.folder, self.repo_type, self.revision = Path(folder), repo_type, revision or None
         self.repo_id = repo_id or self.folder.resolve().name
         self._api = HfApi(library_name="tm2t_hf")
-        self.retry = f"to try again, `tm2t-hf push {self.folder} {self.repo_id}`"
+        options = (" --private" if private else "") + (f" --revision {revision}" if revision else "")
+        self.retry = f"to try again, `tm2t-hf push {self.folder} {self.repo_id}{options}`"
         self._running: Future | None = None
         if get_token() is None:
             raise ValueError(

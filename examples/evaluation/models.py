@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.ao.quantization import quantize_dynamic
+from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoProcessor
@@ -58,7 +58,7 @@ def load_checkpoint(role: str, name: str, args: Arguments) -> Checkpoint:
             raise SystemExit(f"--{role} {name} is a model of type {found}; {wanted} is needed.")
         check_fits(model, processor)
         if args.int8 and role != "matcher":  # which measures
-            model = quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+            model = quantize_dynamic(model, {nn.Linear: per_channel_dynamic_qconfig})
     except (OSError, ValueError) as error:
         raise SystemExit(f"--{role} {name}: {error}") from error
     digest = hashlib.sha256()

@@ -3,6 +3,7 @@
 """Pages: what is embedded, that nothing leaks or loads, and, where there is a browser, that they play."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -263,4 +264,25 @@ def test_it_waits_where_reduced_motion_is_preferred(browser, tmp_path):
     tab.goto((tmp_path / "motion.html").as_uri())
     tab.wait_for_timeout(300)
     assert tab.get_by_role("button", name="Play").is_visible() and seconds(tab) == 0
+    tab.close()
+
+
+@pytest.mark.parametrize("hidden", ["display: none", "width: 0; height: 0"])
+def test_a_frame_that_is_shown_late_is_laid_out_then(browser, tmp_path, hidden):
+    """As Gradio makes frames: they have no size while their page is read."""
+    save_page([PageMotion(walk(), caption=caption) for caption in ("one", "two")], tmp_path / "motion.html")
+    text = html.escape((tmp_path / "motion.html").read_text(encoding="utf-8"))
+    tab = browser.new_page(viewport={"width": 900, "height": 600})
+    tab.set_content(f'<iframe srcdoc="{text}" sandbox="allow-scripts" style="border: 0; {hidden}"></iframe>')
+    tab.wait_for_timeout(300)
+    tab.evaluate("document.querySelector('iframe').style = 'border: 0; width: 800px; height: 500px'")
+    inside = tab.frame_locator("iframe")
+    wait_until(tab, lambda: inside.locator("canvas").evaluate("canvas => canvas.width") == 800)
+    boxes = [inside.locator("article").nth(index).bounding_box() for index in (0, 1)]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
+    image = pytest.importorskip("PIL.Image")
+    for index in (0, 1):
+        view = inside.locator(".view").nth(index)
+        pixels = np.asarray(image.open(io.BytesIO(view.screenshot())).convert("RGB"), dtype=int)
+        assert (pixels[..., 2] > pixels[..., 0] + 60).sum() > 50  # the left side of the figure is blue
     tab.close()

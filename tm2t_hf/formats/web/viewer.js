@@ -312,7 +312,7 @@ class Tile {
   /** Draw into the part of the canvas behind this tile. */
   draw(renderer) {
     const { left, top, width, height } = this.view.getBoundingClientRect();
-    if (width === 0 || top > innerHeight || top + height < 0) return;
+    if (width === 0 || height === 0 || top > innerHeight || top + height < 0) return;
     const bottom = innerHeight - top - height;
     renderer.setViewport(left, bottom, width, height);
     renderer.setScissor(left, bottom, width, height);
@@ -347,8 +347,10 @@ let seconds = 0;
 let playing = !reducedMotion;
 let drawnAt = 0;
 let waiting = false;
+let laidOut = "";  // the size of the window that the page is laid out for
 
 function layOut() {
+  laidOut = `${innerWidth} ${innerHeight}`;
   const shown = main.classList.contains("single") ? 1 : tiles.length;
   // as many columns as make the tiles most nearly square
   const aspect = (columns) => innerWidth / columns / (Math.max(innerHeight - 180, 200) / Math.ceil(shown / columns));
@@ -413,6 +415,8 @@ function wake() {
 
 function draw(time) {
   waiting = false;
+  // A frame that was read while it was hidden gets its size with no event that tells.
+  if (laidOut !== `${innerWidth} ${innerHeight}`) layOut();
   if (playing) {
     const passed = Math.min((time - drawnAt) / 1000, 0.1);
     seconds = (seconds + passed * Number(element("speed").value)) % length();
