@@ -161,15 +161,16 @@ def save(arguments: Arguments, stage: str, source: Path, model, processor):
     with written_beside(target) as part:
         model.save_pretrained(part)
         processor.save_pretrained(part)
-        card(stage, source, part, uploads.repo_id if uploads else target.name).save(part / "README.md")
+        on_hub = (uploads.repo_id, arguments.hub_revision) if uploads else (target.name,)
+        card(stage, source, part, *on_hub).save(part / "README.md")
         settle(part)
     logger.info("%s -> %s (%.1f M parameters)", source, target, model.num_parameters() / 1e6)
     if uploads:
         logger.info("Uploaded: %s", uploads.upload(f"Converted from {source.name}"))
 
 
-def card(stage: str, source: Path, folder: Path, name: str) -> ModelCard:
-    """The model card: what it is, how to use it under this name, where it comes from."""
+def card(stage: str, source: Path, folder: Path, name: str, revision: str = "") -> ModelCard:
+    """The model card: what it is, how to use it under this name and revision, where it comes from."""
     weights = f"{source.parent.name}/{source.name}"
     note = (
         "Captions are read as the original reads them, word by word and lemmatized: as the `lemma/POS` tokens of a "
@@ -179,6 +180,7 @@ def card(stage: str, source: Path, folder: Path, name: str) -> ModelCard:
         folder,
         stage,
         name,
+        revision=revision,
         license="other",
         about=f"These are the weights `{weights}` that the authors of TM2T, Guo et al., released with their code "
         "(github.com/EricGuo5513/TM2T), converted for tm2t_hf by `examples/convert_original.py`; the model computes "

@@ -92,15 +92,16 @@ def test_no_id_of_a_repository(hub, folder):
 
 @pytest.mark.parametrize("step", ["preupload", "commit"])
 def test_a_connection_that_drops_in_an_upload(hub, folder, step, t2m_model):
-    uploads = HubFolder(folder)
+    uploads = HubFolder(folder, revision="trial")
     before = dict(hub.model(NAME).commits)
     hub.drop = lambda method, path: 5000 if f"/{step}/" in path else None
-    with pytest.raises(ValueError, match="could not be uploaded to your.*; to try again, `tm2t-hf push .* tm2t-t2m`"):
+    again = f"to try again, `tm2t-hf push .* {NAME} --revision trial`"
+    with pytest.raises(ValueError, match=f"could not be uploaded to {NAME}: .*; {again}"):
         uploads.upload("Done")
     assert hub.model(NAME).commits == before
     hub.drop = lambda method, path: None
     uploads.upload("Done")
-    assert_same(AutoModelForSeq2SeqLM.from_pretrained(NAME), t2m_model)
+    assert_same(AutoModelForSeq2SeqLM.from_pretrained(NAME, revision="trial"), t2m_model)
 
 
 def test_in_the_background_it_uploads_what_was_there(hub, folder, caplog):

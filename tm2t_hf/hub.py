@@ -32,7 +32,7 @@ class HubFolder:
 
     Attributes:
         repo_id: `owner/name`.
-        retry: how to try again, for the message of an error.
+        command: of `tm2t-hf` with what it uploads, to try again, for the message of an error.
 
     Raises:
         ValueError: there is no token, it may not write there, the Hub cannot be reached, or the id is none.
@@ -49,8 +49,8 @@ class HubFolder:
         self.folder, self.repo_type, self.revision = Path(folder), repo_type, revision or None
         self.repo_id = repo_id or self.folder.resolve().name
         self._api = HfApi(library_name="tm2t_hf")
-        options = (" --private" if private else "") + (f" --revision {revision}" if revision else "")
-        self.retry = f"to try again, `tm2t-hf push {self.folder} {self.repo_id}{options}`"
+        self._options = (" --private" if private else "") + (f" --revision {revision}" if revision else "")
+        self.command = f"push {self.folder}"
         self._running: Future | None = None
         if get_token() is None:
             raise ValueError(
@@ -132,7 +132,8 @@ class HubFolder:
         elif isinstance(error, (LocalTokenNotFoundError, RepositoryNotFoundError)) or status in (401, 403):
             reason = "the token does not allow it; log in with `hf auth login` and a token that can write there"
         else:
-            reason = f"{' '.join(str(error).split()).removesuffix('.') or type(error).__name__}; {self.retry}"
+            again = f"to try again, `tm2t-hf {self.command} {self.repo_id}{self._options}`"
+            reason = f"{' '.join(str(error).split()).removesuffix('.') or type(error).__name__}; {again}"
         return f"{self.folder} could not be uploaded to {self.repo_id}: {reason}."
 
 

@@ -67,18 +67,18 @@ def test_a_training_script(hub, tmp_path, monkeypatch):
     model_config = {"hidden_size": 8, "codebook_size": 8, "num_decoder_blocks": 1}
     flags = ["--data_dir", "toy", "--output_dir", "out", "--epochs", "1", "--batch_size", "4", "--window", "32"]
     flags += ["--model_config", json.dumps(model_config), "--license", "mit"]
-    flags += ["--push_to_hub", "true", "--hub_model_id", "your-name/vq"]
+    flags += ["--push_to_hub", "true", "--hub_model_id", "your-name/vq", "--hub_revision", "trial"]
     monkeypatch.setattr(sys, "argv", [str(EXAMPLES / "train_vq.py"), *flags])
     runpy.run_path(str(EXAMPLES / "train_vq.py"))["main"]()
-    card = ModelCard.load("your-name/vq")
+    files = hub.model("your-name/vq").commits[hub.model("your-name/vq").branches["trial"]]
+    card = ModelCard(files["README.md"].decode())
     card.validate()
     assert card.data.license == "mit" and card.data.library_name == "transformers"
-    assert "train_config.json" not in hub.model("your-name/vq").files
-    assert "modeling_motion_vq.py" in hub.model("your-name/vq").files
+    assert "train_config.json" not in files and "modeling_motion_vq.py" in files
     (code,) = re.findall(r"```python\n(.*?)```", card.text, flags=re.DOTALL)
-    assert '"your-name/vq"' in code
+    assert '"your-name/vq", revision="trial"' in code
     joints, _ = make_toy_clip("wave-left", np.random.default_rng(0))
     np.save("motion.npy", joints)
     exec(code, found := {})
     assert found["joints"].shape[1:] == (22, 3)
-    assert MotionVQModel.from_pretrained("your-name/vq").config.codebook_size == 8
+    assert MotionVQModel.from_pretrained("your-name/vq", revision="trial").config.codebook_size == 8

@@ -50,7 +50,7 @@ def push_data(
         folder = Path(name)
         write_shards(data_dir, folder, SPLITS, skeleton, further_texts=further_texts)
         upload = HubFolder(folder, repo_id, private, revision, repo_type="dataset")
-        upload.retry = f"to try again, `tm2t-hf push-data {data_dir} {repo_id}`"
+        upload.command = f"push-data {data_dir}"
         splits = {split: read_split(data_dir, split) for split in SPLITS if list(folder.glob(f"{split}-*.parquet"))}
         data_card(upload.repo_id, splits, license, skeleton).save(folder / "README.md")
         return upload.upload(f"Upload {data_dir.resolve().name}")

@@ -41,8 +41,8 @@ STAGES = {
         "Motion VQ-VAE",
         None,
         "It turns human motion into motion tokens and back: the first of the three stages of TM2T.",
-        'vq = AutoModel.from_pretrained("{folder}")\n'
-        'extractor = AutoFeatureExtractor.from_pretrained("{folder}")\n'
+        'vq = AutoModel.from_pretrained({source})\n'
+        'extractor = AutoFeatureExtractor.from_pretrained({source})\n'
         'inputs = extractor("motion.npy", return_tensors="pt")  # joints (frames, joints, 3) in meters, y up\n'
         "codes = vq.encode(**inputs).codes\n"
         "joints = extractor.post_process(vq.decode(codes).detach())[0]",
@@ -51,14 +51,14 @@ STAGES = {
         "Motion to text",
         "motion-to-text",
         "It describes human motion in a sentence: the second of the three stages of TM2T.",
-        'describe = pipeline("motion-to-text", model="{folder}")\n'
+        'describe = pipeline("motion-to-text", model={source})\n'
         'print(describe("motion.npy"))  # joints (frames, joints, 3) in meters, y up',
     ),
     "t2m": Stage(
         "Text to motion",
         "text-to-motion",
         "It makes human motion from a sentence: the third of the three stages of TM2T.",
-        'animate = pipeline("text-to-motion", model="{folder}")\n'
+        'animate = pipeline("text-to-motion", model={source})\n'
         'motion = animate("a person waves the left hand", do_sample=True)\n'
         'joints = motion["joints"]  # (frames, joints, 3) in meters, y up',
     ),
@@ -66,8 +66,8 @@ STAGES = {
         "Text-motion matcher",
         None,
         "It embeds sentences and motions in one space; text-to-motion models are evaluated with it.",
-        'matcher = AutoModel.from_pretrained("{folder}")\n'
-        'processor = AutoProcessor.from_pretrained("{folder}")\n'
+        'matcher = AutoModel.from_pretrained({source})\n'
+        'processor = AutoProcessor.from_pretrained({source})\n'
         'inputs = processor(text=["a person waves"], motion=["motion.npy"], return_tensors="pt")\n'
         "distance = matcher(**inputs).distances  # small where sentence and motion match",
     ),
@@ -115,8 +115,8 @@ def write_model_card(
     values = asdict(arguments)
     on_hub = hub_data_set(values["data_dir"])
     data_set = on_hub.repo_id if on_hub else Path(values["data_dir"]).resolve().name
-    name = values.get("push_to_hub") and values["hub_model_id"]
-    name = name or Path(values.get("output_dir") or folder).resolve().name
+    uploaded = values.get("push_to_hub") and values["hub_model_id"]
+    name = uploaded or Path(values.get("output_dir") or folder).resolve().name
     training = {
         "data_set": data_set,
         "skeleton": Path(values["skeleton"]).name.removesuffix(".json"),
@@ -131,6 +131,7 @@ def write_model_card(
         datasets=[data_set],
         about="Made with tm2t_hf, which brings TM2T (Guo et al., ECCV 2022, arXiv 2207.01696) to transformers.",
         data_set=data_set,
+        revision=values["hub_revision"] if uploaded else "",
         training=training,
         scores=[(key, f"{value:.4g}") for key, value in scores.items()],
     )
@@ -146,6 +147,7 @@ def model_card(
     license: str,
     about: str,
     data_set: str,
+    revision: str = "",
     datasets: Sequence[str] | None = None,
     **sections: Any,
 ) -> ModelCard:
@@ -158,6 +160,7 @@ def model_card(
         license: an identifier of the Hub.
         about: where the weights come from, in sentences that follow the stage's summary.
         data_set: what the model was trained on, in words.
+        revision: branch of the Hub that the model is on; the main one by default.
         datasets: names of data sets for the card's metadata.
         sections: further variables of the template: `note`, `training`, `scores`.
 
@@ -188,7 +191,7 @@ def model_card(
         template_path=str(TEMPLATE),
         title=f"{text.title}: {name}",
         summary=f"{text.summary} {about}",
-        usage=imports + text.usage.format(folder=name),
+        usage=imports + text.usage.format(source=f'"{name}", revision="{revision}"' if revision else f'"{name}"'),
         sizes=_sizes(folder, config),
         limits=LIMITS.format(data_set=data_set),
         **sections,
