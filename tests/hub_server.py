@@ -86,7 +86,7 @@ class Hub(ThreadingHTTPServer):
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, code: str = "", message: str = "", commit: str = "", **further: str):
+    def __init__(self, status: int, code: str = "", message: str = "", commit: str = "", **further: object):
         self.status, self.code, self.message = status, code, message
         self.commit, self.further = commit, further
 
@@ -149,7 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, body: bytes) -> tuple[bytes, dict[str, str]]:
         path = unquote(urlsplit(self.path).path)
         if path == "/api/validate-yaml":
-            return self._json(_problems_of_card(json.loads(body)["content"]))
+            problems = _problems_of_card(json.loads(body)["content"])
+            if problems["errors"]:
+                raise _RefusedError(400, message="Invalid metadata in README.md", **problems)
+            return self._json(problems)
         if path == "/api/whoami-v2":
             self._need_token()
             return self._json({"name": USER, "type": "user", "orgs": []})
@@ -302,6 +305,8 @@ def _problems_of_card(card: str) -> dict:
     for name in ("license", "library_name", "pipeline_tag"):
         if data.get(name) is not None and not re.fullmatch(r"[a-z0-9.-]+", str(data[name])):
             errors.append(f'"{name}" must be an identifier')
+    if not all(re.fullmatch(r"([\w.-]+/)?[\w.-]+", str(name)) for name in data.get("datasets") or ()):
+        errors.append('"datasets" must be ids of data sets')
     for model in data.get("model-index") or ():
         for result in model["results"]:
             if not {"task", "dataset", "metrics"} <= set(result) or not {"name", "type"} <= set(result["dataset"]):

@@ -35,6 +35,8 @@ def test_push_data(hub, tmp_path, capsys):
     make_toy_dataset(tmp_path / "toy", num_clips=12)
     assert main(["push-data", str(tmp_path / "toy"), "--license", "mit"]) == 0
     assert len(load_motion_dataset("your-name/toy", "val"))
+    assert main(["push-data", str(tmp_path / "toy"), "--license", "CC BY"]) == 2
+    assert '"license" must be an identifier' in capsys.readouterr().err
     assert main(["push-data", str(tmp_path / "nowhere")]) == 2
     assert "no split file" in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 """Models through the Hub, a local one that can also fail: push, load, interrupted connections."""
 
 import threading
+from functools import partial
 
 import pytest
 import torch
@@ -222,9 +223,10 @@ def test_broken_files_on_the_hub(hub, folder):
         (weights[: len(weights) // 2], "not a whole safetensors file"),
     ):
         api.upload_file(path_or_fileobj=content, path_in_repo="model.safetensors", repo_id=NAME)
-        with pytest.raises(ValueError, match=message) as error:
-            load_whole(AutoModel, NAME)
-        assert "\n" not in str(error.value) and NAME in str(error.value)
+        for load in (AutoModel.from_pretrained, partial(load_whole, AutoModel)):
+            with pytest.raises(ValueError, match=message) as error:
+                load(NAME)
+            assert "\n" not in str(error.value) and NAME in str(error.value)
     assert set(files) == set(hub.model(NAME).files)
 
 

@@ -72,7 +72,20 @@ def test_a_connection_that_drops(hub, folder):
     assert set(hub.dataset(NAME).files) == {".gitattributes"}
     hub.drop = lambda method, path: None
     push_data(folder, NAME)
+    hub.drop = lambda method, path: 3000 if method == "GET" and ".parquet" in path else None
+    for streaming in (False, True):
+        with pytest.raises(ValueError, match=r"parquet could not be downloaded \(peer closed .*\); try again"):
+            rows_of(load_motion_dataset(NAME, "train", streaming=streaming))
+    hub.drop = lambda method, path: None
     assert rows_of(load_motion_dataset(NAME, "train"))
+
+
+def test_a_private_data_set_without_a_token(hub, folder, monkeypatch):
+    push_data(folder, NAME, private=True)
+    monkeypatch.delenv("HF_TOKEN")
+    for load in (lambda: load_motion_dataset(NAME, "train"), lambda: statistics_folder(NAME)):
+        with pytest.raises(FileNotFoundError, match=f"{NAME}.* if it is private, log in with `hf auth login`"):
+            load()
 
 
 def test_no_such_data_set(hub, folder):

@@ -156,6 +156,13 @@ def browser():
         browser.close()
 
 
+def open_tab(browser, **options):
+    """A page without anything in it; on a busy machine it may be slow."""
+    tab = browser.new_page(**options)
+    tab.set_default_timeout(300_000)
+    return tab
+
+
 @pytest.fixture
 def shown(browser, tmp_path):
     """A page of two motions, and the errors and requests that it makes."""
@@ -164,7 +171,7 @@ def shown(browser, tmp_path):
         PageMotion(walk(81, 0, seed=1), caption=HOSTILE, codes=range(100, 120)),
     ]
     save_page(motions, tmp_path / "motion.html", "Two motions")
-    tab = browser.new_page(viewport={"width": 900, "height": 600})
+    tab = open_tab(browser, viewport={"width": 900, "height": 600})
     tab.errors, tab.requests = [], []
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
     tab.on("console", lambda message: tab.errors.append(message.text) if message.type == "error" else None)
@@ -260,7 +267,7 @@ def test_it_fits_a_phone(shown):
 
 def test_it_waits_where_reduced_motion_is_preferred(browser, tmp_path):
     save_html(walk(), tmp_path / "motion.html", title="a person walks")
-    tab = browser.new_page(reduced_motion="reduce")
+    tab = open_tab(browser, reduced_motion="reduce")
     tab.goto((tmp_path / "motion.html").as_uri())
     tab.wait_for_timeout(300)
     assert tab.get_by_role("button", name="Play").is_visible() and seconds(tab) == 0
@@ -272,7 +279,7 @@ def test_a_frame_that_is_shown_late_is_laid_out_then(browser, tmp_path, hidden):
     """As Gradio makes frames: they have no size while their page is read."""
     save_page([PageMotion(walk(), caption=caption) for caption in ("one", "two")], tmp_path / "motion.html")
     text = html.escape((tmp_path / "motion.html").read_text(encoding="utf-8"))
-    tab = browser.new_page(viewport={"width": 900, "height": 600})
+    tab = open_tab(browser, viewport={"width": 900, "height": 600})
     tab.set_content(f'<iframe srcdoc="{text}" sandbox="allow-scripts" style="border: 0; {hidden}"></iframe>')
     tab.wait_for_timeout(300)
     tab.evaluate("document.querySelector('iframe').style = 'border: 0; width: 800px; height: 500px'")

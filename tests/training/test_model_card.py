@@ -87,6 +87,15 @@ def test_a_skeleton_of_a_file_goes_by_its_name(vq_model, tmp_path):
     assert "skeleton `my`" in (tmp_path / "README.md").read_text()
 
 
+def test_a_folder_whose_name_is_no_id_is_left_out_of_the_metadata(hub, vq_model, tmp_path):
+    vq_model.save_pretrained(tmp_path)
+    for name, found in (("my data", None), ("my-data", ["my-data"])):
+        write_model_card(tmp_path, "vq", Arguments(data_dir=f"/somewhere/{name}"), {"loss": 1}, COMMAND)
+        card = ModelCard.load(tmp_path / "README.md")
+        card.validate()
+        assert card.data.datasets == found and f"`{name}`" in card.text
+
+
 def report_with(row: str) -> dict:
     return {
         "data": {"name": "bandai_namco", "split": "test", "clips": 258},

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, IterableDataset
 from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from ..files import load_offsets
 from ..skeletons import Skeleton
@@ -71,9 +72,8 @@ def find_shards(data_dir: str | Path, split: str) -> Shards | None:
     try:
         info = HfApi().dataset_info(on_hub.repo_id, revision=on_hub.revision)
     except Exception as error:  # no network, offline mode, no such data set, no permission, ...
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FileNotFoundError(
-            f"There is no data folder {data_dir}, and the Hub gave no data set of this name ({reason})."
+            f"There is no data folder {data_dir}, and the Hub gave no data set of this name ({_why_not(error)})."
         ) from error
     names = sorted(file.rfilename for file in info.siblings or () if pattern.fullmatch(file.rfilename))
     if not names:
@@ -97,11 +97,27 @@ def hub_data_set(data_dir: str | Path) -> HubDataSet | None:
 
 
 def statistics_folder(data_dir: str | Path) -> Path:
-    """The folder with `Mean.npy` and so on of a data folder; those of the Hub are downloaded."""
+    """The folder with `Mean.npy` and so on of a data folder; those of the Hub are downloaded.
+
+    Raises:
+        FileNotFoundError: the Hub does not give them.
+    """
     on_hub = hub_data_set(data_dir)
     if on_hub is None:
         return Path(data_dir)
-    return Path(snapshot_download(**on_hub._asdict(), repo_type="dataset", allow_patterns=list(STATISTICS)))
+    try:
+        return Path(snapshot_download(**on_hub._asdict(), repo_type="dataset", allow_patterns=list(STATISTICS)))
+    except Exception as error:  # whatever the network leads to
+        raise FileNotFoundError(
+            f"The Hub gave no statistics of the data set {data_dir} ({_why_not(error)})."
+        ) from error
+
+
+def _why_not(error: Exception) -> str:
+    """Why the Hub gave nothing, without a stop at its end."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].removesuffix(".")
+    private = "; if it is private, log in with `hf auth login`" if isinstance(error, RepositoryNotFoundError) else ""
+    return reason + private
 
 
 def load_shards(
@@ -139,7 +155,8 @@ class ShardReader:
         """The rows in some shards, and their variants, as `datasets` stores them.
 
         Raises:
-            ValueError: a shard is damaged, or holds something else than motions of the skeleton; the message names it.
+            ValueError: a shard is damaged, holds something else than motions of the skeleton, or could not be downloaded
+                whole; the message names it.
         """
         for file in files:
             read = self._parquet if file.endswith(".parquet") else self._tar
@@ -152,6 +169,10 @@ class ShardReader:
             except (pa.ArrowException, tarfile.TarError, KeyError, TypeError, ValueError, EOFError) as error:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise ValueError(f"{file} is not a whole shard of motions ({reason}).") from error
+            except Exception as error:  # whatever the network leads to
+                if not file.startswith("hf://"):
+                    raise
+                raise ValueError(f"{file} could not be downloaded ({_why_not(error)}); try again.") from error
 
     def _parquet(self, opened) -> Iterator[list[Row]]:
         for batch in pq.ParquetFile(opened).iter_batches(batch_size=32, columns=SCHEMA.names):

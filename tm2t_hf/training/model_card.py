@@ -23,6 +23,7 @@ from ..files import read_text, written_beside
 
 ACTIONS_TITLE = "## What it can do"
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
+DATA_SET_ID = re.compile(r"([\w.-]+/)?[\w.-]+", re.ASCII)  # what the Hub takes for one, in the metadata of a card
 # In a command: going on with the latest checkpoint of the own output folder.
 RESUMING = re.compile(r" --resume(_from_checkpoint)?([ =](latest|true))?(?= --|$)", re.IGNORECASE)
 
@@ -41,8 +42,8 @@ STAGES = {
         "Motion VQ-VAE",
         None,
         "It turns human motion into motion tokens and back: the first of the three stages of TM2T.",
-        'vq = AutoModel.from_pretrained({source})\n'
-        'extractor = AutoFeatureExtractor.from_pretrained({source})\n'
+        "vq = AutoModel.from_pretrained({source})\n"
+        "extractor = AutoFeatureExtractor.from_pretrained({source})\n"
         'inputs = extractor("motion.npy", return_tensors="pt")  # joints (frames, joints, 3) in meters, y up\n'
         "codes = vq.encode(**inputs).codes\n"
         "joints = extractor.post_process(vq.decode(codes).detach())[0]",
@@ -66,8 +67,8 @@ STAGES = {
         "Text-motion matcher",
         None,
         "It embeds sentences and motions in one space; text-to-motion models are evaluated with it.",
-        'matcher = AutoModel.from_pretrained({source})\n'
-        'processor = AutoProcessor.from_pretrained({source})\n'
+        "matcher = AutoModel.from_pretrained({source})\n"
+        "processor = AutoProcessor.from_pretrained({source})\n"
         'inputs = processor(text=["a person waves"], motion=["motion.npy"], return_tensors="pt")\n'
         "distance = matcher(**inputs).distances  # small where sentence and motion match",
     ),
@@ -128,7 +129,7 @@ def write_model_card(
         stage,
         name,
         license=values["license"],
-        datasets=[data_set],
+        datasets=[data_set] if DATA_SET_ID.fullmatch(data_set) else None,
         about="Made with tm2t_hf, which brings TM2T (Guo et al., ECCV 2022, arXiv 2207.01696) to transformers.",
         data_set=data_set,
         revision=values["hub_revision"] if uploaded else "",
