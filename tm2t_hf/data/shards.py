@@ -155,8 +155,8 @@ class ShardReader:
         """The rows in some shards, and their variants, as `datasets` stores them.
 
         Raises:
-            ValueError: a shard is damaged, holds something else than motions of the skeleton, or could not be downloaded
-                whole; the message names it.
+            ValueError: a shard is damaged, holds something else than motions of the skeleton, or could not be
+                downloaded; the message names it.
         """
         for file in files:
             read = self._parquet if file.endswith(".parquet") else self._tar
