@@ -65,19 +65,25 @@ def test_revisions(hub, folder):
         load_motion_dataset(f"{NAME}@nowhere", "train")
 
 
-def test_a_connection_that_drops(hub, folder):
+def test_a_connection_that_drops_in_an_upload(hub, folder):
     hub.drop = lambda method, path: 100 if "/commit/" in path else None
     with pytest.raises(ValueError, match=f"could not be uploaded to {NAME}: .* `tm2t-hf push-data .*toy {NAME}`"):
         push_data(folder, NAME)
     assert set(hub.dataset(NAME).files) == {".gitattributes"}
     hub.drop = lambda method, path: None
     push_data(folder, NAME)
+    assert rows_of(load_motion_dataset(NAME, "train"))
+
+
+def test_a_connection_that_drops_in_a_download(hub, folder):
+    name = "your-name/cut"  # of which no other test has filled the cache
+    push_data(folder, name)
     hub.drop = lambda method, path: 3000 if method == "GET" and ".parquet" in path else None
     for streaming in (False, True):
         with pytest.raises(ValueError, match=r"parquet could not be downloaded \(peer closed .*\); try again"):
-            rows_of(load_motion_dataset(NAME, "train", streaming=streaming))
+            rows_of(load_motion_dataset(name, "train", streaming=streaming))
     hub.drop = lambda method, path: None
-    assert rows_of(load_motion_dataset(NAME, "train"))
+    assert rows_of(load_motion_dataset(name, "train"))
 
 
 def test_a_private_data_set_without_a_token(hub, folder, monkeypatch):
