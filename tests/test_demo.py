@@ -137,7 +137,7 @@ def test_in_a_browser(address, recordings, tmp_path):
         with sync_api.sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1200, "height": 1400})
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(600_000)  # on a busy machine
             page.goto(address)
             page.locator("#sentences textarea").fill("a person walks forward\na person bows")
             page.get_by_label("Chain all sentences").check()
