@@ -56,10 +56,11 @@ class WholeWeightsMixin:
                 or holds NaN or infinite ones; its generation_config.json is damaged or another model's.
         """
         name, generation = pretrained_model_name_or_path, {}
+        place = {key: kwargs[key] for key in PLACE if key in kwargs}
         if name is not None and kwargs.get("config") is None:
-            _check_own_type(cls, name, {key: kwargs[key] for key in PLACE if key in kwargs})
+            _check_own_type(cls, name, place)
         if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
-            generation = _read_generation_file(name, {key: kwargs[key] for key in PLACE if key in kwargs})
+            generation = _read_generation_file(name, place)
         try:
             model, report = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
         except SafetensorError:
