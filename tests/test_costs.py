@@ -67,6 +67,18 @@ def test_a_step_of_teacher_forcing(t2m):
     assert growth["aten::native_layer_norm"] == growth["aten::native_layer_norm_backward"] == 1
 
 
+def test_a_word_of_the_text(t2m):
+    def work(words):
+        t2m.zero_grad()
+        t2m(*tiny_text([words, words]), labels=torch.ones(2, 3, dtype=torch.long)).loss.backward()
+
+    growth = per_step(work)
+    # each direction: the state to gates, and its gradient
+    assert products(growth) == 4
+    # no tensor of all words is filled or added up at every word
+    assert growth["aten::zeros"] == growth["aten::new_zeros"] == growth["aten::slice_backward"] == 0
+
+
 def test_a_step_of_the_alignment(t2m, m2t):
     ids, mask = tiny_text([5, 2])
     captions = torch.tensor([[5, 6, 7, 2], [8, 2, -100, -100]])

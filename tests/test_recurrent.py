@@ -3,6 +3,7 @@
 """What the text-to-motion model and the matcher share, and how tools of the ecosystem find it in both."""
 
 import copy
+from unittest import mock
 
 import pytest
 import test_modeling_matcher as matcher
@@ -15,6 +16,7 @@ from torch import nn
 from transformers import Trainer, TrainingArguments
 from transformers.integrations.neftune import activate_neftune, deactivate_neftune
 
+from tm2t_hf import recurrent
 from tm2t_hf.modeling_text_to_motion import RecurrentCache, TextEncoderOutput
 from tm2t_hf.recurrent import BidirectionalGRU
 
@@ -65,6 +67,23 @@ def test_gru_is_the_same_with_packing_and_without(lengths, seed):
     torch.testing.assert_close(padded[:, : states.shape[1]], states)
     torch.testing.assert_close(padded_last, last)
     assert (padded[:, states.shape[1] :] == 0).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.lists(st.integers(1, 7), min_size=1, max_size=4), seed=st.integers(0, 9))
+def test_gru_learns_as_by_plain_autograd(lengths, seed):
+    torch.manual_seed(seed)
+    gru, lengths = BidirectionalGRU(3, 4).double(), torch.tensor(lengths)
+    inputs = torch.randn(len(lengths), 7, 3, dtype=torch.double, requires_grad=True)
+    state = torch.randn(2, 1, 4, dtype=torch.double, requires_grad=True)
+    learned = [inputs, state, *gru.parameters()]
+    found = []
+    for learns in (lambda *weights: True, lambda *weights: False):
+        with mock.patch.object(recurrent, "learns_in_steps", learns):
+            states, last = gru(inputs, lengths, state)
+        loss = (states.sin() * torch.arange(states.shape[1])[:, None]).sum() + last.cos().sum()
+        found.append([states, last, *torch.autograd.grad(loss, learned)])
+    torch.testing.assert_close(*found)
 
 
 # ---- the table of word vectors --------------------------------------------------------------------------------------

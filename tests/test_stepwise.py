@@ -8,7 +8,7 @@ from test_modeling_text_to_motion import ATTENTIONS, BOM, tiny_model, tiny_text
 from torch.nn import functional as F
 
 from tm2t_hf import layers_text_to_motion
-from tm2t_hf.stepwise import StepwiseEmbedding, StepwiseProduct
+from tm2t_hf.stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates
 
 STEPS, BATCH, SIZE, OUT = 3, 2, 4, 5
 
@@ -47,6 +47,28 @@ def test_gradients_of_a_product(of_each_row, has_bias, taken):
 def test_a_matrix_that_is_not_square():
     matrix, inputs = numbers(SIZE, OUT), numbers(BATCH, SIZE)
     assert torch.autograd.gradcheck(lambda x, m: StepwiseProduct(m, None, 1, BATCH)(x), [inputs, matrix])
+
+
+def test_a_product_of_fewer_rows_at_each_step():
+    arguments = [numbers(3, SIZE), numbers(SIZE, SIZE), numbers(SIZE)]
+
+    def run(inputs, matrix, bias):
+        product = StepwiseProduct(matrix, bias, 3, [3, 2, 2])
+        outputs = [product(inputs)]
+        outputs.append(product(outputs[-1][:2].tanh()))
+        return torch.cat([*outputs, product(outputs[-1].tanh())])
+
+    assert torch.autograd.gradcheck(run, arguments)
+
+
+def test_the_gates_of_a_gru():
+    arguments = [numbers(BATCH, 3 * SIZE), numbers(BATCH, 3 * SIZE), numbers(BATCH, SIZE)]
+    cell = torch.nn.GRUCell(SIZE, SIZE).double()
+    inputs, state = numbers(BATCH, SIZE), arguments[-1]
+    of_input = F.linear(inputs, cell.weight_ih, cell.bias_ih)
+    of_state = F.linear(state, cell.weight_hh, cell.bias_hh)
+    torch.testing.assert_close(gru_gates(of_input, of_state, state), cell(inputs, state))
+    assert torch.autograd.gradcheck(gru_gates, arguments)
 
 
 def test_gradients_of_an_embedding():
