@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, IterableDataset
 from huggingface_hub import HfApi, snapshot_download
 
-from ..files import load_offsets
+from ..files import in_one_line, load_offsets
 from ..skeletons import Skeleton
 from .cache import cache_folder, cached
 from .captions import parse_captions
@@ -145,9 +145,13 @@ class ShardReader:
                         kept = [row for row in rows if row.end in self.limits]
                         for row in self.variants.of(lambda kept=kept: iter(kept), set()):
                             yield row.example()
+            except OSError as error:
+                # what pyarrow raises for damaged pages; an error of the disk has a number, one of the network a type
+                if type(error) is not OSError or error.errno is not None:
+                    raise
+                raise _damaged(file, error) from error
             except (pa.ArrowException, tarfile.TarError, KeyError, TypeError, ValueError, EOFError) as error:
-                reason = " ".join(str(error).split()) or type(error).__name__
-                raise ValueError(f"{file} is not a whole shard of motions ({reason}).") from error
+                raise _damaged(file, error) from error
 
     def _parquet(self, opened) -> Iterator[list[Row]]:
         for batch in pq.ParquetFile(opened).iter_batches(batch_size=32, columns=SCHEMA.names):
@@ -195,6 +199,10 @@ class ShardReader:
         if not np.isfinite(features).all():
             raise ValueError(f"the features of {clip} are NaN or infinite")
         return features
+
+
+def _damaged(file: str, reason: Exception) -> ValueError:
+    return ValueError(f"{file} is not a whole shard of motions ({in_one_line(reason)}).")
 
 
 __all__ = ["SCHEMA", "STATISTICS", "HubDataSet", "find_shards", "hub_data_set", "load_shards", "statistics_folder"]
