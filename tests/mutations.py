@@ -3,8 +3,11 @@
 """Files as a faulty disk, a broken copy or a hostile hand leaves them."""
 
 import os
+import pickle
+from pathlib import Path
 
 import numpy as np
+import torch
 
 # How many of each file are tried; 4000 takes hours.
 MUTATIONS = int(os.environ.get("TM2T_MUTATIONS", 60))
@@ -33,3 +36,25 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
         else:
             content += bytes(content)
     return bytes(content)
+
+
+class Payload:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, witness: Path):
+        self.witness = witness
+
+    def __reduce__(self):
+        return Path.touch, (self.witness,)
+
+
+def payloads(folder: Path) -> tuple[Path, list[bytes]]:
+    """A file in `folder` that is there once one of these pickles was loaded: a plain one, and one by `torch.save`."""
+    witness = folder / "witness"
+    torch.save({"model": Payload(witness)}, folder / "payload.pt")
+    pickles = [pickle.dumps(Payload(witness)), (folder / "payload.pt").read_bytes()]
+    torch.load(folder / "payload.pt", weights_only=False)
+    witness.unlink()
+    pickle.loads(pickles[0])
+    witness.unlink()
+    return witness, pickles

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Models are loaded whole or refused in one sentence that names what is wrong."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mutations import payloads
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoProcessor
 
@@ -23,6 +25,8 @@ from tm2t_hf import (
     TM2TProcessor,
     train_text_tokenizer,
 )
+from tm2t_hf.actions import Action, read_actions, write_actions
+from tm2t_hf.coverage import COVERAGE_FILE, load_coverage
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.pipelines import CHECKPOINTS
 
@@ -80,6 +84,33 @@ def test_weights_of_another_shape(folder):
     weights["decoder.mix.bias"] = torch.zeros(3)
     save_file(weights, path, {"format": "pt"})
     refused(TextToMotionModel, folder)
+
+
+def test_nothing_of_a_model_runs_code(folder, tmp_path):
+    """A pickle in place of each of its files, and as weights in the format that was made for pickles."""
+    write_actions(folder, [Action("walk", "a person walks", 1)])
+    (folder / COVERAGE_FILE).touch()
+    readers = [
+        lambda: load_whole(TextToMotionModel, folder),
+        lambda: TextToMotionModel.from_pretrained(folder),
+        lambda: AutoProcessor.from_pretrained(folder),
+        lambda: load_coverage(folder, "text"),
+        lambda: read_actions(folder),
+    ]
+    witness, pickles = payloads(tmp_path)
+    files = [*(path for path in folder.rglob("*") if path.is_file()), folder / "pytorch_model.bin"]
+    for payload in pickles:
+        for file in files:
+            replaced = file if file.exists() else folder / "model.safetensors"
+            whole = replaced.read_bytes()
+            replaced.unlink()
+            file.write_bytes(payload)
+            for read in readers:
+                with contextlib.suppress(Exception):  # what is wrong is said in other tests
+                    read()
+                assert not witness.exists(), file
+            file.unlink()
+            replaced.write_bytes(whole)
 
 
 @pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Shards of clips, streams of them, and what an index in the cache saves."""
 
+import errno
 import io
 import tarfile
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from datasets.distributed import split_dataset_by_node
+from mutations import MUTATIONS, mutated
 
 from tm2t_hf.configuration_motion_vq import MotionVQConfig
 from tm2t_hf.data import MotionColumn, load_motion_dataset, tokenize_motions, write_shards
@@ -147,6 +149,32 @@ def test_damaged_shards(shards, damage, message):
     for streaming in (True, False):
         with pytest.raises(ValueError, match=message):
             list(load_motion_dataset(shards, "train", streaming=streaming))
+
+
+@pytest.mark.parametrize("kind", ["shards", "tars"])
+def test_mutated_shards_end_in_a_result_or_one_sentence(request, kind):
+    folder = request.getfixturevalue(kind)
+    path, *others = sorted(folder.glob("train-*"))
+    for other in others:
+        other.unlink()
+    whole, refused = path.read_bytes(), 0
+    for seed in range(MUTATIONS):
+        path.write_bytes(mutated(whole, np.random.default_rng(seed)))
+        try:
+            list(load_motion_dataset(folder, "train", streaming=True))
+        except ValueError as error:
+            refused += 1
+            assert f"{path.name} is not a whole shard of motions (" in str(error) and "\n" not in str(error), seed
+    assert refused > MUTATIONS // 2
+
+
+def test_an_error_of_the_disk_is_no_damage(shards, monkeypatch):
+    def unreadable(*arguments, **options):
+        raise OSError(errno.EIO, "Input/output error", "train-00000.parquet")
+
+    monkeypatch.setattr("tm2t_hf.data.shards.fsspec.open", unreadable)
+    with pytest.raises(OSError, match="Input/output error: 'train-00000.parquet'"):
+        list(load_motion_dataset(shards, "train", streaming=True))
 
 
 @pytest.mark.parametrize(

@@ -72,10 +72,16 @@ def test_a_kill_at_any_file_operation_of_a_script_loses_nothing(folder, tmp_path
 
 
 def test_a_script_that_is_killed_again_and_again(folder, tmp_path, stage):
-    expected, output_dir = contents(folder / f"tm2t-{stage}"), tmp_path / f"tm2t-{stage}"
+    expected = contents(folder / f"tm2t-{stage}")
     straight = killed_after(0, script(folder, stage, tmp_path / "straight" / f"tm2t-{stage}"))
-    rng, kills = np.random.default_rng(0), 0
+    rng, kills, runs = np.random.default_rng(0), 0, 0
     while kills < KILLS:
-        kills += killed_after(straight * rng.uniform(0.1, 1), script(folder, stage, output_dir)) is None
+        output_dir = tmp_path / str(runs) / f"tm2t-{stage}"
+        if killed_after(straight * rng.uniform(0.1, 1), script(folder, stage, output_dir)) is None:
+            kills += 1
+        else:  # it has come to its end, so there is nothing more to lose
+            assert contents(output_dir) == expected, (kills, runs)
+            runs += 1
+    output_dir = tmp_path / str(runs) / f"tm2t-{stage}"
     killed_after(0, script(folder, stage, output_dir))
-    assert contents(output_dir) == expected
+    assert contents(output_dir) == expected, (kills, runs)

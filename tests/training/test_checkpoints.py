@@ -4,7 +4,6 @@
 
 import json
 import os
-import pickle
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from forked import killed_at
-from mutations import MUTATIONS, mutated
+from mutations import MUTATIONS, mutated, payloads
 from small_run import Interrupted, Run, assert_equal, contents, digest, kept
 from torch.utils._pytree import tree_leaves
 
@@ -148,14 +147,6 @@ def test_files_have_the_permissions_of_ordinary_ones(tmp_path, vq_model):
 # ----------------------------------------------------------------------------------------------------- hostile files
 
 
-class Payload:
-    def __init__(self, witness: Path):
-        self.witness = witness
-
-    def __reduce__(self):
-        return Path.touch, (self.witness,)
-
-
 def checkpoint_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "last" / "state").iterdir())
 
@@ -177,13 +168,10 @@ RESUMED = {"epochs": 3, "lr_schedule": "constant", "resume_from_checkpoint": "la
 
 
 def test_nothing_of_a_checkpoint_runs_code(without_sums, tmp_path):
-    witness = tmp_path / "witness"
-    payloads = {"pickle": pickle.dumps(Payload(witness))}
-    torch.save({"model": Payload(witness)}, tmp_path / "payload.pt")
-    payloads["torch"] = (tmp_path / "payload.pt").read_bytes()
+    witness, pickles = payloads(tmp_path)
     for file in [*checkpoint_files(without_sums), without_sums / "last" / "train_config.json"]:
         whole = file.read_bytes()
-        for payload in payloads.values():
+        for payload in pickles:
             file.write_bytes(payload)
             with pytest.raises(ValueError, match=f"{file.name} is damaged or was not written by") as information:
                 Run(without_sums, **RESUMED).fit()
@@ -191,7 +179,7 @@ def test_nothing_of_a_checkpoint_runs_code(without_sums, tmp_path):
             assert not witness.exists()
         file.write_bytes(whole)
     # what a user of accelerate's checkpoints could have been given is not even read
-    (without_sums / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(payloads["pickle"])
+    (without_sums / "last" / "state" / "custom_checkpoint_0.pkl").write_bytes(pickles[0])
     Run(without_sums, **RESUMED).fit()
     assert not witness.exists()
 

@@ -1,7 +1,9 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
+import json
 import os
 import signal
+import subprocess
 
 import pytest
 import torch
@@ -252,6 +254,28 @@ def test_signals_save_and_stop(tmp_path, number, code, moment):
     # the batch in which the signal came was finished
     assert resumed.orders == straight.orders[moment[0] * 3 + moment[1] + 1 :]
     assert contents(straight.folder) == contents(resumed.folder)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_workers_too_saves_and_stops(tmp_path, number, code):
+    """As `timeout`, a terminal and some schedulers send it: to all processes of a group."""
+    straight = Run(tmp_path / "straight", rows=40, epochs=2).fit()
+
+    def stopped():
+        os.setpgrp()
+
+        def strike(epoch, step):
+            if (epoch, step) == (1, 0):
+                command = ["kill", f"-{number}", "--", f"-{os.getpgrp()}"]
+                subprocess.run(command, start_new_session=True, check=True)
+
+        Run(tmp_path / "parts", rows=40, epochs=2, num_workers=2, before_batch=strike).fit()
+
+    assert in_processes(stopped) == [code]
+    progress = json.loads((tmp_path / "parts" / "last" / "state" / "loop.json").read_text())
+    assert (progress["epoch"], progress["step"]) == (1, 1)
+    Run(tmp_path / "parts", rows=40, epochs=2, resume_from_checkpoint="latest").fit()
+    assert contents(straight.folder) == contents(tmp_path / "parts")
 
 
 def test_a_signal_to_one_of_two_processes_stops_both(tmp_path):

@@ -25,7 +25,7 @@ from datasets import Dataset, IterableDataset
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from ..files import load_offsets
+from ..files import in_one_line, load_offsets
 from ..skeletons import Skeleton
 from .cache import cache_folder, cached
 from .captions import parse_captions
@@ -167,9 +167,11 @@ class ShardReader:
                         for row in self.variants.of(lambda kept=kept: iter(kept), set()):
                             yield row.example()
             except (pa.ArrowException, tarfile.TarError, KeyError, TypeError, ValueError, EOFError) as error:
-                reason = " ".join(str(error).split()) or type(error).__name__
-                raise ValueError(f"{file} is not a whole shard of motions ({reason}).") from error
-            except Exception as error:  # whatever the network leads to
+                raise _damaged(file, error) from error
+            except Exception as error:
+                # what pyarrow raises for damaged pages; an error of the disk has a number, one of the network a type
+                if type(error) is OSError and error.errno is None:
+                    raise _damaged(file, error) from error
                 if not file.startswith("hf://"):
                     raise
                 raise ValueError(f"{file} could not be downloaded ({_why_not(error)}); try again.") from error
@@ -221,6 +223,10 @@ class ShardReader:
         if not np.isfinite(features).all():
             raise ValueError(f"the features of {clip} are NaN or infinite")
         return features
+
+
+def _damaged(file: str, reason: Exception) -> ValueError:
+    return ValueError(f"{file} is not a whole shard of motions ({in_one_line(reason)}).")
 
 
 __all__ = ["SCHEMA", "STATISTICS", "HubDataSet", "find_shards", "hub_data_set", "load_shards", "statistics_folder"]

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from ..data.lengths import motion_lengths
 from .arguments import LoopArguments
+from .script import ignore_stop_signals
 from .streams import StreamLoader, stream_loader
 
 BATCHES_PER_POOL = 32  # that are sorted by length together
@@ -147,7 +148,8 @@ def training_loader(
         arguments.gradient_accumulation_steps,
         motion_lengths(dataset) if arguments.group_by_length else None,
     )
-    return RowLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
+    workers = {"num_workers": arguments.num_workers, "worker_init_fn": ignore_stop_signals}
+    return RowLoader(dataset, batch_sampler=batches, collate_fn=collator, **workers)
 
 
 def validation_loader(
@@ -163,7 +165,8 @@ def validation_loader(
     batches = ValidationBatches(
         len(dataset), batch_size, accelerator.process_index, accelerator.num_processes, drop_last
     )
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator, num_workers=arguments.num_workers)
+    workers = {"num_workers": arguments.num_workers, "worker_init_fn": ignore_stop_signals}
+    return DataLoader(dataset, batch_sampler=batches, collate_fn=collator, **workers)
 
 
 __all__ = ["TrainingBatches", "ValidationBatches", "training_loader", "validation_loader"]

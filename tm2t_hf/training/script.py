@@ -148,6 +148,15 @@ class StopSignals:
         self.received = number
 
 
+def ignore_stop_signals(worker: int) -> None:
+    """As `worker_init_fn` of a `DataLoader`: workers outlive signals that go to all processes of a run.
+
+    The death of a worker would end the run before it has written its checkpoint. Workers end with the main process.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a script's `main` and exit: 2 after a user's mistake, 1 when training failed, 128 + n after signal n."""
     try:
@@ -160,4 +169,4 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-__all__ = ["StopSignals", "lock_folder", "on_main_process", "run", "start"]
+__all__ = ["StopSignals", "ignore_stop_signals", "lock_folder", "on_main_process", "run", "start"]

@@ -13,6 +13,7 @@ from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader, get_worker_info
 
 from ..data.motion_column import MotionColumn
+from .script import ignore_stop_signals
 
 
 class StreamedBatches:
@@ -95,7 +96,8 @@ class StreamLoader:
 
     def __init__(self, rows: StreamedRows, collator: Callable, num_workers: int):
         self.batches, self.collate_fn = rows.batches, collator
-        self.loader = DataLoader(rows, batch_size=None, collate_fn=self._collate, num_workers=num_workers)
+        workers = {"num_workers": num_workers, "worker_init_fn": ignore_stop_signals}
+        self.loader = DataLoader(rows, batch_size=None, collate_fn=self._collate, **workers)
 
     def __len__(self) -> int:
         return len(self.batches)
