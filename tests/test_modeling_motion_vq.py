@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, Trainer, TrainingArguments
 
 from tm2t_hf import MotionVQConfig, MotionVQModel, modeling_motion_vq
-from tm2t_hf.modeling_motion_vq import MotionVQOutput, codes_to_ids, ids_to_codes
+from tm2t_hf.modeling_motion_vq import MotionVQConvolution, MotionVQOutput, codes_to_ids, ids_to_codes
 
 SIZES = {"feature_size": 23, "hidden_size": 8, "codebook_size": 16, "num_decoder_blocks": 1}  # features of two joints
 
@@ -777,3 +777,22 @@ def test_motion_that_is_not_finite_is_refused_unless_it_is_padding(vq_model, val
         vq_model.encode(motion, mask)
     mask[1, 20:] = 0
     assert vq_model.encode(torch.where(mask[..., None].bool(), motion, 0.0), mask).codes.shape == (2, 8)
+
+
+@pytest.mark.parametrize("options", [{"padding": 1}, {"padding": 3, "dilation": 3}, {"padding": 1, "stride": 2}])
+@pytest.mark.parametrize("length", [8, 9])
+def test_a_convolution_that_learns_in_bfloat16(monkeypatch, options, length):
+    torch.manual_seed(0)
+    convolve, calls = torch.nn.Conv1d.forward, []
+    monkeypatch.setattr(torch.nn.Conv1d, "forward", lambda *arguments: calls.append(arguments))
+    convolution = MotionVQConvolution(5, 7, 4 if "stride" in options else 3, **options)
+    hidden = torch.randn(2, 5, length, requires_grad=True)
+    found = []
+    for forward in (MotionVQConvolution.forward, convolve):
+        with torch.autocast("cpu", torch.bfloat16):
+            output = forward(convolution, hidden)
+        weights = torch.linspace(-1, 1, output.numel()).view(output.shape)
+        learned = [hidden, convolution.weight, convolution.bias]
+        found.append((output, *torch.autograd.grad((output.float() * weights).sum(), learned)))
+    assert not calls and found[0][0].dtype == torch.bfloat16
+    torch.testing.assert_close(*found, atol=0.03, rtol=0.03)
