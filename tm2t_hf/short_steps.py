@@ -8,12 +8,14 @@ from torch.nn import functional as F
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+HARMLESS = {"return_dict", "use_cache"}  # options that change nothing here
+
 
 class ShortStepsMixin:
     """A `MarianDecoder` that reads one further token of each row with fewer calls.
 
-    Masks, arguments and the layers' wrappers take it as long as the arithmetic of a single caption. The layers' parts
-    are called as modules, so that adapters and quantized weights work. Whatever needs more, such as gradients,
+    Masks, arguments and the layers' wrappers take a good part of the time of a single caption. The layers' parts are
+    called as modules, so that adapters and quantized weights work. Whatever needs more, such as gradients,
     attention weights, a mask of the tokens or hooks of a layer, takes Marian's way.
     """
 
@@ -29,8 +31,9 @@ class ShortStepsMixin:
     ) -> BaseModelOutputWithPastAndCrossAttentions:
         """As in `MarianDecoder`."""
         given = input_ids if inputs_embeds is None else inputs_embeds
-        is_short = attention_mask is None and given is not None and given.shape[1] == 1
-        if is_short and self._takes_short_steps(past_key_values, kwargs):
+        is_single = attention_mask is None and given is not None and given.shape[1] == 1
+        has_plain_mask = encoder_attention_mask is None or encoder_attention_mask.dim() == 2
+        if is_single and has_plain_mask and self._takes_short_steps(past_key_values, kwargs):
             hidden = self._short_step(given, encoder_attention_mask, past_key_values)
             return BaseModelOutputWithPastAndCrossAttentions(hidden, past_key_values)
         return super().forward(
@@ -49,7 +52,7 @@ class ShortStepsMixin:
             return False
         if config._attn_implementation != "sdpa" or config.output_attentions or config.output_hidden_states:
             return False
-        if any(value for name, value in options.items() if name not in ("use_cache", "return_dict")):
+        if any(options[name] is not None and options[name] is not False for name in options.keys() - HARMLESS):
             return False
         if not isinstance(cache, EncoderDecoderCache) or cache.self_attention_cache.offloading:
             return False
