@@ -212,8 +212,11 @@ class ShardReader:
 
     def _features(self, content: bytes, clip: str) -> np.ndarray:
         """Float32 features (frames, feature_size) from the bytes of a `.npy` file."""
-        with ONE_HEADER_AT_A_TIME:
-            features = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        try:
+            with ONE_HEADER_AT_A_TIME:
+                features = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        except Exception as error:  # a damaged header can raise anything
+            raise ValueError(in_one_line(error)) from error
         if features.dtype.kind not in "fiu":
             raise ValueError(f"the features of {clip} are {features.dtype}, not real numbers")
         if features.ndim != 2 or features.shape[1] != self.skeleton.feature_size:
