@@ -61,23 +61,33 @@ class EndOfMotionByArgmax(LogitsProcessor):
     def __init__(self, eom_id: int, top_k: int | None = None, bom_id: int | None = None, pad_id: int | None = None):
         self.eom_id, self.top_k = eom_id, top_k
         self.never = [i for i in (eom_id, bom_id, pad_id) if i is not None]
+        self._is_never: Tensor | None = None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (batch, vocabulary) -> the same, with -inf at ids that are not to be drawn."""
+        if self._is_never is None or self._is_never.device != scores.device:
+            self._is_never = is_among(self.never, scores)
         ends = scores.argmax(-1, keepdim=True) == self.eom_id  # (batch, 1)
-        is_eom = torch.arange(scores.shape[-1], device=scores.device) == self.eom_id
-        return torch.where(ends, scores.masked_fill(~is_eom, -torch.inf), drawable(scores, self.never, self.top_k))
+        kept = drawable(scores, self._is_never, self.top_k).masked_fill_(ends, -torch.inf)
+        only = slice(self.eom_id, self.eom_id + 1)
+        kept[:, only] = torch.where(ends, scores[:, only], -torch.inf)
+        return kept
 
 
-def drawable(logits: Tensor, never: list[int], top_k: int | None) -> Tensor:
-    """Logits (..., vocabulary) with -inf at the ids `never` and at all but the k likeliest (counted with `never`).
+def is_among(ids: list[int], logits: Tensor) -> Tensor:
+    """(vocabulary,) bool, True at these ids of logits (..., vocabulary)."""
+    places = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    for index in ids:  # one by one: a list of places would have to be copied to the device
+        places[index] = True
+    return places
+
+
+def drawable(logits: Tensor, is_never: Tensor, top_k: int | None) -> Tensor:
+    """Logits (..., vocabulary) with -inf at all but the k likeliest, and at ids that are never drawn (which count).
 
     Where all k likeliest are never drawn, the likeliest of the others stays.
     """
-    forbidden = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-    for index in never:  # one by one: a list of places would have to be copied to the device
-        forbidden[index] = True
-    kept = logits.masked_fill(forbidden, -torch.inf)
+    kept = logits.masked_fill(is_never, -torch.inf)
     if top_k is not None and top_k < logits.shape[-1]:
         least = torch.minimum(logits.topk(top_k).values[..., -1:], kept.amax(-1, keepdim=True))
         kept = kept.masked_fill(kept < least, -torch.inf)
@@ -333,4 +343,4 @@ class MotionGenerationMixin(CheckedGenerationMixin):
         return processors
 
 
-__all__ = ["LIMITS", "EndOfMotionByArgmax", "MotionGenerationMixin", "drawable", "find_limit"]
+__all__ = ["LIMITS", "EndOfMotionByArgmax", "MotionGenerationMixin", "drawable", "find_limit", "is_among"]

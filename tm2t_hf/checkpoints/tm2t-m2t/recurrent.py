@@ -4,10 +4,12 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedConfig
 
 from .padding import before
+from .stepwise import StepwiseProduct, gru_gates, learns_in_steps
 
 
 class WordVectorsMixin:
@@ -116,9 +118,34 @@ class BidirectionalGRU(nn.GRU):
         if torch.compiler.is_exporting():  # which packing, with its loop over the lengths' values, prevents
             return self._run_padded(inputs, lengths, initial_state)
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        packed, last = super().forward(packed, initial_state)
+        if inputs.device.type == "cpu" and learns_in_steps(*self.parameters()):
+            packed, last = self._run_in_steps(packed, initial_state)
+        else:
+            packed, last = super().forward(packed, initial_state)
         states, _ = pad_packed_sequence(packed, batch_first=True)
         return states, last.transpose(0, 1).flatten(1)
+
+    def _run_in_steps(self, packed: PackedSequence, initial_state: Tensor) -> tuple[PackedSequence, Tensor]:
+        """The same as torch, whose backward pass on a CPU fills and adds a tensor of all steps up at every step."""
+        rows = packed.batch_sizes.tolist()  # at each step; the longest sequence is the first row
+        directions, last = [], []
+        for direction, (of_input, of_state, input_bias, state_bias) in enumerate(self.all_weights):
+            gates = F.linear(packed.data, of_input, input_bias).split(rows)
+            order = list(enumerate(rows))[:: -1 if direction else 1]
+            product = StepwiseProduct(of_state.t(), state_bias, len(rows), [number for _, number in order])
+            states: list[Tensor] = [None] * len(rows)
+            first = initial_state[direction]  # (batch, size)
+            state, ended = first[: order[0][1]], []
+            for step, number in order:
+                if number > len(state):  # rows that begin, as those of the backward direction do
+                    state = torch.cat([state, first[len(state) : number]])
+                elif number < len(state):
+                    ended.append(state[number:])
+                    state = state[:number]
+                states[step] = state = gru_gates(gates[step], product(state), state)
+            directions.append(torch.cat(states))
+            last.append(torch.cat([state, *ended[::-1]])[packed.unsorted_indices])
+        return packed._replace(data=torch.cat(directions, dim=-1)), torch.stack(last)
 
     def _run_padded(self, inputs: Tensor, lengths: Tensor, initial_state: Tensor) -> tuple[Tensor, Tensor]:
         """The same without packing: each direction runs over the padding too, behind the end of its row."""

@@ -52,15 +52,23 @@ class WholeWeightsMixin:
             kwargs: as there; with `ignore_mismatched_sizes=True` no weights are refused either.
 
         Raises:
-            ValueError: the checkpoint lacks weights, which would silently be random, or holds NaN or infinite ones, or
-                its generation_config.json is damaged or another model's.
+            ValueError: a file of weights is not whole; the checkpoint lacks weights, which would silently be random,
+                or holds NaN or infinite ones; its generation_config.json is damaged or another model's.
         """
         name, generation = pretrained_model_name_or_path, {}
+        place = {key: kwargs[key] for key in PLACE if key in kwargs}
         if name is not None and kwargs.get("config") is None:
-            _check_own_type(cls, name, {key: kwargs[key] for key in PLACE if key in kwargs})
+            _check_own_type(cls, name, place)
         if name is not None and cls.can_generate() and kwargs.get("generation_config") is None:
-            generation = _read_generation_file(name, {key: kwargs[key] for key in PLACE if key in kwargs})
-        model, report = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
+            generation = _read_generation_file(name, place)
+        try:
+            model, report = super().from_pretrained(name, *args, output_loading_info=True, **kwargs)
+        except SafetensorError:
+            if Path(name).is_dir():
+                _check_weights(Path(name, kwargs.get("subfolder", "")))
+            else:
+                _check_fetched_weights(str(name), _hub_arguments(kwargs))
+            raise
         if generation is None:  # transformers takes one that ends after 20 tokens
             model.generation_config = model.new_generation_config()
         else:

@@ -64,14 +64,36 @@ class MotionVQOutput(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
 
 
+class MotionVQConvolution(nn.Conv1d):
+    """A convolution that learns in bfloat16 on a CPU as one matrix product, which there takes half as long."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(batch, channels, length) -> (batch, out_channels, new length)."""
+        in_bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        is_plain = hidden.device.type == "cpu" and in_bfloat16 and torch.is_grad_enabled()
+        if not is_plain or torch.compiler.is_compiling():
+            return super().forward(hidden)
+        (taps,), (stride,), (padding,), (dilation,) = self.kernel_size, self.stride, self.padding, self.dilation
+        padded = F.pad(
+            hidden.transpose(1, 2).to(torch.bfloat16), (0, 0, padding, padding)
+        )  # (batch, length, channels)
+        length = (padded.shape[1] - dilation * (taps - 1) - 1) // stride + 1
+        starts = range(0, taps * dilation, dilation)
+        seen = torch.cat([padded[:, start : start + stride * (length - 1) + 1 : stride] for start in starts], dim=-1)
+        weight = self.weight.to(torch.bfloat16).transpose(1, 2).flatten(1)  # (out_channels, taps * channels)
+        return F.linear(seen, weight, self.bias).transpose(1, 2)
+
+
 class MotionVQResidualBlock(nn.Module):
     """Two convolutions around which the input goes unchanged; the first may be dilated."""
 
     def __init__(self, config: MotionVQConfig, depth: int):
         super().__init__()
         dilation = config.dilation_growth_rate**depth
-        self.conv1 = nn.Conv1d(config.hidden_size, config.hidden_size, 3, padding=dilation, dilation=dilation)
-        self.conv2 = nn.Conv1d(config.hidden_size, config.hidden_size, 3, padding=1)
+        self.conv1 = MotionVQConvolution(
+            config.hidden_size, config.hidden_size, 3, padding=dilation, dilation=dilation
+        )
+        self.conv2 = MotionVQConvolution(config.hidden_size, config.hidden_size, 3, padding=1)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         """(batch, hidden, length) -> the same shape."""
@@ -86,7 +108,7 @@ class MotionVQEncoder(nn.Module):
         super().__init__()
         sizes = [config.feature_size - config.contact_size] + [config.hidden_size] * _num_stages(config)
         self.downsamples = nn.ModuleList(
-            nn.Conv1d(size, config.hidden_size, 4, stride=2, padding=1) for size in sizes[:-1]
+            MotionVQConvolution(size, config.hidden_size, 4, stride=2, padding=1) for size in sizes[:-1]
         )
         self.blocks = nn.ModuleList(
             nn.ModuleList(MotionVQResidualBlock(config, depth) for depth in range(config.num_encoder_blocks))
@@ -116,8 +138,10 @@ class MotionVQDecoder(nn.Module):
         stages = _num_stages(config)
         sizes = [config.hidden_size] * stages + [config.feature_size]
         self.blocks = nn.ModuleList(MotionVQResidualBlock(config, depth) for depth in range(config.num_decoder_blocks))
-        self.upsamples = nn.ModuleList(nn.Conv1d(sizes[i], sizes[i + 1], 3, padding=1) for i in range(stages))
-        self.output = nn.Conv1d(config.feature_size, config.feature_size, 3, padding=1)
+        self.upsamples = nn.ModuleList(
+            MotionVQConvolution(sizes[i], sizes[i + 1], 3, padding=1) for i in range(stages)
+        )
+        self.output = MotionVQConvolution(config.feature_size, config.feature_size, 3, padding=1)
 
     def forward(self, hidden: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, hidden, tokens) -> (batch, features, tokens * unit_length)."""

@@ -1,11 +1,13 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Products and embeddings in a loop over steps, whose weights get their gradient once, from all steps together.
+"""A loop over steps, such as a GRU's, whose weights get their gradient once, from all steps together.
 
 By itself, autograd multiplies for the gradient of a shared weight at every step and adds the results up: a product of
 a few rows, and reading and writing as much as the weight holds, each time. But the sum over the steps of x_t^T g_t is
 the one product X^T G of all their rows. So here a step only keeps its x_t, and leaves its g_t in a slot.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,16 +27,17 @@ class StepwiseProduct:
         matrix: (size, out), or (batch, size, out) where each row has its own.
         bias: (out,), or (batch, out) where each row has its own; None for none.
         steps: how often it is called, at most.
-        batch: rows of the inputs.
+        batch: rows of the inputs; or, for a shared matrix, the rows at each step.
     """
 
-    def __init__(self, matrix: Tensor, bias: Tensor | None, steps: int, batch: int):
+    def __init__(self, matrix: Tensor, bias: Tensor | None, steps: int, batch: int | Sequence[int]):
         device = matrix.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
             matrix, bias = matrix.to(dtype), None if bias is None else bias.to(dtype)
         self.inputs: list[Tensor] = []
-        self.slots = iter(_ProductSlots.apply(matrix, bias, self.inputs, steps, batch).unbind())
+        rows = [batch] * steps if isinstance(batch, int) else list(batch)
+        self.slots = iter(_ProductSlots.apply(matrix, bias, self.inputs, sum(rows)).split(rows))
         self.matrix, self.bias = matrix.detach(), None if bias is None else bias.detach()
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -64,6 +67,48 @@ class StepwiseEmbedding:
         return _Lookup.apply(ids, next(self.slots), self.table)
 
 
+def gru_gates(of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
+    """The state of a GRU after a step; differentiable once.
+
+    By itself, autograd keeps every intermediate result and joins the gates' gradients by copying them.
+
+    Args:
+        of_input: (batch, 3 * size) the input's part of the reset, update and new gates, biases included.
+        of_state: (batch, 3 * size) the part of the state.
+        state: (batch, size) before the step.
+    """
+    return _GRUGates.apply(of_input, of_state, state)
+
+
+class _GRUGates(torch.autograd.Function):
+    """See `gru_gates`."""
+
+    @staticmethod
+    def forward(ctx, of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
+        size = state.shape[-1]
+        gates = (of_input[:, : 2 * size] + of_state[:, : 2 * size]).sigmoid_()
+        reset, update = gates.chunk(2, dim=-1)
+        new = torch.addcmul(of_input[:, 2 * size :], reset, of_state[:, 2 * size :]).tanh_()
+        ctx.save_for_backward(gates, new, of_state, state)
+        return new + update * (state - new)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor):
+        gates, new, of_state, state = ctx.saved_tensors
+        size = state.shape[-1]
+        reset, update = gates.chunk(2, dim=-1)
+        of_new = gradient * (1 - update) * (1 - new * new)
+        to_input = torch.empty_like(of_state)
+        to_reset, to_update, to_new = to_input.chunk(3, dim=-1)
+        to_reset.copy_(of_new * of_state[:, 2 * size :] * (reset * (1 - reset)))
+        to_update.copy_(gradient * (state - new) * (update * (1 - update)))
+        to_new.copy_(of_new)
+        to_state = to_input.clone()
+        to_state[:, 2 * size :] *= reset
+        return to_input, to_state, gradient * update
+
+
 class _Product(torch.autograd.Function):
     """A step of a `StepwiseProduct`; the gradient of the matrix and of the bias goes into the slot."""
 
@@ -88,24 +133,24 @@ class _Product(torch.autograd.Function):
 
 
 class _ProductSlots(torch.autograd.Function):
-    """Slots (steps, batch, out) of a `StepwiseProduct`, without values; those that no step has used get zeros."""
+    """Slots (rows of all steps, out) of a `StepwiseProduct`, without values; those not used by a step get zeros."""
 
     @staticmethod
-    def forward(ctx, matrix: Tensor, bias: Tensor | None, inputs: list[Tensor], steps: int, batch: int) -> Tensor:
+    def forward(ctx, matrix: Tensor, bias: Tensor | None, inputs: list[Tensor], rows: int) -> Tensor:
         ctx.inputs = inputs
-        ctx.is_shared = matrix.dim() == 2
-        return matrix.new_zeros(()).expand(steps, batch, matrix.shape[-1])
+        ctx.batch = None if matrix.dim() == 2 else len(matrix)
+        return matrix.new_zeros(()).expand(rows, matrix.shape[-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradients: Tensor):
-        inputs = torch.stack(ctx.inputs)  # (taken, batch, size)
-        gradients = gradients[: len(inputs)]  # (taken, batch, out)
-        if ctx.is_shared:
-            inputs, gradients = inputs.flatten(0, 1), gradients.flatten(0, 1)
-            return inputs.t() @ gradients, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
+        inputs = torch.cat(ctx.inputs)  # (rows taken, size)
+        gradients = gradients[: len(inputs)]
+        if ctx.batch is None:
+            return inputs.t() @ gradients, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
+        inputs, gradients = (rows.unflatten(0, (-1, ctx.batch)) for rows in (inputs, gradients))
         of_matrix = torch.bmm(inputs.permute(1, 2, 0), gradients.transpose(0, 1))
-        return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None, None
+        return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
 
 
 class _Lookup(torch.autograd.Function):
@@ -138,4 +183,4 @@ class _EmbeddingSlots(torch.autograd.Function):
         return of_table.index_add_(0, ids.flatten(), gradients[: len(ids)].flatten(0, 1)), None, None, None
 
 
-__all__ = ["StepwiseEmbedding", "StepwiseProduct", "learns_in_steps"]
+__all__ = ["StepwiseEmbedding", "StepwiseProduct", "gru_gates", "learns_in_steps"]

@@ -17,7 +17,7 @@ from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
-from .stepwise import StepwiseEmbedding, StepwiseProduct, learns_in_steps
+from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, learns_in_steps
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
@@ -220,11 +220,7 @@ def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
     from_state = StepwiseProduct(of_state.t(), state_bias, steps, batch)
 
     def cell(hidden: Tensor, own: Tensor) -> Tensor:
-        gates, new = from_input(hidden).split([2 * own.shape[-1], own.shape[-1]], dim=-1)
-        own_gates, own_new = from_state(own).split([2 * own.shape[-1], own.shape[-1]], dim=-1)
-        reset, update = (gates + own_gates).sigmoid().chunk(2, dim=-1)
-        new = torch.addcmul(new, reset, own_new).tanh()
-        return new + update * (own - new)
+        return gru_gates(from_input(hidden), from_state(own), own)
 
     return cell
 

@@ -31,6 +31,7 @@ from .generation_arguments import NO_LABELS, CheckedGenerationMixin, check_cross
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .padding import padded_lengths, refuse_unless
+from .short_steps import ShortStepsMixin
 from .vocabulary import check_ids, codes_to_ids
 
 logger = logging.get_logger(__name__)
@@ -167,7 +168,7 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         return output
 
 
-class TextDecoder(MotionToTextPreTrainedModel, MarianDecoder):
+class TextDecoder(ShortStepsMixin, MotionToTextPreTrainedModel, MarianDecoder):
     """The transformer's decoder over text ids."""
 
     def __init__(self, config: MotionToTextConfig):

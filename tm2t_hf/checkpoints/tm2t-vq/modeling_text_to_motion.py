@@ -293,7 +293,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         advance = self.decoder.stepper(self._attend(text), generation_config.max_length, len(input_ids))
         running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
         while True:
-            scores = logits_processor(input_ids, logits.to(input_ids.device, torch.float32))
+            scores = logits.to(input_ids.device, torch.float32)
+            for process in logits_processor:  # the list itself inspects the signature of each at every token
+                scores = process(input_ids, scores)
             if generation_config.do_sample:
                 # The draws of `torch.multinomial`, which looks at its input twice, and so waits for the device.
                 probs = scores.softmax(-1)

@@ -27,6 +27,7 @@ from .modeling_motion_to_text import InterleavedPositions
 from .modeling_motion_vq import MotionVQModel
 from .padding import text_lengths
 from .recurrent import WordVectorsMixin
+from .short_steps import ShortStepsMixin
 from .text_features import FrozenPartsMixin, TextFeaturesMixin, new_text_encoder
 
 
@@ -117,7 +118,7 @@ class NoPositions(nn.Module):
         return 0.0
 
 
-class TransformerMotionDecoder(TextToMotionTransformerPreTrainedModel, MarianDecoder):
+class TransformerMotionDecoder(ShortStepsMixin, TextToMotionTransformerPreTrainedModel, MarianDecoder):
     """The transformer's decoder over motion ids. Hidden tokens are as if they were not there: none has a position."""
 
     def __init__(self, config: TextToMotionTransformerConfig):
