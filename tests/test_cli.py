@@ -339,7 +339,9 @@ def test_every_command_has_help(capsys):
     for name in commands:
         with pytest.raises(SystemExit) as exit:
             main([name, "--help"])
-        assert exit.value.code == 0 and f"usage: tm2t-hf {name}" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert exit.value.code == 0 and f"usage: tm2t-hf {name}" in out
+        assert not re.search(r"default:\s*(\)|\(\))", out)  # nothing is left out by default, as its help says
 
 
 def test_toy_prepare_and_check(shipped, capsys):

@@ -38,7 +38,7 @@ def test_push_data(hub, tmp_path, capsys):
     assert main(["push-data", str(tmp_path / "toy"), "--license", "CC BY"]) == 2
     assert '"license" must be an identifier' in capsys.readouterr().err
     assert main(["push-data", str(tmp_path / "nowhere")]) == 2
-    assert "no split file" in capsys.readouterr().err
+    assert "There is no data folder" in capsys.readouterr().err
 
 
 def test_update(folder, capsys):

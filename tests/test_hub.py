@@ -23,8 +23,11 @@ def folder(tmp_path, t2m_model, processor):
     folder = tmp_path / "tm2t-t2m"
     t2m_model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    for name in ("train_config.json", ".lock", "last/model.safetensors", "checkpoint.ready/model.safetensors"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    for name in (
+        *("train_config.json", ".lock", "logs/tm2t/events.out", "samples/20/wave.gif"),
+        *("last/model.safetensors", "checkpoint.ready/model.safetensors", "checkpoint-3-20/model.safetensors"),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("of this machine")
     return folder
 
@@ -47,7 +50,7 @@ def test_a_folder_without_what_is_of_this_machine(hub, folder, t2m_model):
     assert uploads.upload("Done").startswith(f"{hub.url}/{NAME}/commit/")
     files = hub.model(NAME).files
     assert {"config.json", "model.safetensors", "motion_tokenizer/tokenizer.json", "pipelines.py"} <= set(files)
-    assert not [name for name in files if name.startswith(("last", "checkpoint", ".lock", "train_"))]
+    assert not [name for name in files if name.startswith(("last", "checkpoint", ".lock", "train_", "logs", "samples"))]
     assert_same(TextToMotionModel.from_pretrained(NAME), t2m_model)
     assert not list(folder.glob(".upload*"))
 

@@ -16,8 +16,13 @@ from huggingface_hub.utils import get_token, validate_repo_id
 
 logger = logging.getLogger(__name__)
 
-# What a training folder holds besides its model: the state to resume from, and where things are on this machine.
-NOT_UPLOADED = ("last", "last.old", "checkpoint.*", "train_config.json", ".*", "*.part", "__pycache__")
+# What a training folder holds besides its model: states to resume from, where things are on this machine (the logs of
+# TensorBoard say it, too), and what the model made at every validation.
+NOT_UPLOADED = (
+    *("last", "last.old", "checkpoint.*", "checkpoint-*"),
+    *("train_config.json", "logs", "samples"),
+    *(".*", "*.part", "__pycache__"),
+)
 
 
 class HubFolder:

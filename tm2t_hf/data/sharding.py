@@ -41,9 +41,11 @@ def write_shards(
         The folder.
 
     Raises:
-        FileNotFoundError: the data folder has none of the splits, or lacks a file.
+        FileNotFoundError: there is no such data folder, it has none of the splits, or lacks a file.
     """
     data_dir, folder = Path(data_dir), Path(folder)
+    if not data_dir.is_dir():
+        raise FileNotFoundError(f"There is no data folder {data_dir}.")
     splits = [split for split in splits if (data_dir / f"{split}.txt").is_file()]
     if not splits:
         raise FileNotFoundError(f"{data_dir} has no split file, so there is nothing to write shards of.")
