@@ -43,7 +43,7 @@ def start(arguments: LoopArguments) -> Accelerator:
     )
     level = logging.INFO if accelerator.is_local_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "filelock"):
+    for chatty in ("httpx", "httpx2", "filelock"):  # huggingface_hub uses either of the first two
         logging.getLogger(chatty).setLevel(logging.WARNING)
     disable_progress_bar()
     accelerator.output_lock = on_main_process(accelerator, lambda: claim_output_folder(arguments))
