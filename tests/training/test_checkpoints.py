@@ -138,9 +138,21 @@ def test_a_full_disk(tmp_path, monkeypatch, error):
 
     run = Run(tmp_path, epochs=2, lr_schedule="constant", resume_from_checkpoint="latest")
     monkeypatch.setattr("tm2t_hf.training.checkpoints.torch.save", full)
-    with pytest.raises(TrainingError, match="The checkpoint could not be written to .*; the one before is kept"):
+    with pytest.raises(
+        TrainingError, match="The checkpoint could not be written to .*; .*last keeps the last good ch"
+    ):
         run.fit()
     assert contents(tmp_path) == before
+
+
+def test_a_first_checkpoint_that_cannot_be_written(tmp_path):
+    def full(model, folder, scores):
+        raise OSError(28, "No space left on device")
+
+    run = Run(tmp_path)
+    run.save = full
+    with pytest.raises(TrainingError, match="No space left on device.; there is no checkpoint yet"):
+        run.fit()
 
 
 def test_a_mistake_in_saving_keeps_its_traceback(tmp_path):

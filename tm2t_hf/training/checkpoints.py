@@ -175,8 +175,8 @@ def save_checkpoint(
     state = writing / "last" / "state"
     if not all_finite(accelerator, parts.model):
         raise TrainingError(
-            f"Weights have become NaN or infinite: training stopped, and {output_dir / 'last'} keeps the checkpoint "
-            "before. Lower --learning_rate, or set --max_grad_norm."
+            f"Weights have become NaN or infinite: training stopped, and {what_is_kept(output_dir)}. Lower "
+            "--learning_rate, or set --max_grad_norm."
         )
     try:
         if accelerator.is_main_process:
@@ -208,8 +208,14 @@ def save_checkpoint(
             raise
         shutil.rmtree(writing, ignore_errors=True)
         raise TrainingError(
-            f"The checkpoint could not be written to {output_dir} ({in_one_line(error)}); the one before is kept."
+            f"The checkpoint could not be written to {output_dir} ({in_one_line(error)}); {what_is_kept(output_dir)}."
         ) from error
+
+
+def what_is_kept(output_dir: Path) -> str:
+    """What is left of a run that cannot go on, as the end of a sentence."""
+    last = output_dir / "last"
+    return f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
 
 
 def recover(output_dir: Path, limit: int = 1) -> None:

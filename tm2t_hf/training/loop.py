@@ -33,6 +33,7 @@ from .checkpoints import (
     restore_random_states,
     save_checkpoint,
     set_random_states,
+    what_is_kept,
 )
 from .fsdp import ShardedStates, WholeModel, gathered, shard_model
 from .losses import Loss, Means
@@ -272,8 +273,7 @@ def _is_due(arguments: LoopArguments, batches: int) -> bool:
 
 
 def _not_finite(when: str, arguments: LoopArguments, name: str, value: float) -> TrainingError:
-    last = Path(arguments.output_dir) / "last"
-    kept = f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
+    kept = what_is_kept(Path(arguments.output_dir))
     return TrainingError(
         f"The {name.replace('_', ' ')} became {value} in epoch {when}: training stopped, and {kept}. Lower "
         "--learning_rate, or set --max_grad_norm."
