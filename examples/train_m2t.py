@@ -111,15 +111,16 @@ def main():
     codebook = vq.quantizer.embedding.weight
     similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbors + 1, largest=False).indices[:, 1:]
 
-    def corrupted(ids):
+    def corrupted(ids, moment):
         """Some codes replaced by similar ones, as another performance of the same movement would have them."""
-        chosen = torch.rand(ids.shape, device=ids.device) < arguments.token_corruption
+        coins, draws = (moment.uniform(arguments.seed, ids.shape[1], kind).to(ids.device) for kind in range(2))
+        chosen = coins < arguments.token_corruption  # (batch, tokens)
         codes = ids.clamp(max=len(similar) - 1)
-        draws = torch.randint_like(ids, similar.shape[1])  # (batch, tokens)
+        draws = (draws * similar.shape[1]).long()
         return torch.where(chosen & (ids < len(similar)), similar[codes, draws], ids)
 
     def training_losses(model, batch, moment):
-        yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"])})
+        yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"], moment)})
 
     def samples(model):
         rows = [val_set[number] for number in range(min(NUM_SAMPLES, len(val_set)))]
@@ -134,10 +135,20 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="m2t", arguments=arguments, scores=scores)
 
-    losses = (training_losses, losses_of)
-    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, counts=counts, samples=samples)
-    if accelerator.is_main_process:
-        calibrate_motions(arguments.output_dir, val_joints)
+    fit(
+        accelerator,
+        arguments,
+        model,
+        train_loader,
+        val_loader,
+        training_losses,
+        losses_of,
+        save,
+        counts=counts,
+        samples=samples,
+        processor=processor,
+        finish=lambda folder: calibrate_motions(folder, val_joints),
+    )
 
 
 if __name__ == "__main__":

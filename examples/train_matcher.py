@@ -174,7 +174,8 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="matcher", arguments=arguments, scores=scores)
 
-    fit(accelerator, arguments, model, train_loader, val_loader, training_losses, validation_losses, save)
+    losses = (training_losses, validation_losses)
+    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, processor=processor)
 
 
 if __name__ == "__main__":

@@ -155,18 +155,17 @@ def main():
     val_loader = validation_loader(accelerator, arguments, val_set, collator(random=False))
     reduction = model.config.loss_reduction
 
-    def corrupted(ids):
+    def corrupted(ids, moment):
         """Some codes replaced by random ones: in generation the model reads its own mistakes too."""
-        replaced = (torch.rand(ids.shape, device=ids.device) < arguments.token_corruption) & (
-            ids < vq.config.codebook_size
-        )
-        return torch.where(replaced, torch.randint_like(ids, vq.config.codebook_size), ids)
+        coins, draws = (moment.uniform(arguments.seed, ids.shape[1], kind).to(ids.device) for kind in range(2))
+        replaced = (coins < arguments.token_corruption) & (ids < vq.config.codebook_size)  # (batch, tokens)
+        return torch.where(replaced, (draws * vq.config.codebook_size).long(), ids)
 
-    def motion_output(model, batch, teacher_forcing):
+    def motion_output(model, batch, teacher_forcing, moment=None):
         bare = accelerator.unwrap_model(model)
         read = bare.prepare_decoder_input_ids_from_labels(batch["labels"])
-        if bare.training and arguments.token_corruption:
-            read = corrupted(read)
+        if moment is not None and arguments.token_corruption:
+            read = corrupted(read, moment)
         inputs = {name: tensor for name, tensor in batch.items() if name != "caption_labels"}
         forcing = {"teacher_forcing": teacher_forcing} if is_gru else {}  # the transformer reads real tokens alone
         return model(**inputs, decoder_input_ids=read, **forcing)
@@ -222,14 +221,14 @@ def main():
     def training_losses(model, batch, moment):
         # one coin per batch of all processes, as in the original
         coin = np.random.default_rng((arguments.seed, moment.epoch, moment.step)).random()
-        output = motion_output(model, batch, bool(coin < arguments.teacher_forcing(moment.epoch)))
+        output = motion_output(model, batch, bool(coin < arguments.teacher_forcing(moment.epoch)), moment)
         losses = {"motion_loss": motion_loss(output, batch)}
         if not arguments.alignment_weight or moment.epoch < arguments.alignment_start_epoch:
             yield losses
         elif arguments.alignment_update == "separate":
             yield losses
             if arguments.alignment_samples == "teacher_forced":
-                output = motion_output(model, batch, teacher_forcing=True)
+                output = motion_output(model, batch, teacher_forcing=True, moment=moment)
             yield alignment_losses(model, batch, output.logits, moment)
         else:
             yield losses | alignment_losses(model, batch, output.logits, moment)
@@ -257,6 +256,12 @@ def main():
         processor.save_pretrained(folder)
         write_model_card(folder, stage="t2m", arguments=arguments, scores=scores)
 
+    def finish(folder: Path):
+        captions_of_clips = defaultdict(list)
+        for name, captions in zip(train_set["id"], train_set["captions"], strict=True):
+            captions_of_clips[re.split("[@*#~]", name)[0]] += captions  # of its parts and variants too
+        calibrate_requests(folder, list(captions_of_clips.values()))
+
     fit(
         accelerator,
         arguments,
@@ -269,12 +274,9 @@ def main():
         learning_rates={TEXT_ENCODER: arguments.text_encoder_lr} if has_text_encoder else {},
         counts=counts,
         samples=samples,
+        processor=processor,
+        finish=finish,
     )
-    if accelerator.is_main_process:
-        captions_of_clips = defaultdict(list)
-        for name, captions in zip(train_set["id"], train_set["captions"], strict=True):
-            captions_of_clips[re.split("[@*#~]", name)[0]] += captions  # of its parts and variants too
-        calibrate_requests(arguments.output_dir, list(captions_of_clips.values()))
 
 
 if __name__ == "__main__":

@@ -154,8 +154,20 @@ def main():
         feature_extractor.save_pretrained(folder)
         write_model_card(folder, stage="vq", arguments=arguments, scores=scores)
 
-    losses = (training_losses, validation_losses)
-    fit(accelerator, arguments, model, train_loader, val_loader, *losses, save, extra, counts, samples=samples)
+    fit(
+        accelerator,
+        arguments,
+        model,
+        train_loader,
+        val_loader,
+        training_losses,
+        validation_losses,
+        save,
+        extra,
+        counts,
+        samples=samples,
+        processor=feature_extractor,
+    )
 
 
 if __name__ == "__main__":

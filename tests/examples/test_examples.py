@@ -249,10 +249,12 @@ def test_several_processes_train_as_one_with_the_whole_batch(folder, stage):
         "m2t": (
             "--model_config",
             json.dumps(TINY["m2t"]["model_config"] | {"dropout": 0.0, "attention_dropout": 0.0}),
+            *("--token_corruption", "0.2"),
         ),
         "t2m": (
             *("--model_config", json.dumps(TINY["t2m"]["model_config"] | {"dropout": 0.0})),
             *("--m2t", "tm2t-m2t", "--alignment_start_epoch", "0"),
+            *("--token_corruption", "0.2"),
         ),
         "matcher": (),
     }[stage]
@@ -280,10 +282,11 @@ def test_accumulated_batches_train_as_the_whole_batch(folder, stage):
     no_dropout = {"dropout": 0.0} | ({"attention_dropout": 0.0} if stage == "m2t" else {})
     flags = {
         "vq": (),
-        "m2t": ("--model_config", json.dumps(TINY["m2t"]["model_config"] | no_dropout)),
+        "m2t": ("--model_config", json.dumps(TINY["m2t"]["model_config"] | no_dropout), "--token_corruption", "0.2"),
         "t2m": (
             *("--model_config", json.dumps(TINY["t2m"]["model_config"] | no_dropout)),
             *("--m2t", "tm2t-m2t", "--alignment_start_epoch", "0"),
+            *("--token_corruption", "0.2"),
         ),
     }[stage]
     for parts in (1, 2):

@@ -51,7 +51,7 @@ class Run:
         self.arguments = LoopArguments(data_dir="", output_dir=str(folder), **options)
         self.accelerator = start(self.arguments)
         self.model = Model(dropout)
-        self.samples = None
+        self.samples = self.finish = None
         self.validation, self.interrupt, self.interrupt_saving = validation, interrupt, interrupt_saving
         self.updates, self.validations, self.before_batch = updates, 0, before_batch
         generator = torch.Generator().manual_seed(9)
@@ -99,7 +99,7 @@ class Run:
             fit(
                 self.accelerator, self.arguments, self.model, self.train_loader, self.val_loader,
                 self.training_losses, self.validation_losses, self.save,
-                counts=self.counts, samples=self.samples,
+                counts=self.counts, samples=self.samples, finish=self.finish,
             )  # fmt: skip
         finally:
             if self.accelerator.output_lock:

@@ -16,11 +16,19 @@ from forked import killed_at
 from mutations import MUTATIONS, mutated, payloads
 from small_run import Interrupted, Run, assert_equal, contents, digest, kept
 from torch.utils._pytree import tree_leaves
+from transformers import AutoConfig
 
-from tm2t_hf import MotionVQConfig, MotionVQModel
+from tm2t_hf import MotionVQConfig, MotionVQModel, train_text_tokenizer
 from tm2t_hf.skeletons import HUMANML3D, SKELETONS
 from tm2t_hf.training import TrainingError, check_same_codes, check_same_skeleton
-from tm2t_hf.training.checkpoints import Parts, Progress, random_states, recover, settle
+from tm2t_hf.training.checkpoints import (
+    Parts,
+    Progress,
+    check_same_processor,
+    random_states,
+    recover,
+    settle,
+)
 from tm2t_hf.training.loop import resume
 from tm2t_hf.training.updates import make_optimizer
 
@@ -113,7 +121,14 @@ def test_a_save_that_fails_leaves_the_earlier_checkpoint_whole(tmp_path, kind):
     assert contents(tmp_path / "straight") == contents(tmp_path / "parts")
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("PytorchStreamWriter failed")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed"),
+        Exception("No space left on device (os error 28)"),  # as tokenizers raises it
+    ],
+)
 def test_a_full_disk(tmp_path, monkeypatch, error):
     Run(tmp_path, epochs=1, lr_schedule="constant").fit()
     before = contents(tmp_path)
@@ -123,9 +138,40 @@ def test_a_full_disk(tmp_path, monkeypatch, error):
 
     run = Run(tmp_path, epochs=2, lr_schedule="constant", resume_from_checkpoint="latest")
     monkeypatch.setattr("tm2t_hf.training.checkpoints.torch.save", full)
-    with pytest.raises(TrainingError, match="The checkpoint could not be written to .*; the one before is kept"):
+    with pytest.raises(
+        TrainingError, match="The checkpoint could not be written to .*; .*last keeps the last good ch"
+    ):
         run.fit()
     assert contents(tmp_path) == before
+
+
+def test_a_first_checkpoint_that_cannot_be_written(tmp_path):
+    def full(model, folder, scores):
+        raise OSError(28, "No space left on device")
+
+    run = Run(tmp_path)
+    run.save = full
+    with pytest.raises(TrainingError, match="No space left on device.; there is no checkpoint yet"):
+        run.fit()
+
+
+def test_a_mistake_in_saving_keeps_its_traceback(tmp_path):
+    run = Run(tmp_path)
+    run.save = lambda model, folder, scores: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        run.fit()
+
+
+def test_what_was_found_out_about_the_old_weights_goes_with_them(tmp_path):
+    """At the end a run calibrates its model; resumed for longer, it gets other weights."""
+    options = {"lr_schedule": "constant"}
+    Run(tmp_path, validation=[3.0], epochs=1, **options).fit()
+    files = [tmp_path / name for name in ("coverage.safetensors", "actions.json")]
+    for epochs, loss, stays in ((2, 4.0, True), (3, 2.0, False)):
+        for file in files:
+            file.touch()
+        Run(tmp_path, validation=[loss], epochs=epochs, resume_from_checkpoint="latest", **options).fit()
+        assert [file.exists() for file in files] == [stays] * 2
 
 
 def test_recovering_may_be_repeated(tmp_path):
@@ -199,6 +245,23 @@ def test_damaged_files_are_named(without_sums):
         with pytest.raises(FileNotFoundError, match=f"{file.name} is missing|nothing to resume"):
             Run(without_sums, **RESUMED).fit()
         file.write_bytes(whole)
+
+
+def test_a_damaged_checkpoint_is_not_the_only_one(tmp_path):
+    options = {"epochs": 3, "checkpoints_total_limit": 3}
+    Run(tmp_path, **options).fit()
+    straight = contents(tmp_path)
+    (tmp_path / "last" / "state" / "training.pt").write_bytes(b"")
+    way_out = f"resume an earlier one, --resume_from_checkpoint {tmp_path / 'checkpoint-2-0'}, or begin anew"
+    with pytest.raises(ValueError, match=f"training.pt is damaged .*; {way_out}"):
+        Run(tmp_path, resume_from_checkpoint="latest", **options).fit()
+    shutil.rmtree(tmp_path / "last")
+    with pytest.raises(
+        FileNotFoundError, match=f"give an earlier one, .* {tmp_path / 'checkpoint-2-0'}, or leave out"
+    ):
+        Run(tmp_path, resume_from_checkpoint="latest", **options).fit()
+    Run(tmp_path, resume_from_checkpoint=str(tmp_path / "checkpoint-2-0"), **options).fit()
+    assert contents(tmp_path) == straight
 
 
 def resumed_states(run: Run, parts: Parts) -> list:
@@ -280,6 +343,35 @@ def test_arguments_that_change_the_result_are_reported(trained, changed, caplog)
 def test_arguments_that_change_nothing_are_free(trained, caplog):
     Run(trained, **RESUMED | {"license": "mit", "validate_every": 2, "checkpointing_steps": 7}).fit()
     assert "Resuming with" not in caplog.text
+
+
+def test_other_data_is_reported(trained, caplog):
+    Run(trained, **RESUMED).fit()
+    assert "rows" not in caplog.text
+    Run(trained, **RESUMED | {"epochs": 4}, rows=9).fit()
+    assert "last was trained on 10 rows, and now there are 9" in caplog.text
+
+
+def test_frozen_weights_that_are_those_of_another_model(trained):
+    run = Run(trained, **RESUMED)
+    run.model.frozen.bias.data += 1
+    with pytest.raises(ValueError, match="does not fit this training .the frozen frozen.bias is that of another mod"):
+        run.fit()
+
+
+def test_a_processor_made_from_other_data(tmp_path, processor, feature_extractor):
+    processor.save_pretrained(tmp_path)
+    AutoConfig.for_model("tm2t-m2t").save_pretrained(tmp_path)
+    check_same_processor(tmp_path, processor)
+    with pytest.raises(ValueError, match="was trained with another vocabulary than the data"):
+        processor.tokenizer = train_text_tokenizer(["someone crawls under the table"] * 5, 300)
+        check_same_processor(tmp_path, processor)
+    feature_extractor.save_pretrained(tmp_path / "vq")
+    AutoConfig.for_model("tm2t-vq").save_pretrained(tmp_path / "vq")
+    check_same_processor(tmp_path / "vq", feature_extractor)
+    feature_extractor.std = feature_extractor.std * 2
+    with pytest.raises(ValueError, match="was trained with another std than the data"):
+        check_same_processor(tmp_path / "vq", feature_extractor)
 
 
 @pytest.mark.parametrize("changed", [{"batch_size": 5}, {"rows": 9}])

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from accelerate.state import AcceleratorState
 from forked import in_processes
 from small_run import Interrupted, Model, Run, assert_different, assert_equal, contents, kept
 
-from tm2t_hf.training import TrainingError
+from tm2t_hf.training import Moment, TrainingError
 from tm2t_hf.training.updates import parameter_groups
 
 
@@ -105,6 +106,24 @@ def test_early_stopping(tmp_path, patience, last):
     run = Run(tmp_path, validation=validation, **options).fit()
     assert kept(run.folder / "last")[1]["epoch"] == last
     assert kept(run.folder)[1]["epoch"] == (4 if last == 6 else 2)
+
+
+def test_what_is_found_out_at_the_end_is_done_under_the_lock_and_before_the_upload(tmp_path):
+    run, found = Run(tmp_path, epochs=1), []
+    run.accelerator.uploads = SimpleNamespace(
+        upload_in_background=lambda message: None, upload=lambda message: found.append(message)
+    )
+    run.finish = lambda folder: found.append((folder, run.accelerator.output_lock.is_locked))
+    run.fit()
+    assert found == [(tmp_path, True), "End of training"]
+
+
+def test_draws_of_a_row_are_the_same_in_any_company():
+    whole = Moment(2, 5, range(4)).uniform(7, 9)
+    assert whole.shape == (4, 9) and whole.min() >= 0 and whole.max() < 1
+    assert torch.equal(Moment(2, 5, range(1, 3)).uniform(7, 6), whole[1:3, :6])
+    others = [Moment(2, 6, range(4)).uniform(7, 9), Moment(2, 5, range(4)).uniform(7, 9, kind=1)]
+    assert len({tuple(row.tolist()) for each in (whole, *others) for row in each}) == 12
 
 
 def test_early_stopping_counts_over_a_resume(tmp_path, caplog):

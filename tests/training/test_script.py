@@ -51,6 +51,15 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
     lock_folder(tmp_path).release()
 
 
+def test_a_folder_has_one_lock_by_whatever_path(tmp_path):
+    lock = lock_folder(tmp_path / "out")
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for _ in range(2):  # a refused run leaves the name of the holder
+        with pytest.raises(ValueError, match=rf"Another run is training into .*link \(process {os.getpid()} on"):
+            lock_folder(tmp_path / "link")
+    lock.release()
+
+
 def test_all_processes_learn_that_the_folder_is_taken(tmp_path):
     lock = lock_folder(tmp_path)
 
@@ -101,6 +110,22 @@ def test_one_line_and_an_exit_code(monkeypatch, capsys, error, code, line):
         run(main)
     assert information.value.code == code
     assert capsys.readouterr().err == line
+
+
+class BrokenRows:
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise ValueError("clip.npy holds NaN or infinite features (ValueError: nan).")
+
+
+def test_an_error_of_a_worker_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["examples/train.py"])
+    loader = torch.utils.data.DataLoader(BrokenRows(), num_workers=1)
+    with pytest.raises(SystemExit):
+        run(lambda: next(iter(loader)))
+    assert capsys.readouterr().err == "train.py: clip.npy holds NaN or infinite features (ValueError: nan).\n"
 
 
 def test_a_mistake_in_the_code_keeps_its_traceback():

@@ -29,7 +29,10 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from ..actions import ACTIONS_FILE
+from ..coverage import COVERAGE_FILE
 from ..files import in_one_line
+from ..loading import load_processor
 from ..skeletons import Skeleton
 from .arguments import LoopArguments
 from .fsdp import WholeModel, all_finite
@@ -37,6 +40,8 @@ from .fsdp import WholeModel, all_finite
 logger = logging.getLogger(__name__)
 
 TRAIN_CONFIG, LOOP, TRAINING, SUMS = "train_config.json", "loop.json", "training.pt", "SHA256SUMS"
+# What is said of the best model; the first of them comes last with a new one.
+DESCRIPTIONS = ("README.md", COVERAGE_FILE, ACTIONS_FILE)
 # Arguments that a resumed run may change: those that do not touch the training, and those that do in a way that is
 # reported and not refused.
 FREE = {
@@ -170,8 +175,8 @@ def save_checkpoint(
     state = writing / "last" / "state"
     if not all_finite(accelerator, parts.model):
         raise TrainingError(
-            f"Weights have become NaN or infinite: training stopped, and {output_dir / 'last'} keeps the checkpoint "
-            "before. Lower --learning_rate, or set --max_grad_norm."
+            f"Weights have become NaN or infinite: training stopped, and {what_is_kept(output_dir)}. Lower "
+            "--learning_rate, or set --max_grad_norm."
         )
     try:
         if accelerator.is_main_process:
@@ -197,11 +202,20 @@ def save_checkpoint(
             _sync(output_dir)
             recover(output_dir, arguments.checkpoints_total_limit)
         accelerator.wait_for_everyone()
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
+        # tokenizers raises no more than an `Exception` where a disk is full
+        if not isinstance(error, (OSError, RuntimeError, SafetensorError)) and type(error) is not Exception:
+            raise
         shutil.rmtree(writing, ignore_errors=True)
         raise TrainingError(
-            f"The checkpoint could not be written to {output_dir} ({in_one_line(error)}); the one before is kept."
+            f"The checkpoint could not be written to {output_dir} ({in_one_line(error)}); {what_is_kept(output_dir)}."
         ) from error
+
+
+def what_is_kept(output_dir: Path) -> str:
+    """What is left of a run that cannot go on, as the end of a sentence."""
+    last = output_dir / "last"
+    return f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
 
 
 def recover(output_dir: Path, limit: int = 1) -> None:
@@ -210,7 +224,8 @@ def recover(output_dir: Path, limit: int = 1) -> None:
     With a limit above 1, or 0 for none, earlier checkpoints are kept as `checkpoint-*`; the oldest go.
 
     May be interrupted and repeated at any point. The old card goes before the weights that it describes, and the new
-    one comes last, so that no card ever stands next to weights of another checkpoint.
+    one comes last, so that no card ever stands next to weights of another checkpoint. What was found out about the old
+    weights at the end of an earlier training goes with it.
     """
     ready, last, old = (output_dir / name for name in ("checkpoint.ready", "last", "last.old"))
     worthless = output_dir / "checkpoint.writing"
@@ -218,7 +233,8 @@ def recover(output_dir: Path, limit: int = 1) -> None:
     best = ready / "best"
     if best.is_dir():
         if (best / "README.md").is_file():
-            (output_dir / "README.md").unlink(missing_ok=True)
+            for name in DESCRIPTIONS:
+                (output_dir / name).unlink(missing_ok=True)
         for file in sorted(best.iterdir(), key=lambda file: (file.name == "README.md", file.name)):
             target = output_dir / file.name
             if target.is_dir():
@@ -313,8 +329,10 @@ def find_checkpoint(arguments: LoopArguments) -> Path:
     for folder in (root / "last", *([] if wanted == "latest" else [root])):
         if (folder / "state" / LOOP).is_file():
             return folder
+    kept = kept_checkpoints(root)
+    earlier = f"give an earlier one, --resume_from_checkpoint {kept[-1]}, or " if kept else ""
     raise FileNotFoundError(
-        f"There is nothing to resume in {root / 'last' if wanted == 'latest' else root}; leave out "
+        f"There is nothing to resume in {root / 'last' if wanted == 'latest' else root}; {earlier}leave out "
         "--resume_from_checkpoint to begin anew."
     )
 
@@ -398,8 +416,30 @@ def load_progress(folder: Path, num_rows: int, global_batch_size: int) -> Progre
             f"over all processes, and can be resumed only with these; now there are {num_rows} rows in batches of "
             f"{global_batch_size}."
         )
+    if progress.num_rows != num_rows:
+        logger.warning(
+            "%s was trained on %d rows, and now there are %d: the result is not that of a run with either.",
+            folder, progress.num_rows, num_rows,
+        )  # fmt: skip
     progress.num_rows, progress.global_batch_size = num_rows, global_batch_size
     return progress
+
+
+def check_same_processor(folder: Path, processor: Any) -> None:
+    """Raise a ValueError unless a processor gives a model the inputs that its checkpoint was trained on.
+
+    The scripts make it from the data, which may have changed: every word and every number would mean something else.
+    """
+    before = load_processor(type(processor), folder)
+    extractors = [getattr(each, "feature_extractor", each) for each in (before, processor)]
+    differing = [name for name in ("mean", "std") if not np.array_equal(*(getattr(each, name) for each in extractors))]
+    if hasattr(processor, "tokenizer") and before.tokenizer.get_vocab() != processor.tokenizer.get_vocab():
+        differing.append("vocabulary")
+    if differing:
+        raise ValueError(
+            f"{folder} was trained with another {' and '.join(differing)} than the data and the models of the "
+            "arguments have now; resume with those that it was begun with, or begin anew in another --output_dir."
+        )
 
 
 def load_parts(parts: Parts, folder: Path) -> None:
@@ -407,12 +447,27 @@ def load_parts(parts: Parts, folder: Path) -> None:
     path = folder / "state" / TRAINING
     states = _read_tensors(path)
     try:
+        _check_same_frozen_weights(parts, states)
         parts.load_state_dict(states)
     except Exception as error:  # whatever foreign content leads to inside torch
         raise ValueError(
             f"{path} does not fit this training ({in_one_line(error)}); resume with the arguments that it was begun "
             "with, or begin anew in another --output_dir."
         ) from error
+
+
+def _check_same_frozen_weights(parts: Parts, states: dict) -> None:
+    """Raise a ValueError if weights that nothing trains have changed, as those of a `--vq` that was trained again.
+
+    The data is made with those that are here, the rest of the model was trained with those of the checkpoint.
+    """
+    model, weights = (parts.whole.copy, states["sharded"]["model"]) if parts.whole else (parts.model, states["model"])
+    averaged = {
+        parameter for module in model.modules() if hasattr(module, "accumulating") for parameter in module.parameters()
+    }
+    for name, parameter in model.named_parameters():
+        if not (parameter.requires_grad or parameter in averaged or torch.equal(parameter.cpu(), weights[name])):
+            raise ValueError(f"the frozen {name} is that of another model")
 
 
 def restore_random_states(folder: Path, accelerator: Accelerator) -> dict:
@@ -427,7 +482,7 @@ def restore_random_states(folder: Path, accelerator: Accelerator) -> dict:
     if not path.is_file():
         if accelerator.process_index >= before:
             return random_states()
-        raise FileNotFoundError(f"{path} is missing: without it the run cannot be resumed exactly; begin anew.")
+        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed exactly; {_way_out(path)}.")
     states = _read_tensors(path)
     try:
         set_random_states(states)
@@ -461,7 +516,7 @@ def _read_json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; begin anew.") from None
+        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; {_way_out(path)}.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
     if not isinstance(content, dict):
@@ -472,7 +527,7 @@ def _read_json(path: Path) -> dict:
 def _read_tensors(path: Path) -> dict:
     """A file of `torch.save`: tensors, containers and numbers, nothing that could run code."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; begin anew.")
+        raise FileNotFoundError(f"{path} is missing, so the run cannot be resumed; {_way_out(path)}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile file can raise anything
@@ -484,6 +539,13 @@ def _read_tensors(path: Path) -> dict:
 
 def _damaged(path: Path, reason: Exception | str) -> ValueError:
     return ValueError(
-        f"{path} is damaged or was not written by this training ({in_one_line(reason)}); begin anew in another "
-        "--output_dir."
+        f"{path} is damaged or was not written by this training ({in_one_line(reason)}); {_way_out(path)}."
     )
+
+
+def _way_out(file: Path) -> str:
+    """What to do without the checkpoint that a file is of: resume the newest of the others, if any were kept."""
+    folder = file.parent.parent if file.parent.name == "state" else file.parent
+    others = [other for other in kept_checkpoints(folder.parent) if other != folder]
+    anew = "begin anew in another --output_dir"
+    return f"resume an earlier one, --resume_from_checkpoint {others[-1]}, or {anew}" if others else anew

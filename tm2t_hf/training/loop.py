@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device
@@ -23,6 +24,7 @@ from .checkpoints import (
     Parts,
     Progress,
     TrainingError,
+    check_same_processor,
     check_same_training,
     check_sums,
     find_checkpoint,
@@ -31,6 +33,7 @@ from .checkpoints import (
     restore_random_states,
     save_checkpoint,
     set_random_states,
+    what_is_kept,
 )
 from .fsdp import ShardedStates, WholeModel, gathered, shard_model
 from .losses import Loss, Means
@@ -53,6 +56,11 @@ class Moment(NamedTuple):
     step: int
     rows: range
 
+    def uniform(self, seed: int, width: int, kind: int = 0) -> torch.Tensor:
+        """Numbers from 0 to 1, (rows, width): for each row its own, which do not depend on the width."""
+        keys = [(seed, self.epoch, self.step, row, kind) for row in self.rows]
+        return torch.tensor(np.array([np.random.default_rng(key).random(width, dtype=np.float32) for key in keys]))
+
 
 def fit(
     accelerator: Accelerator,
@@ -67,6 +75,8 @@ def fit(
     counts: Callable[[dict], dict[str, Any]] | None = None,
     learning_rates: dict[str, float] | None = None,
     samples: Callable[[torch.nn.Module], Iterable[Sample]] | None = None,
+    processor: Any = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Train `model` and keep the best and the last of it.
 
@@ -91,6 +101,9 @@ def fit(
         learning_rates: peak learning rates of parameters whose names begin with these keys, in place of
             `arguments.learning_rate`.
         samples: `(model)` gives samples of what the model makes, for `--report_to`.
+        processor: what `save` saves with the model and its inputs are made by; a resumed run must have the same.
+        finish: `(folder)` adds to the best model what is found out at the end, before it is uploaded. It is called on
+            the main process, and again when a run that came to its end is resumed.
 
     Raises:
         TrainingError: losses or weights become NaN or infinite, or a checkpoint cannot be written.
@@ -122,7 +135,7 @@ def fit(
     progress = Progress(num_rows=batches.num_rows, global_batch_size=batches.batch_size)
     states = None
     if arguments.resume_from_checkpoint:
-        progress, states = resume(parts, arguments, progress)
+        progress, states = resume(parts, arguments, progress, processor)
 
     with StopSignals() as signals, Reports(accelerator, arguments, samples) as reports:
 
@@ -191,6 +204,8 @@ def fit(
                 checkpoint({})
             if progress.epoch < arguments.epochs:
                 stop_if_asked(saved=due)
+    if finish is not None and accelerator.is_main_process:
+        finish(Path(arguments.output_dir))
     if accelerator.output_lock is not None:
         accelerator.output_lock.release()
     if accelerator.uploads is not None:
@@ -211,12 +226,14 @@ def progress_bar(accelerator: Accelerator, arguments: LoopArguments, epoch: int,
     )
 
 
-def resume(parts: Parts, arguments: LoopArguments, progress: Progress) -> tuple[Progress, dict]:
+def resume(parts: Parts, arguments: LoopArguments, progress: Progress, processor: Any = None) -> tuple[Progress, dict]:
     """Restore a run from its checkpoint; gives where it was and its random states."""
     accelerator = parts.accelerator
     folder = find_checkpoint(arguments)
     on_main_process(accelerator, lambda: check_sums(folder))
     on_main_process(accelerator, lambda: check_same_training(folder, arguments, accelerator.num_processes))
+    if processor is not None:
+        on_main_process(accelerator, lambda: check_same_processor(folder, processor))
     progress = load_progress(folder, progress.num_rows, progress.global_batch_size)
     load_parts(parts, folder)
     states = restore_random_states(folder, accelerator)
@@ -256,8 +273,7 @@ def _is_due(arguments: LoopArguments, batches: int) -> bool:
 
 
 def _not_finite(when: str, arguments: LoopArguments, name: str, value: float) -> TrainingError:
-    last = Path(arguments.output_dir) / "last"
-    kept = f"{last} keeps the last good checkpoint" if last.is_dir() else "there is no checkpoint yet"
+    kept = what_is_kept(Path(arguments.output_dir))
     return TrainingError(
         f"The {name.replace('_', ' ')} became {value} in epoch {when}: training stopped, and {kept}. Lower "
         "--learning_rate, or set --max_grad_norm."

@@ -4,6 +4,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -123,6 +124,14 @@ def on_main_process(accelerator: Accelerator, action: Callable):
     return result
 
 
+def _said(error: Exception) -> str:
+    """What an error says; what one of a worker of a `DataLoader` says comes at the end of that worker's traceback."""
+    message = str(error)
+    if message.startswith(f"Caught {type(error).__name__} in DataLoader worker"):
+        message = re.split(rf"^(?:\w+\.)*{type(error).__name__}: ", message, flags=re.MULTILINE)[-1]
+    return message
+
+
 class StopSignals:
     """Within the context, SIGTERM and a first SIGINT are remembered in `received`; a second SIGINT interrupts."""
 
@@ -162,7 +171,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except (ValueError, OSError, StrictDataclassError, TrainingError) as error:
-        print(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {' '.join(_said(error).split())}", file=sys.stderr)
         sys.exit(1 if isinstance(error, TrainingError) else 2)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
