@@ -737,13 +737,16 @@ def test_distributed_training_with_checkpointing(motion, tmp_path):
     model = MotionToTextModel.from_pretrained(tmp_path).train()
     assert not any(parameter.requires_grad for parameter in model.vq.parameters())
     model.gradient_checkpointing_enable()
+
+    def train():  # a function, as what holds the group must be gone before the group is: its threads are waited for
+        distributed = torch.nn.parallel.DistributedDataParallel(model)
+        labels = torch.tensor([[7, 8, 2]] * 3)
+        for _ in range(3):
+            distributed(motion_values=values, attention_mask=mask, labels=labels).loss.backward()
+
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
-        distributed = torch.nn.parallel.DistributedDataParallel(model)
-        for _ in range(3):
-            distributed(
-                motion_values=values, attention_mask=mask, labels=torch.tensor([[7, 8, 2]] * 3)
-            ).loss.backward()
+        train()
     finally:
         torch.distributed.destroy_process_group()
     assert model.lm_head.weight.grad.norm() > 0
