@@ -9,7 +9,7 @@ sentences, motions and uploads are limited, and no file is read but what the vis
 import html
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -161,7 +161,7 @@ def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
             remarks = gr.Markdown(elem_id="remarks")
             player = gr.HTML(elem_id="player")
             files = gr.File(label="Downloads", file_count="multiple", interactive=False)
-            make.click(demo.make_motions, [text, samples, seed, seconds, chain], [player, remarks, files])
+            _on_click(make, demo.make_motions, [text, samples, seed, seconds, chain], [player, remarks, files])
             gr.Examples([[example] for example in EXAMPLES], text)
         with gr.Tab("Motion to text"):
             upload = gr.File(label=f"A motion: {', '.join(UPLOADS)}", file_types=list(UPLOADS), elem_id="upload")
@@ -171,8 +171,14 @@ def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
             )
             remark = gr.Markdown(elem_id="remark")
             shown = gr.HTML(elem_id="uploaded")
-            describe.click(demo.describe_file, upload, [captions, remark, shown])
+            _on_click(describe, demo.describe_file, [upload], [captions, remark, shown])
     return app.queue(max_size=QUEUE, default_concurrency_limit=1)
+
+
+def _on_click(button: gr.Button, function: Callable, inputs: list, outputs: list) -> None:
+    """Run the function, before which the last results go: where it refuses, they would seem to be its own."""
+    empty = button.click(lambda: (None,) * len(outputs), None, outputs, queue=False, api_visibility="private")
+    empty.then(function, inputs, outputs, api_name=function.__name__)
 
 
 def _refusal(message: str) -> gr.Error:

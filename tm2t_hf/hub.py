@@ -38,6 +38,7 @@ class HubFolder:
     Attributes:
         repo_id: `owner/name`.
         command: of `tm2t-hf` with what it uploads, to try again, for the message of an error.
+        options: of that command, each with a space before it.
 
     Raises:
         ValueError: there is no token, it may not write there, the Hub cannot be reached, or the id is none.
@@ -54,14 +55,10 @@ class HubFolder:
         self.folder, self.repo_type, self.revision = Path(folder), repo_type, revision or None
         self.repo_id = repo_id or self.folder.resolve().name
         self._api = HfApi(library_name="tm2t_hf")
-        self._options = (" --private" if private else "") + (f" --revision {revision}" if revision else "")
+        self.options = (" --private" if private else "") + (f" --revision {revision}" if revision else "")
         self.command = f"push {self.folder}"
         self._running: Future | None = None
-        if get_token() is None:
-            raise ValueError(
-                f"{self.repo_id} cannot be uploaded: there is no token for the Hub; log in with `hf auth login`, or "
-                "set HF_TOKEN."
-            )
+        check_token(self.repo_id)
         try:
             validate_repo_id(self.repo_id)
             self.repo_id = self._api.create_repo(
@@ -137,9 +134,21 @@ class HubFolder:
         elif isinstance(error, (LocalTokenNotFoundError, RepositoryNotFoundError)) or status in (401, 403):
             reason = "the token does not allow it; log in with `hf auth login` and a token that can write there"
         else:
-            again = f"to try again, `tm2t-hf {self.command} {self.repo_id}{self._options}`"
+            again = f"to try again, `tm2t-hf {self.command} {self.repo_id}{self.options}`"
             reason = f"{' '.join(str(error).split()).removesuffix('.') or type(error).__name__}; {again}"
         return f"{self.folder} could not be uploaded to {self.repo_id}: {reason}."
+
+
+def check_token(repo_id: str) -> None:
+    """Refuse an upload for which nobody is logged in, before anything is prepared for it.
+
+    Raises:
+        ValueError: there is no token.
+    """
+    if get_token() is None:
+        raise ValueError(
+            f"{repo_id} cannot be uploaded: there is no token for the Hub; log in with `hf auth login`, or set HF_TOKEN."
+        )
 
 
 def _link(source: str, target: str) -> None:
@@ -149,4 +158,4 @@ def _link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-__all__ = ["NOT_UPLOADED", "HubFolder"]
+__all__ = ["NOT_UPLOADED", "HubFolder", "check_token"]

@@ -61,14 +61,16 @@ def test_revisions(hub, folder):
             for key, row in rows.items():
                 np.testing.assert_array_equal(row["features"], old[key]["features"] + change)
             np.testing.assert_array_equal(np.load(statistics_folder(name) / "Mean.npy"), mean + change)
-    with pytest.raises(FileNotFoundError, match=f"{NAME}@nowhere"):
-        load_motion_dataset(f"{NAME}@nowhere", "train")
+    for load in (lambda name: load_motion_dataset(name, "train"), statistics_folder):
+        with pytest.raises(FileNotFoundError, match=f"^There is no revision nowhere of the data set {NAME} on the Hub.$"):
+            load(f"{NAME}@nowhere")
 
 
 def test_a_connection_that_drops_in_an_upload(hub, folder):
     hub.drop = lambda method, path: 100 if "/commit/" in path else None
-    with pytest.raises(ValueError, match=f"could not be uploaded to {NAME}: .* `tm2t-hf push-data .*toy {NAME}`"):
-        push_data(folder, NAME)
+    again = f"`tm2t-hf push-data .*toy {NAME} --private --license cc-by-4.0 --further_texts texts`"
+    with pytest.raises(ValueError, match=f"could not be uploaded to {NAME}: .* {again}"):
+        push_data(folder, NAME, private=True, license="cc-by-4.0", further_texts=["texts"])
     assert set(hub.dataset(NAME).files) == {".gitattributes"}
     hub.drop = lambda method, path: None
     push_data(folder, NAME)
@@ -100,3 +102,10 @@ def test_no_such_data_set(hub, folder):
     with pytest.raises(FileNotFoundError, match="no split file"):
         push_data(folder.parent, NAME)
     assert ("dataset", NAME) not in hub.repositories
+
+
+def test_nobody_is_logged_in(hub, folder, monkeypatch):
+    """That is said before a million clips are read."""
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(ValueError, match=f"{NAME} cannot be uploaded: there is no token"):
+        push_data(folder / "nowhere", NAME)

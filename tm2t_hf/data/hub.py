@@ -9,7 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from ..hub import HubFolder
+from ..hub import HubFolder, check_token
 from ..skeletons import HUMANML3D, Skeleton
 from .folder import SPLITS, read_split
 from .sharding import write_shards
@@ -43,14 +43,18 @@ def push_data(
 
     Raises:
         FileNotFoundError: the folder, its split files, a feature file or a text file is missing.
-        ValueError: a file is damaged, or the Hub does not take the upload.
+        ValueError: nobody is logged in, a file is damaged, or the Hub does not take the upload.
     """
+    check_token(repo_id)
     data_dir = Path(data_dir)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_shards(data_dir, folder, SPLITS, skeleton, further_texts=further_texts)
         upload = HubFolder(folder, repo_id, private, revision, repo_type="dataset")
         upload.command = f"push-data {data_dir}"
+        upload.options += f" --license {license}" if license != "other" else ""
+        upload.options += f" --skeleton {skeleton.name}" if skeleton != HUMANML3D else ""
+        upload.options += f" --further_texts {' '.join(further_texts)}" if further_texts else ""
         splits = {split: read_split(data_dir, split) for split in SPLITS if list(folder.glob(f"{split}-*.parquet"))}
         data_card(upload.repo_id, splits, license, skeleton).save(folder / "README.md")
         return upload.upload(f"Upload {data_dir.resolve().name}")

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, IterableDataset
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from ..files import in_one_line, load_offsets
 from ..skeletons import Skeleton
@@ -71,6 +71,8 @@ def find_shards(data_dir: str | Path, split: str) -> Shards | None:
         return Shards([str(path.resolve()) for path in paths], state, str(data_dir)) if paths else None
     try:
         info = HfApi().dataset_info(on_hub.repo_id, revision=on_hub.revision)
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(_no_revision(on_hub)) from error
     except Exception as error:  # no network, offline mode, no such data set, no permission, ...
         raise FileNotFoundError(
             f"There is no data folder {data_dir}, and the Hub gave no data set of this name ({_why_not(error)})."
@@ -107,10 +109,16 @@ def statistics_folder(data_dir: str | Path) -> Path:
         return Path(data_dir)
     try:
         return Path(snapshot_download(**on_hub._asdict(), repo_type="dataset", allow_patterns=list(STATISTICS)))
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(_no_revision(on_hub)) from error
     except Exception as error:  # whatever the network leads to
         raise FileNotFoundError(
             f"The Hub gave no statistics of the data set {data_dir} ({_why_not(error)})."
         ) from error
+
+
+def _no_revision(data_set: HubDataSet) -> str:
+    return f"There is no revision {data_set.revision} of the data set {data_set.repo_id} on the Hub."
 
 
 def _why_not(error: Exception) -> str:
