@@ -147,7 +147,8 @@ def check_token(repo_id: str) -> None:
     """
     if get_token() is None:
         raise ValueError(
-            f"{repo_id} cannot be uploaded: there is no token for the Hub; log in with `hf auth login`, or set HF_TOKEN."
+            f"{repo_id} cannot be uploaded: there is no token for the Hub; log in with `hf auth login`, or "
+            "set HF_TOKEN."
         )
 
 

@@ -28,6 +28,7 @@ from .generation_arguments import check_generation_arguments
 from .generation_text_to_motion import LIMITS
 from .loading import check_fits, load_processor
 from .motion import feature_groups, joints_to_features, resample
+from .padding import before
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
 
@@ -409,11 +410,11 @@ class MotionToTextPipeline(_MotionPipeline):
     def _forward(self, model_inputs, **generate_kwargs):
         names = model_inputs.pop("name")
         batch = len(model_inputs["motion_values"])
-        ids = self._generate(model_inputs, generate_kwargs)
+        read, ids = self._read_and_describe(model_inputs, generate_kwargs)
         captions = self.processor.batch_decode(ids, skip_special_tokens=True)
         scores = [math.nan] * len(ids)
         if self.coverage is not None:
-            scores = self.coverage.scores(self._facts(model_inputs, ids).cpu())
+            scores = self.coverage.scores(self._facts(model_inputs, read, ids).cpu())
         return {  # arrays, as transformers cuts batches along a first axis
             "captions": np.array(captions).reshape(batch, -1),  # (batch, samples)
             "scores": np.array(scores).reshape(batch, -1),  # (batch, samples)
@@ -425,18 +426,25 @@ class MotionToTextPipeline(_MotionPipeline):
         inputs = self._ensure_tensor_on_device(self.preprocess(motion, **motion_kwargs), self.device)
         del inputs["name"]
         with torch.no_grad():
-            return self._facts(inputs, self._generate(inputs, {})).cpu()
+            return self._facts(inputs, *self._read_and_describe(inputs, {})).cpu()
 
-    def _facts(self, model_inputs, ids: torch.Tensor) -> torch.Tensor:
-        """Motions and what was written about them (batch * samples, words) -> facts (batch * samples, 4)."""
+    def _read_and_describe(self, model_inputs, generate_kwargs) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """What the model reads of the motions, and the ids (batch * samples, words) that it writes about them."""
+        read = dict(zip(("input_ids", "attention_mask"), self.model.read_motion(**model_inputs), strict=True))
+        return read, self._generate(read, generate_kwargs)
+
+    def _facts(self, model_inputs, read: dict[str, torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
+        """Motions, what was read of them and written about them (batch * samples, words) -> (batch * samples, 4)."""
         values, mask = model_inputs["motion_values"], model_inputs["attention_mask"]
-        reconstruction = self.model.vq(motion_values=values, attention_mask=mask).reconstruction
         unit_length, extractor = self.model.config.vq_config.unit_length, self.processor.feature_extractor
-        lengths = mask.sum(1, keepdim=True) // unit_length * unit_length  # (batch, 1), of whole tokens
-        mask = torch.arange(mask.shape[1], device=mask.device) < lengths  # (batch, frames)
+        offsets = self.model.config.read_offsets
+        codes = read["input_ids"][:, offsets.index(0)] if 0 in offsets else self.model.encode_motion(values, mask)[0]
+        codes = pad_sequence(ids_to_codes(codes, self.model.config), batch_first=True)  # (batch, tokens)
+        token_mask = before(mask.sum(1) // unit_length, codes.shape[1])
+        reconstruction = self.model.vq.decode(codes, token_mask)
 
         repeats = len(ids) // len(values)
-        inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in model_inputs.items()}
+        inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in read.items()}
         labels = ids[:, 1:].masked_fill(ids[:, 1:] == self.model.config.pad_token_id, -100)  # (batch * samples, words)
         logits = self.model(**inputs, labels=labels).logits
         losses = cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none")
@@ -445,7 +453,7 @@ class MotionToTextPipeline(_MotionPipeline):
         return motion_facts(
             values.repeat_interleave(repeats, dim=0),
             reconstruction.repeat_interleave(repeats, dim=0),
-            mask.repeat_interleave(repeats, dim=0),
+            token_mask.repeat_interleave(unit_length, dim=1).repeat_interleave(repeats, dim=0),
             values.new_tensor(extractor.std),
             feature_groups(extractor.skeleton)["positions"],
             likelihoods,

@@ -61,8 +61,9 @@ def test_revisions(hub, folder):
             for key, row in rows.items():
                 np.testing.assert_array_equal(row["features"], old[key]["features"] + change)
             np.testing.assert_array_equal(np.load(statistics_folder(name) / "Mean.npy"), mean + change)
+    message = f"^There is no revision nowhere of the data set {NAME} on the Hub.$"
     for load in (lambda name: load_motion_dataset(name, "train"), statistics_folder):
-        with pytest.raises(FileNotFoundError, match=f"^There is no revision nowhere of the data set {NAME} on the Hub.$"):
+        with pytest.raises(FileNotFoundError, match=message):
             load(f"{NAME}@nowhere")
 
 
