@@ -213,7 +213,8 @@ def inverse_alignment_loss(
     else:
         with frozen(m2t, training=m2t_dropout):
             logits = m2t(input_probs=probs, attention_mask=mask, labels=labels).logits
-    nll = F.cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none")  # (batch, caption tokens)
+    nll = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none")
+    nll = nll.view_as(labels)  # (batch, caption tokens)
     loss = nll.sum()
     kl = None if reference is None else _divergence(samples, reference, input_ids, attention_mask, inputs_embeds)
     if t2m.config.loss_reduction == "mean":
