@@ -29,6 +29,7 @@ COLUMNS = [
     ("action (%)", "captions", "motion to text", "action", 100, 1),
     ("style (%)", "captions", "motion to text", "style", 100, 1),
 ]
+HEADINGS = ["`codebook_update`", "`unit_length`", *(column[0] for column in COLUMNS)]
 
 
 @dataclass
@@ -63,7 +64,7 @@ def main():
             folder = Path(arguments.output_dir) / f"{mode}-{unit_length}"
             report = train_and_evaluate(arguments, configuration, mode, unit_length, folder)
             rows.append([mode, str(unit_length), *(shown(report, *column[1:]) for column in COLUMNS)])
-            write_table(Path(arguments.output_dir) / "ablation.md", rows)
+            write_table(Path(arguments.output_dir) / "ablation.md", HEADINGS, rows)
     print((Path(arguments.output_dir) / "ablation.md").read_text(encoding="utf-8"))
 
 
@@ -86,15 +87,18 @@ def train_and_evaluate(arguments: Arguments, configuration: dict, mode: str, uni
 def train(arguments: Arguments, stage: str, folder: Path, configuration: dict, changes: dict, *flags):
     """Train one stage to its end, from its last checkpoint on if there is one."""
     epochs = getattr(arguments, f"{stage}_epochs")
-    progress = folder / "last" / "state" / "loop.json"
-    resume = ()
-    if progress.is_file():
-        if json.loads(progress.read_text(encoding="utf-8"))["epoch"] >= epochs:
-            return
-        resume = ("--resume_from_checkpoint", "latest")
+    if is_trained(folder, epochs):
+        return
+    resume = ("--resume_from_checkpoint", "latest") if (folder / "last").is_dir() else ()
     model = json.dumps(configuration.get(stage, {}).get("model_config", {}) | changes)
     options = ("--data_dir", arguments.data_dir, "--output_dir", folder, "--epochs", epochs, "--model_config", model)
     call(f"train_{stage}.py", arguments.config, *options, *resume, *flags)
+
+
+def is_trained(folder: Path, epochs: int) -> bool:
+    """Whether the training in this folder has come to its end."""
+    progress = folder / "last" / "state" / "loop.json"
+    return progress.is_file() and json.loads(progress.read_text(encoding="utf-8"))["epoch"] >= epochs
 
 
 def call(script: str, *flags):
@@ -112,10 +116,10 @@ def shown(report: dict, section: str, row: str, key: str, factor: float, decimal
     return "" if value is None else f"{value * factor:.{decimals}f}"
 
 
-def write_table(path: Path, rows: list[list[str]]):
-    """Write the table of all rows so far."""
-    headings = ["`codebook_update`", "`unit_length`", *(column[0] for column in COLUMNS)]
-    lines = [headings, ["---", "--:", *("--:" for _ in COLUMNS)], *rows]
+def write_table(path: Path, headings: list[str], rows: list[list[str]]):
+    """Write the table of all rows so far; cells of numbers stand on the right."""
+    is_number = [cell.replace(".", "", 1).isdigit() or not cell for cell in rows[0]]
+    lines = [headings, ["--:" if right else "---" for right in is_number], *rows]
     with written_beside(path) as part:
         part.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
 

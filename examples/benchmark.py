@@ -5,7 +5,7 @@ r"""Measure how fast everything is on this machine: training steps, generation, 
     python examples/benchmark.py --size paper --device cpu --json report.json
     python examples/benchmark.py --only t2m_step m2t_step --dtype bfloat16
 
-Prints a Markdown table: the median time of each work, the processor time of this process in it (below the time times
+Prints a Markdown table: the median time of each work, the processor time in it (below the time times
 the number of threads where the work waits), its arithmetic by matrix products and convolutions, their rate, that rate
 as a share of the rate of a large matrix product, which is measured alternately with the work so that both see the same
 machine, and the peak memory of the process or of the GPU. For the size of the paper on a CPU, the last column compares
@@ -13,6 +13,7 @@ with the authors' code, at the rate of float32 products that its machine had. do
 """
 
 import json
+import os
 import platform
 import statistics
 import time
@@ -51,7 +52,8 @@ class Arguments:
         default="small", metadata={"help": "Whose sizes: those of the file in examples/configs."}
     )
     only: list[str] = field(
-        default_factory=list, metadata={"help": "Names of what to measure; all that is possible if left out."}
+        default_factory=list,
+        metadata={"help": f"What to measure, all that is possible if left out: {', '.join(WORKS | EPOCHS)}."},
     )
     data_dir: str = field(
         default="", metadata={"help": "Folder in the HumanML3D layout, for epochs with clips of its lengths."}
@@ -64,6 +66,8 @@ class Arguments:
     )
 
     def __post_init__(self):
+        if self.write_into and (self.only or self.data_dir):
+            raise ValueError("--write_into writes the whole table: leave out --only and --data_dir.")
         self.only = self.only or [*WORKS, *(EPOCHS if self.data_dir else ())]
         for name in self.only:
             if name not in WORKS | EPOCHS:
@@ -91,6 +95,9 @@ def main():
     """Measure and print."""
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
     logging.set_verbosity_error()
+    mark = f"benchmark {arguments.size} {arguments.dtype}"
+    if arguments.write_into:
+        parts_of(Path(arguments.write_into), mark)  # refused now and not after minutes
     device, dtype = torch.device(arguments.device), getattr(torch, arguments.dtype)
     setting = Setting(device, dtype, arguments.size, arguments.compile, arguments.data_dir)
     machine = describe_machine(setting)
@@ -102,12 +109,12 @@ def main():
         found.append(measure(name, setting, arguments.seconds))
         lines.append(row_of(found[-1]))
         print(lines[-1], flush=True)
-    if arguments.write_into:
-        write_into(Path(arguments.write_into), f"benchmark {arguments.size} {arguments.dtype}", lines)
     if arguments.json:
         report = {"machine": machine, "works": [asdict(figures) for figures in found]}
         with written_beside(Path(arguments.json)) as part:
             part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if arguments.write_into:
+        write_into(Path(arguments.write_into), mark, lines)
 
 
 def describe_machine(setting: Setting) -> dict[str, str | int]:
@@ -166,12 +173,12 @@ def count_operations(work: Callable[[], None]) -> int:
 
 
 def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """Seconds of one call, and those of the processor in this process."""
+    """Seconds of one call, and those of the processor in this process and those that it waits for."""
     synchronize(device)
-    start, cpu_start = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), sum(os.times()[:4])
     work()
     synchronize(device)
-    return time.perf_counter() - start, time.process_time() - cpu_start
+    return time.perf_counter() - start, sum(os.times()[:4]) - cpu_start
 
 
 def synchronize(device: torch.device) -> None:
@@ -213,20 +220,28 @@ def row_of(figures: Figures) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_into(page: Path, mark: str, lines: list[str]) -> None:
-    """Replace what is between the two marks of a page.
+def parts_of(page: Path, mark: str) -> tuple[str, str]:
+    """A page up to the first of its two marks, and from the second one on.
 
     Raises:
-        ValueError: the page has no such marks.
+        ValueError: the page does not exist, or has no such marks.
     """
     begin, end = (f"<!-- {mark}: {side} -->" for side in ("begin", "end"))
+    if not page.is_file():
+        raise ValueError(f"--write_into {page}: there is no such page.")
     before, found, rest = page.read_text(encoding="utf-8").partition(begin)
     _, found_end, after = rest.partition(end)
     if not (found and found_end):
         raise ValueError(f"{page} has no {begin} with {end} behind it: add these two lines where the table is to be.")
+    return before + begin, end + after
+
+
+def write_into(page: Path, mark: str, lines: list[str]) -> None:
+    """Replace what is between the two marks of a page."""
+    before, after = parts_of(page, mark)
     text = "\n".join(lines)
     with written_beside(page) as part:
-        part.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+        part.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

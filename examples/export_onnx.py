@@ -181,7 +181,9 @@ class RecurrentDecoder(Encoder):
 
 def main():
     """Export a model, compare the files with it, and quantize them if asked to."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    logger.setLevel(logging.INFO)  # of this script alone: the exporters have much to say
     arguments = HfArgumentParser(Arguments).parse_args_into_dataclasses()[0]
     model = load_whole(AutoModel, arguments.model).eval()
     output_dir = Path(arguments.output_dir)
@@ -191,7 +193,9 @@ def main():
         export(graph, path)
         logger.info("%s: %.1f MB, differs by %.1g at most", path, path.stat().st_size / 1e6, difference(graph, path))
         if arguments.int8:
-            quantize(path, output_dir / "int8" / path.name)
+            small = output_dir / "int8" / path.name
+            quantize(path, small)
+            logger.info("%s: %.1f MB, differs by %.1g", small, small.stat().st_size / 1e6, difference(graph, small))
 
 
 def graphs_of(model: nn.Module) -> dict[str, Graph]:
@@ -204,10 +208,13 @@ def graphs_of(model: nn.Module) -> dict[str, Graph]:
     vq = getattr(model, "vq", model)
     if hasattr(vq, "quantizer"):
         config = vq.config
-        mask = torch.ones(2, 8 * config.unit_length, dtype=torch.long)
+        mask = torch.ones(2, 8 * config.unit_length, dtype=torch.int32)  # as feature extractors make it
         mask[1, 5 * config.unit_length :] = 0
         values = torch.randn(*mask.shape, config.feature_size) * mask.unsqueeze(-1)
-        codes = {"codes": torch.randint(config.codebook_size, (2, 8)), "code_mask": mask[:, :: config.unit_length]}
+        codes = {
+            "codes": torch.randint(config.codebook_size, (2, 8)),
+            "code_mask": mask[:, :: config.unit_length].long(),
+        }
         frames, tokens = {0: "batch", 1: "frames"}, {0: "batch", 1: "tokens"}
         graphs["vq_encode"] = Graph(
             VQEncode(vq), {"motion_values": values, "attention_mask": mask}, ("codes", "code_mask"),
@@ -354,7 +361,6 @@ def quantize(path: Path, target: Path) -> None:
     options = {"weight_type": QuantType.QInt8, "per_channel": True, "op_types_to_quantize": ["MatMul", "Gemm"]}
     with written_beside(target) as part:
         quantize_dynamic(path, part, **options)
-    logger.info("%s: %.1f MB", target, target.stat().st_size / 1e6)
 
 
 if __name__ == "__main__":

@@ -39,14 +39,9 @@ def test_table_and_json(run, tmp_path, monkeypatch):
         monkeypatch.setattr(works, name, 6)
     monkeypatch.setattr(benchmark, "PRODUCT", 64)
     names = ["t2m_step", "alignment_rollout", "t2m_sampling_1", "vq_encoding_1"]
-    page, mark = tmp_path / "page.md", "benchmark tiny float32"
-    page.write_text(f"a\n<!-- {mark}: begin -->\nb\n<!-- {mark}: end -->\nc")
-    flags = ("--size", "tiny", "--device", "cpu", "--seconds", 0, "--write_into", page)
-    flags += ("--json", tmp_path / "report.json")
+    flags = ("--size", "tiny", "--device", "cpu", "--seconds", 0, "--json", tmp_path / "report.json")
     table = [line for line in run(*flags, "--only", *names).splitlines() if line.startswith("| ")]
     assert len(table) == 1 + len(names) and {line.count("|") for line in table} == {9}
-    assert all(line in page.read_text() for line in table) and "\nb\n" not in page.read_text()
-    assert page.read_text().startswith("a\n") and page.read_text().endswith("\nc")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["machine"]["size"] == "tiny" and report["machine"]["dtype"] == "float32"
     assert [figures["name"] for figures in report["works"]] == names
@@ -55,10 +50,25 @@ def test_table_and_json(run, tmp_path, monkeypatch):
         assert figures["gflop_per_second"] == pytest.approx(figures["gflop"] / figures["seconds"])
 
 
-def test_a_page_without_marks(tmp_path):
-    (tmp_path / "page.md").write_text("nothing")
-    with pytest.raises(ValueError, match="page.md has no <!-- benchmark paper float32: begin --> with"):
-        benchmark.write_into(tmp_path / "page.md", "benchmark paper float32", [])
+def test_a_page(tmp_path):
+    page, mark = tmp_path / "page.md", "benchmark tiny float32"
+    page.write_text(f"a\n<!-- {mark}: begin -->\nb\n<!-- {mark}: end -->\nc")
+    benchmark.write_into(page, mark, ["| one |", "| two |"])
+    assert page.read_text() == f"a\n<!-- {mark}: begin -->\n| one |\n| two |\n<!-- {mark}: end -->\nc"
+
+
+def test_a_page_that_gets_no_table(run, tmp_path, monkeypatch):
+    """That is said before anything is measured."""
+    monkeypatch.setattr(benchmark, "measure", None)
+    page = tmp_path / "page.md"
+    flags = ("--size", "tiny", "--device", "cpu", "--write_into", page)
+    with pytest.raises(ValueError, match="page.md: there is no such page"):
+        run(*flags)
+    page.write_text("nothing")
+    with pytest.raises(ValueError, match="page.md has no <!-- benchmark tiny float32: begin --> with"):
+        run(*flags)
+    with pytest.raises(ValueError, match="--write_into writes the whole table: leave out --only and --data_dir"):
+        run(*flags, "--only", "vq_step")
 
 
 def test_operations_are_counted():
