@@ -185,7 +185,8 @@ def main():
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     logger.setLevel(logging.INFO)  # of this script alone: the exporters have much to say
     arguments = HfArgumentParser(Arguments).parse_args_into_dataclasses()[0]
-    model = load_whole(AutoModel, arguments.model).eval()
+    # whatever it was saved in: many operators of runtimes on CPUs know no half precision
+    model = load_whole(AutoModel, arguments.model, dtype=torch.float32).eval()
     output_dir = Path(arguments.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, graph in graphs_of(model).items():

@@ -29,6 +29,7 @@ from tm2t_hf import (
     WordTokenizer,
 )
 from tm2t_hf.auto_classes import auto_classes
+from tm2t_hf.hub import HubFolder
 from tm2t_hf.pipelines import CHECKPOINTS
 
 WORDS = {word: index for index, word in enumerate(["sos", "eos", "unk", "a", "person", "wave"])}
@@ -100,6 +101,22 @@ def test_every_type_and_both_pipelines_work_without_the_package(folders, tmp_pat
     describe = pipeline("motion-to-text", model=str(tmp_path / "again" / "describe"))
     joints = torch.linspace(0, 1, 24 * 22 * 3).reshape(24, 22, 3).cumsum(0) / 10
     assert describe(joints, max_new_tokens=4)[0]["generated_text"] == report["caption"]
+
+
+def test_from_the_hub_too(hub, folders, tmp_path):
+    names = {model_type: HubFolder(folder, model_type) for model_type, folder in folders.items()}
+    for upload in names.values():
+        upload.upload("Done")
+    names = {model_type: upload.repo_id for model_type, upload in names.items()}
+    settings = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    report = run_without_package(names, tmp_path, **settings)
+    assert report["package"] == "cannot be imported"
+    for model_type, folder in folders.items():
+        assert all(name.startswith("transformers_modules.") for name in report[model_type]["classes"])
+        assert code_in(tmp_path / "again" / model_type) == code_in(folder)
+        for path in (tmp_path / "again" / model_type).rglob("*.json"):
+            for trace in (names[model_type], "_name_or_path", "_commit_hash", "--"):
+                assert trace not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_with_the_package_none_of_it_runs(folders):

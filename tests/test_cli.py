@@ -474,10 +474,10 @@ DAMAGE = {
     "half a tokenizer": (lambda folder: truncate(folder / "tokenizer.json"), "tokenizer.json is not JSON"),
     "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "has no processor_config.json"),
     "no configuration": (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
-    "half a configuration": (lambda folder: truncate(folder / "config.json"), "is not the JSON of a configuration"),
+    "half a configuration": (lambda folder: truncate(folder / "config.json"), "config.json is not JSON"),
     "a list as configuration": (
         lambda folder: (folder / "config.json").write_text("[]"),
-        "is not the JSON of a configuration",
+        "config.json is not a JSON object but a list",
     ),
 }
 

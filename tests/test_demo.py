@@ -4,6 +4,7 @@
 
 import gc
 import io
+import math
 import os
 import re
 import shutil
@@ -57,7 +58,7 @@ def test_what_was_never_learned_is_warned_of(demo, chain):
     _, remarks, _ = demo.make_motions("a person waves the left hand\na <b>violin</b> on a boat", 1, None, 2, chain)
     known, unknown = remarks.splitlines()
     assert known.startswith("- a person waves the left hand: score 0.9") and "unlike" not in known
-    assert "&lt;b&gt;violin" in unknown and "unlike what this model learned" in unknown
+    assert "\\&lt;b\\&gt;violin" in unknown and "unlike what this model learned" in unknown
 
 
 @pytest.mark.parametrize("name", ["t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"])
@@ -76,6 +77,25 @@ def test_what_is_too_much_is_refused(demo):
             demo.make_motions(text, 1, 0, 2, False)
     page, _, files = demo.make_motions("a person walks", 10**9, -5, 10**9, False)  # sliders can be forged
     assert len(files) == 1 + 4 * 3
+
+
+def test_markup_in_a_sentence_is_shown_as_it_is(demo):
+    _, remarks, _ = demo.make_motions("see ![it](http://a.b/c.png) *now*", 1, 0, 1, False)
+    assert remarks.startswith(r"- see \!\[it\]\(http://a\.b/c\.png\) \*now\*: score")
+
+
+@pytest.mark.parametrize("value", [None, "x", [], {}, True, math.nan, math.inf, -math.inf])
+def test_what_no_page_sends_is_refused(demo, value):
+    for place, name in ((1, "number of motions"), (2, "seed"), (3, "longest motion")):
+        arguments = ["a person walks", 1, 0, 1, False]
+        arguments[place] = value
+        if place != 2 or value:  # an empty field is a seed
+            with pytest.raises(gr.Error, match=f"The {name} must be a number"):
+                demo.make_motions(*arguments)
+    with pytest.raises(gr.Error, match="Write a sentence" if not isinstance(value, str) else "encoded"):
+        demo.make_motions("\ud800 walks" if isinstance(value, str) else value, 1, 0, 1, False)
+    with pytest.raises(gr.Error, match="Choose a file" if not isinstance(value, str) else "Upload one of"):
+        demo.describe_file(value)
 
 
 def test_captions(demo, recordings):

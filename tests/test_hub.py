@@ -2,17 +2,23 @@
 # Licensed under the Apache License, Version 2.0.
 """Models through the Hub, a local one that can also fail: push, load, interrupted connections."""
 
+import pickle
+import shutil
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import HfApi
+from hub_server import TOKEN
+from huggingface_hub import HfApi, hf_hub_download
 from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoProcessor, pipeline
 
 from tm2t_hf import TextToMotionModel, TM2TProcessor
+from tm2t_hf.coverage import COVERAGE_FILE
 from tm2t_hf.hub import HubFolder
 from tm2t_hf.loading import load_processor, load_whole
+from tm2t_hf.pipelines import shipped_checkpoint
 
 NAME = "your-name/tm2t-t2m"
 
@@ -189,6 +195,11 @@ def test_offline_from_the_cache(hub, folder, monkeypatch, t2m_model):
     assert not hub.requests
     with pytest.raises(FileNotFoundError, match="no model your-name/never-seen"):
         load_whole(AutoModel, "your-name/never-seen")
+    tokenizer = hf_hub_download(NAME, "tokenizer.json")  # of the cache
+    Path(tokenizer).unlink()
+    with pytest.raises((OSError, ValueError)) as error:  # that the Hub has none is not known
+        TM2TProcessor.from_pretrained(NAME)
+    assert "has no" not in str(error.value)
 
 
 def test_dtype_and_device_map(hub, folder):
@@ -232,6 +243,39 @@ def test_broken_files_on_the_hub(hub, folder):
                 load(NAME)
             assert "\n" not in str(error.value) and NAME in str(error.value)
     assert set(files) == set(hub.model(NAME).files)
+
+
+def test_a_pipeline_finds_all_files_where_its_model_was(hub, folder, tmp_path, monkeypatch):
+    """With a token that is only passed, and in another cache: the coverage too, without which no score is given."""
+    shutil.copy(shipped_checkpoint("tm2t-t2m") / COVERAGE_FILE, folder)
+    HubFolder(folder, "mine", private=True, revision="trial").upload("Done")
+    monkeypatch.delenv("HF_TOKEN")
+    options = {"revision": "trial", "token": TOKEN, "model_kwargs": {"cache_dir": str(tmp_path / "cache")}}
+    animate = pipeline("text-to-motion", model="your-name/mine", **options)
+    assert animate.coverage is not None and TOKEN.encode() not in pickle.dumps(animate.model)
+
+
+@pytest.mark.parametrize("load", [AutoProcessor.from_pretrained, partial(load_processor, AutoProcessor)])
+def test_a_damaged_processor_on_the_hub(hub, folder, load):
+    HubFolder(folder).upload("Done")
+    whole = hub.model(NAME).files
+    for file in ("tokenizer.json", "motion_tokenizer/tokenizer_config.json"):
+        hub.model(NAME).commit("main", whole | {file: whole[file][:100]})
+        with pytest.raises(ValueError, match=f"{NAME}/{file} is not JSON"):
+            load(NAME)
+        hub.model(NAME).commit("main", whole | {file: b"version https://git-lfs.github.com/spec/v1"})
+        with pytest.raises(ValueError, match=f"{NAME}/{file} is a pointer of Git LFS"):
+            load(NAME)
+    hub.model(NAME).commit("main", {file: content for file, content in whole.items() if file != "tokenizer.json"})
+    with pytest.raises((FileNotFoundError, ValueError), match=f"{NAME} has no tokenizer.json, which its processor"):
+        load(NAME)
+
+
+def test_a_model_without_a_configuration_on_the_hub(hub, folder):
+    (folder / "config.json").unlink()
+    HubFolder(folder).upload("Done")
+    with pytest.raises(FileNotFoundError, match=f"no model in {NAME}: the repository has no config.json"):
+        load_whole(AutoModel, NAME)
 
 
 def test_configurations(hub, t2m_model):

@@ -30,6 +30,8 @@ from tm2t_hf.coverage import COVERAGE_FILE, load_coverage
 from tm2t_hf.loading import check_fits, load_processor, load_whole
 from tm2t_hf.pipelines import CHECKPOINTS
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
 
 @pytest.fixture
 def folder(tmp_path, t2m_model, processor):
@@ -122,7 +124,7 @@ def test_truncated_weights(folder, share):
 
 
 def test_a_pointer_of_git_lfs(folder):
-    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (folder / "model.safetensors").write_text(POINTER)
     assert "pointer of Git LFS, not the weights; fetch them with `git lfs pull`" in refused(AutoModel, folder)
 
 
@@ -152,8 +154,14 @@ def test_a_typo_in_the_path(name):
 
 def test_a_folder_that_is_no_model(tmp_path):
     assert "There is no model in" in refused(AutoModel, tmp_path, FileNotFoundError)
-    (tmp_path / "config.json").write_text("{")
-    assert "config.json is not the JSON of a configuration" in refused(AutoModel, tmp_path)
+    for content, message in (
+        ("{", "config.json is not JSON (Expecting"),
+        ("[]", "config.json is not a JSON object but a list; get the file again"),
+        ("{}", "config.json names no model_type"),
+        (POINTER, "config.json is a pointer of Git LFS, not JSON; fetch the file with `git lfs pull`"),
+    ):
+        (tmp_path / "config.json").write_text(content)
+        assert message in refused(AutoModel, tmp_path)
 
 
 def test_processors(folder, tmp_path):
@@ -177,6 +185,30 @@ def test_damaged_files_of_a_processor_are_named(folder, file, content):
     with pytest.raises(ValueError, match=f"{file} is not (JSON|a JSON object)") as information:
         load_processor(TM2TProcessor, folder)
     assert "\n" not in str(information.value)
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json", "motion_tokenizer/tokenizer.json"])
+@pytest.mark.parametrize("processor_class", [TM2TProcessor, AutoProcessor])
+def test_from_pretrained_of_a_processor_names_the_damaged_file(folder, file, processor_class):
+    whole = (folder / file).read_text()
+    for content, message in ((whole[: len(whole) // 2], "is not JSON"), (POINTER, "is a pointer of Git LFS")):
+        (folder / file).write_text(content)
+        with pytest.raises(ValueError, match=f"t2m/{file} {message}"):
+            processor_class.from_pretrained(folder)
+    (folder / file).write_text("{}")
+    if file.endswith("tokenizer.json"):
+        with pytest.raises(ValueError, match=f"t2m could not be loaded .*{file}.*; get the whole folder"):
+            processor_class.from_pretrained(folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(FileNotFoundError, match="t2m has no tokenizer.json, which its processor needs"):
+        processor_class.from_pretrained(folder)
+
+
+def test_what_is_no_fault_of_a_processors_files_stays_as_it_is(tmp_path):
+    for name in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises((OSError, ValueError)) as error:
+            TM2TProcessor.from_pretrained(name)
+        assert "which its processor needs" not in str(error.value)
 
 
 @pytest.mark.parametrize("load", [load_whole, lambda model_class, name: model_class.from_pretrained(name)])

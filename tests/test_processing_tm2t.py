@@ -252,8 +252,12 @@ def test_it_is_shown_in_a_few_lines(processor):
 def test_a_folder_without_its_motion_tokenizer_is_refused(processor, tmp_path):
     processor.save_pretrained(tmp_path)
     shutil.rmtree(tmp_path / "motion_tokenizer")
-    with pytest.raises(ValueError, match="motion_tokenizer is a .*, not a MotionTokenizer; .* keeps it in motion_tok"):
+    with pytest.raises(
+        FileNotFoundError, match="has no motion_tokenizer/tokenizer.json, .*, which its processor needs"
+    ):
         TM2TProcessor.from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="motion_tokenizer is a .*, not a MotionTokenizer; .* keeps it in motion_tok"):
+        TM2TProcessor(processor.feature_extractor, processor.tokenizer, processor.tokenizer)
 
 
 def test_shipped_processors_name_their_skeleton():

@@ -131,3 +131,8 @@ def test_a_vocabulary_without_room_for_the_bytes_is_refused():
 
 def test_a_byte_order_mark_is_no_part_of_a_caption():
     assert check_captions("\ufeffa person bows") == check_captions(["a person bows"]) == ["a person bows"]
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(ValueError, match=r"text\[1\] is not text that can be encoded"):
+        check_captions(["a person bows", "a person \ud83d bows"])

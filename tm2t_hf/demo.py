@@ -7,6 +7,8 @@ sentences, motions and uploads are limited, and no file is read but what the vis
 """
 
 import html
+import math
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -60,9 +62,10 @@ class Demo:
             The page that plays the motions, as HTML; what is to be said about them, as Markdown; files to download.
         """
         sentences = _sentences(text)
-        set_seed(int(seed or 0) % 2**32)  # None for an empty field
-        options = {"do_sample": True, "max_seconds": min(max(float(seconds), 1.0), MOST_SECONDS), "return_codes": True}
-        times = min(max(int(samples), 1), MOST_SAMPLES)
+        set_seed(int(_number("The seed", seed or 0)) % 2**32)  # None for an empty field
+        seconds = min(max(_number("The longest motion", seconds), 1), MOST_SECONDS)
+        times = int(min(max(_number("The number of motions", samples), 1), MOST_SAMPLES))
+        options = {"do_sample": True, "max_seconds": seconds, "return_codes": True}
         try:
             if chain and len(sentences) > 1:
                 title = ", then ".join(sentences)
@@ -86,7 +89,7 @@ class Demo:
             Captions, one per line, the most likely first; what is to be said about them, as Markdown; the page that
             plays the motion, as HTML.
         """
-        if not path:
+        if not isinstance(path, str) or not path:
             raise _refusal("Choose a file first.")
         if Path(path).suffix.lower() not in UPLOADS:
             raise _refusal(f"Upload one of {', '.join(UPLOADS)}.")
@@ -124,7 +127,7 @@ class Demo:
             parts = motion.get("parts", [{"text": caption, "score": motion["score"]}])
             scores |= {part["text"]: part["score"] for part in parts if part["score"] is not None}
         threshold = self.animate.coverage.threshold if scores else 0
-        return "\n".join(f"- {html.escape(text)}: {_scored(score, threshold)}" for text, score in scores.items())
+        return "\n".join(f"- {_as_markdown(text)}: {_scored(score, threshold)}" for text, score in scores.items())
 
     def _page_motion(self, caption: str, motion: dict) -> PageMotion:
         return PageMotion(
@@ -186,13 +189,26 @@ def _refusal(message: str) -> gr.Error:
     return gr.Error(html.escape(message, quote=False), duration=None, print_exception=False)
 
 
+def _as_markdown(text: str) -> str:
+    """A sentence as it is, whatever signs it has: no markup, links or pictures."""
+    return html.escape(re.sub(r"([\\`*_{}\[\]()#+.!|~$<>-])", r"\\\1", text), quote=False)
+
+
+def _number(name: str, value: object) -> float:
+    """A finite number, which a request that no page has made may lack."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
+        raise _refusal(f"{name} must be a number.")
+    return value
+
+
 def _scored(score: float, threshold: float) -> str:
     warning = ", **unlike what this model learned, so it may be wrong**" if score < threshold else ""
     return f"score {score:.2f}{warning}"
 
 
 def _sentences(text: str) -> list[str]:
-    sentences = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    text = text if isinstance(text, str) else ""
+    sentences = [line.strip() for line in text.splitlines() if line.strip()]
     if not sentences:
         raise _refusal("Write a sentence, such as: a person walks forward.")
     if len(sentences) > MOST_SENTENCES or any(len(each) > MOST_CHARACTERS for each in sentences):

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
-from transformers import AutoModel, AutoProcessor, Pipeline
+from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
@@ -26,9 +26,10 @@ from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_c
 from .feature_extraction_motion import MOTION_COLUMNS, check_fps
 from .generation_arguments import check_generation_arguments
 from .generation_text_to_motion import LIMITS
-from .loading import check_fits, load_processor
+from .loading import check_fits, load_processor, place_of
 from .motion import feature_groups, joints_to_features, resample
 from .padding import before
+from .processing_tm2t import TM2TProcessor
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
 
@@ -68,7 +69,7 @@ class _MotionPipeline(Pipeline):
                 f"{self.model.name_or_path or 'the model'} is of type {model_type}{hint}."
             )
         if self.processor is None:
-            raise ValueError(_why_no_processor(self.model.name_or_path))
+            raise ValueError(_why_no_processor(self.model))
         for name in ("tokenizer", "feature_extractor"):
             given = kwargs.get(name)
             if given is not None and given is not getattr(self.processor, name, None):
@@ -76,8 +77,8 @@ class _MotionPipeline(Pipeline):
                     f"{name}= is not used by this pipeline: put it into a processor, and pass that as processor=."
                 )
         check_fits(self.model, self.processor)
-        name, revision = self.model.name_or_path, getattr(self.model.config, "_commit_hash", None)
-        self.coverage = load_coverage(name, self.kind_of_coverage, revision) if name else None
+        name = self.model.name_or_path
+        self.coverage = load_coverage(name, self.kind_of_coverage, **place_of(self.model)) if name else None
 
     def __call__(self, inputs, **kwargs):
         """See the subclasses.
@@ -515,18 +516,19 @@ def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
     return tuple(captions)
 
 
-def _why_no_processor(name: str) -> str:
-    """Why a pipeline has no processor for the model loaded from the folder or Hub repository `name`."""
+def _why_no_processor(model: PreTrainedModel) -> str:
+    """Why a pipeline has no processor for a model that was loaded from a folder or from the Hub, or made."""
+    name = model.name_or_path
     if not name:
         return (
             "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
             "(<the model's folder>) too."
         )
     try:
-        load_processor(AutoProcessor, name)
+        load_processor(TM2TProcessor, name, **place_of(model))
     except (FileNotFoundError, ValueError) as error:
         return str(error)
-    return f"A model object comes without its processor; pass processor=AutoProcessor.from_pretrained({name!r}) too."
+    return f"A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained({name!r}) too."
 
 
 def shipped_checkpoint(name: str) -> Path:

@@ -85,6 +85,14 @@ def test_the_files_compute_what_the_model_does(exported, tmp_path, monkeypatch):
         assert found == wanted[: len(found)] and len(found) > 1
 
 
+def test_a_model_saved_in_half_precision(m2t_model, tmp_path, monkeypatch):
+    m2t_model.to(torch.bfloat16).save_pretrained(tmp_path / "model")
+    main(tmp_path, monkeypatch)
+    model = export_onnx.load_whole(export_onnx.AutoModel, tmp_path / "model", dtype=torch.float32).eval()
+    graph = export_onnx.graphs_of(model)["decoder"]
+    assert export_onnx.difference(graph, tmp_path / "onnx" / "decoder.onnx") < 1e-4
+
+
 def test_every_graph_can_be_exported_by_torch(model):
     """`torch.export` alone, which other runtimes start from."""
     for name, graph in export_onnx.graphs_of(model).items():
