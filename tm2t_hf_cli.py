@@ -244,7 +244,7 @@ def _add_hub_commands(add) -> None:
     command.add_argument(
         "--motion_to_text", default="", help="folder or Hub id of a model; the shipped one if left out"
     )
-    command.add_argument("--port", type=count, default=7860, help="port on the loopback device")
+    command.add_argument("--port", type=port, default=7860, help="port on the loopback device")
 
 
 def _add_repository(command: ArgumentParser, what: str) -> None:
@@ -285,6 +285,14 @@ def count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not a number above 0")
+    return number
+
+
+def port(text: str) -> int:
+    """A number that a port can have."""
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not a port, from 1 to 65535")
     return number
 
 

@@ -3,6 +3,7 @@
 """`tm2t-hf push`, `push-data` and `update`."""
 
 import json
+import socket
 
 import pytest
 from conftest import ROOT
@@ -39,6 +40,19 @@ def test_push_data(hub, tmp_path, capsys):
     assert '"license" must be an identifier' in capsys.readouterr().err
     assert main(["push-data", str(tmp_path / "nowhere")]) == 2
     assert "There is no data folder" in capsys.readouterr().err
+
+
+def test_a_demo_that_cannot_start(capsys):
+    pytest.importorskip("gradio")
+    assert main(["demo", "--text_to_motion", "nobody/nothing"]) == 2
+    assert "--text_to_motion nobody/nothing: There is no model nobody/nothing" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["demo", "--port", "99999"])
+    assert "99999 is not a port" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+        assert main(["demo", "--port", str(number)]) == 2
+    assert f"Port {number} cannot be used here; name another one with --port" in capsys.readouterr().err
 
 
 def test_update(folder, capsys):

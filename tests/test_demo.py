@@ -59,6 +59,7 @@ def test_what_was_never_learned_is_warned_of(demo, chain):
     known, unknown = remarks.splitlines()
     assert known.startswith("- a person waves the left hand: score 0.9") and "unlike" not in known
     assert "\\&lt;b\\&gt;violin" in unknown and "unlike what this model learned" in unknown
+    assert unknown.endswith("the closest that it knows: " + demo.animate.judge("a <b>violin</b> on a boat").nearest)
 
 
 @pytest.mark.parametrize("name", ["t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"])

@@ -725,6 +725,19 @@ def test_likelihoods_are_those_of_the_caption(describe, motions):
     assert describe.facts_of(motions[0])[0, 3] == pytest.approx(-float(loss), abs=1e-5)
 
 
+def test_a_sentence_is_judged_without_its_motion(animate):
+    learn(animate, CAPTIONS, threshold=0.25)
+    request = animate.judge(CAPTIONS[1])
+    assert request.nearest == CAPTIONS[1] and request.score == animate(CAPTIONS[1], max_new_tokens=2)["score"]
+
+
+def test_actions_are_saved_with_the_pipeline(tmp_path):
+    shipped = pipelines.shipped_checkpoint("tm2t-t2m")
+    pipeline("text-to-motion", model=str(shipped), device="cpu").save_pretrained(tmp_path)
+    for name in ("actions.json", "coverage.safetensors"):
+        assert (tmp_path / name).read_bytes() == (shipped / name).read_bytes()
+
+
 def test_coverage_is_saved_with_the_pipeline_and_loaded(animate, tmp_path):
     learn(animate, CAPTIONS, threshold=0.25)
     animate.save_pretrained(tmp_path)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from transformers.utils import cached_file
 
@@ -36,18 +36,19 @@ def write_actions(folder: str | PathLike, actions: Sequence[Action]) -> None:
         part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
-def read_actions(name: str | PathLike) -> list[Action]:
+def read_actions(name: str | PathLike, **place: Any) -> list[Action]:
     """What a checkpoint says that its model can do.
 
     Args:
         name: its folder or Hub id.
+        place: where it is on the Hub or in its cache, as in `from_pretrained`: `revision`, `token`, `cache_dir`, ...
 
     Raises:
         ValueError: it does not say so, or its file is damaged; one sentence that names it.
     """
-    folder = Path(name)
+    folder = Path(name, place.get("subfolder") or "")
     try:
-        path = folder / ACTIONS_FILE if folder.is_dir() else Path(cached_file(str(name), ACTIONS_FILE))
+        path = folder / ACTIONS_FILE if Path(name).is_dir() else Path(cached_file(str(name), ACTIONS_FILE, **place))
     except OSError as error:
         raise ValueError(f"{name} is neither a folder nor a model on the Hub with {ACTIONS_FILE}.") from error
     if not path.is_file():

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
-from transformers import pipeline, set_seed
+from transformers import set_seed
 
+from .cli.common import load_pipeline
 from .formats import PageMotion, import_motion, save_motion
 from .formats.page import save_page
 from .pipelines import shipped_checkpoint
@@ -39,11 +40,16 @@ class Demo:
     Args:
         text_to_motion: folder or Hub id of a text-to-motion model; the shipped one by default.
         motion_to_text: likewise of a motion-to-text model.
+
+    Raises:
+        ValueError: there is no such model, or it is of another type or damaged; one sentence.
     """
 
     def __init__(self, text_to_motion: str = "", motion_to_text: str = ""):
-        self.animate = pipeline("text-to-motion", model=text_to_motion or str(shipped_checkpoint("tm2t-t2m")))
-        self.describe = pipeline("motion-to-text", model=motion_to_text or str(shipped_checkpoint("tm2t-m2t")))
+        text_to_motion = text_to_motion or str(shipped_checkpoint("tm2t-t2m"))
+        motion_to_text = motion_to_text or str(shipped_checkpoint("tm2t-m2t"))
+        self.animate = load_pipeline("text-to-motion", text_to_motion, "--text_to_motion")
+        self.describe = load_pipeline("motion-to-text", motion_to_text, "--motion_to_text")
         self._results = tempfile.TemporaryDirectory(prefix="tm2t-demo-")
 
     def make_motions(
@@ -126,8 +132,13 @@ class Demo:
         for caption, motion in made:
             parts = motion.get("parts", [{"text": caption, "score": motion["score"]}])
             scores |= {part["text"]: part["score"] for part in parts if part["score"] is not None}
-        threshold = self.animate.coverage.threshold if scores else 0
-        return "\n".join(f"- {_as_markdown(text)}: {_scored(score, threshold)}" for text, score in scores.items())
+        return "\n".join(f"- {_as_markdown(text)}: {self._remark(text, score)}" for text, score in scores.items())
+
+    def _remark(self, text: str, score: float) -> str:
+        remark = _scored(score, self.animate.coverage.threshold)
+        if score >= self.animate.coverage.threshold:
+            return remark
+        return f"{remark}; the closest that it knows: {_as_markdown(self.animate.judge(text).nearest)}"
 
     def _page_motion(self, caption: str, motion: dict) -> PageMotion:
         return PageMotion(

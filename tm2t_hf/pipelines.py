@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """`pipeline("text-to-motion")` and `pipeline("motion-to-text")`."""
 
+import contextlib
 import copy
 import math
 from numbers import Real
@@ -17,6 +18,7 @@ from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .actions import read_actions, write_actions
 from .bodies import body_height
 from .chaining import generate_chain
 from .checks import check_count, check_switch
@@ -244,6 +246,26 @@ class TextToMotionPipeline(_MotionPipeline):
             "scores": torch.tensor([request.score for request in requests]),  # (batch,)
             "nearest": np.array([[request.nearest] for request in requests]),  # (batch, 1)
         }
+
+    def judge(self, text: str) -> Request:
+        """How well a sentence is covered by what the model learned, without making its motion.
+
+        Args:
+            text: the sentence.
+
+        Returns:
+            Its score, NaN where that is not known, and the caption that comes closest to it.
+        """
+        inputs = self._ensure_tensor_on_device(self.preprocess(text), self.device)
+        with torch.no_grad():
+            return self._covered(inputs)[1][0]
+
+    def save_pretrained(self, save_directory: str | PathLike, **kwargs):
+        """Save model, processor, coverage and `actions.json`, so that `pipeline(task, save_directory)` has all."""
+        super().save_pretrained(save_directory, **kwargs)
+        if name := self.model.name_or_path:
+            with contextlib.suppress(ValueError):  # its checkpoint names no actions
+                write_actions(save_directory, read_actions(name, **place_of(self.model)))
 
     def _covered(self, model_inputs) -> tuple[dict, list[Request]]:
         """What generate() reads, and how it is covered: NaN where that is not known.

@@ -21,8 +21,8 @@ from ..skeletons import Skeleton, load_skeleton
 from ..tokenization_motion import MotionTokenizer
 
 
-def load_pipeline(task: str, name: str) -> Pipeline:
-    """The pipeline of a model's folder or Hub id, whole.
+def load_pipeline(task: str, name: str, flag: str = "--model") -> Pipeline:
+    """The pipeline of a model's folder or Hub id, which was given by `flag`, whole.
 
     Raises:
         ValueError: there is no such model, or it is of another type, damaged or not whole; one sentence.
@@ -31,7 +31,7 @@ def load_pipeline(task: str, name: str) -> Pipeline:
         model = load_whole(AutoModelForSeq2SeqLM, name)
         return pipeline(task, model=model, processor=load_processor(TM2TProcessor, name))
     except (ValueError, OSError) as error:
-        raise ValueError(f"--model {name}: {error}") from error
+        raise ValueError(f"{flag} {name}: {error}") from error
 
 
 def each_of(paths: Sequence[str], use: Callable[[str], Any]) -> Iterator[tuple[int, str, Any]]:

@@ -57,13 +57,17 @@ def demo(arguments: Namespace) -> int:
 
     Raises:
         ImportError: Gradio is missing.
+        ValueError: a model cannot be used, or the port is taken.
     """
     try:
         from ..demo import LAUNCH, build_app
     except ImportError as error:
         raise ImportError(f"tm2t-hf demo needs Gradio: pip install -e '.[app]' ({error}).") from error
     app = build_app(arguments.text_to_motion or "", arguments.motion_to_text or "")
-    app.launch(server_name="127.0.0.1", server_port=arguments.port, **LAUNCH)
+    try:
+        app.launch(server_name="127.0.0.1", server_port=arguments.port, **LAUNCH)
+    except OSError as error:
+        raise ValueError(f"Port {arguments.port} cannot be used here; name another one with --port.") from error
     return 0
 
 

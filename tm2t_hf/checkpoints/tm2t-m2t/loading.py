@@ -9,10 +9,17 @@ import json
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub import hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from torch import nn
@@ -32,6 +39,9 @@ PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokeniz
 PLACE = (*HUB_ARGUMENTS, "proxies", "subfolder")  # or in a folder
 # A table of word vectors may be larger than the tokenizer by rounding up (`resize_token_embeddings`).
 PADDED_TO = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+# Where each model was loaded from, besides its name. Not in the model, with which a token would be saved.
+_PLACES: WeakKeyDictionary[PreTrainedModel, dict[str, Any]] = WeakKeyDictionary()
 
 
 class WholeWeightsMixin:
@@ -73,6 +83,7 @@ class WholeWeightsMixin:
             model.generation_config = model.new_generation_config()
         else:
             _check_special_ids(generation, model.config, name)
+        _PLACES[model] = place
         if output_loading_info:
             return model, report
         if name is not None and not kwargs.get("ignore_mismatched_sizes"):
@@ -107,6 +118,13 @@ def _check_missing(report: dict, name: str | PathLike):
             f"{name} lacks weights of its model ({_listed(missing)}){instead}; they "
             "would silently be random: get the whole file, or the version of this package that it was made with."
         )
+
+
+def place_of(model: PreTrainedModel) -> dict[str, Any]:
+    """The arguments with which other files of a model are found: of the commit that it was loaded from, if any."""
+    place = {key: value for key, value in _PLACES.get(model, {}).items() if key != "force_download"}
+    commit = getattr(model.config, "_commit_hash", None)
+    return place | ({"revision": commit} if commit else {})
 
 
 def check_finite(model: nn.Module, name: str | PathLike):
@@ -165,15 +183,87 @@ def _check_special_ids(generation: dict, config: PreTrainedConfig, name: str | P
             )
 
 
-def _read_json(path: Path) -> dict:
-    """The JSON object in a file; another content is refused."""
+def _read_json(path: Path, name: str = "") -> dict:
+    """The JSON object in a file, which errors call by `name` or by its path; another content is refused."""
+    name, content = name or str(path), path.read_bytes()
+    if content.startswith(LFS_POINTER):
+        raise ValueError(f"{name} is a pointer of Git LFS, not JSON; fetch the file with `git lfs pull`.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(content.decode("utf-8"))
     except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{path} is not JSON ({in_one_line(error)}); get the file again.") from error
+        raise ValueError(f"{name} is not JSON ({in_one_line(error)}); get the file again.") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a JSON object but a {type(content).__name__}; get the file again.")
+        raise ValueError(f"{name} is not a JSON object but a {type(content).__name__}; get the file again.")
     return content
+
+
+class WholeProcessorMixin:
+    """Makes `from_pretrained` of a processor class say which of its files is missing or damaged."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
+        """As in the base class.
+
+        Raises:
+            FileNotFoundError: a file that the processor needs is missing.
+            ValueError: one of them is damaged.
+        """
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+        except Exception as error:  # damaged files of tokenizers can lead to anything
+            place = {key: kwargs[key] for key in PLACE if key in kwargs}
+            _check_processor_files(cls, str(pretrained_model_name_or_path), place)
+            if isinstance(error, (AttributeError, LookupError)):
+                reason = f"{type(error).__name__}: {in_one_line(error)}"
+                raise ValueError(
+                    f"The processor of {pretrained_model_name_or_path} could not be loaded ({reason}): "
+                    f"{', '.join(_needed_by(cls))} do not belong together, or to this version; get the whole folder."
+                ) from error
+            raise
+
+
+def _needed_by(processor_class: type) -> list[str]:
+    """Files of a processor, in its folder."""
+    tokenizer = ["tokenizer.json", "tokenizer_config.json"]
+    files = ["processor_config.json", *tokenizer]
+    if "motion_tokenizer" in processor_class.get_attributes():
+        files += [f"motion_tokenizer/{file}" for file in tokenizer]
+    return files
+
+
+def _check_processor_files(processor_class: type, name: str, place: dict) -> None:
+    """Refuse a processor, in a folder or on the Hub, of which a file is missing or damaged."""
+    try:
+        found = {file: _fetched(name, file, place) for file in _needed_by(processor_class)}
+    except (OSError, ValueError):  # no such model, or not within reach, and the caller knows it
+        return
+    if not any(found.values()):
+        return  # there is no processor at all
+    for file, path in found.items():
+        if path is not None:
+            _read_json(path, f"{name}/{file}")
+    if missing := [file for file, path in found.items() if path is None]:
+        raise FileNotFoundError(_why_incomplete(name, missing))
+
+
+def _fetched(name: str, file: str, place: dict) -> Path | None:
+    """A file of a folder or of the Hub; None if there is none. Raises an OSError where the Hub cannot say that."""
+    if Path(name).is_dir():
+        path = Path(name, place.get("subfolder") or "", file)
+        return path if path.is_file() else None
+    try:
+        return Path(hf_hub_download(name, file, **{key: place[key] for key in place if key != "proxies"}))
+    except LocalEntryNotFoundError:
+        raise
+    except EntryNotFoundError:
+        return None
+
+
+def _why_incomplete(name: str, missing: list[str]) -> str:
+    return (
+        f"{name} has no {', '.join(missing)}, which its processor needs; get the whole folder, or write it there with "
+        "processor.save_pretrained."
+    )
 
 
 def model_folder(name: str | PathLike, **hub_arguments) -> Path:
@@ -235,10 +325,7 @@ def load_processor(processor_class: type, name: str | PathLike, **kwargs) -> Any
         if config.get("model_type") == "tm2t-vq" and processor_class is AutoProcessor:  # its feature extractor
             needed = ["preprocessor_config.json"]
         if missing := [file for file in needed if not (Path(name) / file).exists()]:
-            raise FileNotFoundError(
-                f"{name} has no {', '.join(missing)}, which its processor needs; get the whole folder, or write it "
-                "there with processor.save_pretrained."
-            )
+            raise FileNotFoundError(_why_incomplete(name, missing))
     for file in PROCESSOR_FILES:
         for path in Path(name).glob(file):
             _read_json(path)
@@ -302,15 +389,15 @@ def _read_config(name: str, hub_arguments: dict) -> dict:
             raise FileNotFoundError(f"There is no folder {name}.") from None
     elif not (Path(name) / "config.json").is_file():
         raise FileNotFoundError(f"There is no model in {name}: the folder has no config.json.")
+    else:
+        return _read_json(Path(name) / "config.json")
     try:
-        config = PreTrainedConfig.get_config_dict(name, **hub_arguments)[0]
-        if not isinstance(config, dict):
-            raise OSError("it holds no JSON object")
-        return config
-    except (OSError, AttributeError, TypeError) as error:
-        if Path(name).is_dir():
-            raise ValueError(f"{Path(name) / 'config.json'} is not the JSON of a configuration.") from error
+        path = _fetched(name, "config.json", hub_arguments)
+    except (OSError, ValueError) as error:
         raise FileNotFoundError(_why_not_on_the_hub(name, hub_arguments, error)) from error
+    if path is None:
+        raise FileNotFoundError(f"There is no model in {name}: the repository has no config.json.")
+    return _read_json(path, f"{name}/config.json")
 
 
 def _why_not_on_the_hub(name: str, hub_arguments: dict, error: BaseException) -> str:
@@ -337,6 +424,8 @@ def _check_type(model_class: type, name: str, found: str | None):
         needed = [config.model_type for config in mapping._extra_content if config.model_type.startswith("tm2t-")]
         fits = found is not None and (found not in CONFIG_MAPPING or CONFIG_MAPPING[found] in mapping)
     if not fits:
+        if found is None:
+            raise ValueError(f"{name}/config.json names no model_type, as that of every model does; get it again.")
         raise ValueError(
             f"{name} is a model of type {found}, but one of type {' or '.join(needed)} is needed in its place."
         )
@@ -350,7 +439,7 @@ def _check_fetched_weights(name: str, hub_arguments: dict):
     except OSError:
         return  # they have not been fetched, and the caller knows why
     except ValueError as error:
-        raise ValueError(f"{name} cannot be loaded: {str(error).replace(folder, 'its', 1)}") from error
+        raise ValueError(str(error).replace(folder, name, 1)) from error
 
 
 def _check_weights(folder: Path):
@@ -387,4 +476,13 @@ def _listed(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + further
 
 
-__all__ = ["WholeWeightsMixin", "check_finite", "check_fits", "load_processor", "load_whole", "model_folder"]
+__all__ = [
+    "WholeProcessorMixin",
+    "WholeWeightsMixin",
+    "check_finite",
+    "check_fits",
+    "load_processor",
+    "load_whole",
+    "model_folder",
+    "place_of",
+]

@@ -269,6 +269,26 @@ class MotionToTextModel(
             encoded = self.vq.encode(motion_values, attention_mask)
         return codes_to_ids(encoded.codes, encoded.attention_mask, self.config)
 
+    def read_motion(
+        self, motion_values: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """All readings of motion features that `config.read_offsets` names, as `forward` and `generate()` take them.
+
+        Args:
+            motion_values: (batch, frames, features), normalized.
+            attention_mask: (batch, frames), as for `encode_motion`.
+
+        Returns:
+            `input_ids` (batch, readings, tokens + 2) and their attention mask (batch, readings * (tokens + 2)).
+
+        Raises:
+            ValueError: as `encode_motion`, or if `config.read_offsets` does not fit.
+        """
+        self.config.validate_read_offsets()
+        readings = [self.encode_motion(motion_values, attention_mask, offset) for offset in self.config.read_offsets]
+        input_ids, attention_mask = (torch.stack(tensors, dim=1) for tensors in zip(*readings, strict=True))
+        return input_ids, attention_mask.flatten(1)
+
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Embedding:
@@ -310,12 +330,7 @@ class MotionToTextModel(
         if len(source) != 1:
             raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
         if motion_values is not None:
-            self.config.validate_read_offsets()
-            readings = [
-                self.encode_motion(motion_values, attention_mask, offset) for offset in self.config.read_offsets
-            ]
-            input_ids, attention_mask = map(torch.stack, zip(*readings, strict=True))  # (readings, batch, tokens)
-            input_ids, attention_mask = input_ids.transpose(0, 1), attention_mask.transpose(0, 1).flatten(1)
+            input_ids, attention_mask = self.read_motion(motion_values, attention_mask)
             return {"input_ids": input_ids}, attention_mask
         ((name, tensor),) = source.items()
         # Ids may be those of several readings (batch, readings, tokens): what came of motion_values, for an assistant.

@@ -12,6 +12,7 @@ from transformers.utils import PaddingStrategy, TensorType
 
 from .checks import check_count
 from .feature_extraction_motion import check_fps, check_unit
+from .loading import WholeProcessorMixin
 from .tokenization_motion import MotionTokenizer
 from .tokenization_text import check_captions
 
@@ -70,7 +71,7 @@ class TM2TProcessorKwargs(ProcessingKwargs, total=False):
     audio_kwargs: MotionKwargs  # as transformers calls the arguments of a feature extractor; `motion_kwargs` in a call
 
 
-class CaptionMotionProcessor(ProcessorMixin):
+class CaptionMotionProcessor(WholeProcessorMixin, ProcessorMixin):
     """What all processors of captions and motions share; subclasses say which parts they have."""
 
     valid_processor_kwargs = TM2TProcessorKwargs

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.generation import GenerationConfig, LogitsProcessor, LogitsProcessorList
-from transformers.generation.logits_process import SuppressTokensLogitsProcessor
+from transformers.generation.logits_process import SuppressTokensLogitsProcessor, TopKLogitsWarper
 from transformers.utils import ModelOutput
 
 from .configuration_base import SPECIAL_IDS
@@ -338,6 +338,8 @@ class MotionGenerationMixin(CheckedGenerationMixin):
             config = self.config
             top_k = (generation_config.top_k or None) if generation_config.do_sample else None
             rule = EndOfMotionByArgmax(config.eos_token_id, top_k, config.bos_token_id, config.pad_token_id)
+            if top_k is not None:  # which the rule has done
+                processors = LogitsProcessorList(p for p in processors if not isinstance(p, TopKLogitsWarper))
             suppress = (i for i, p in enumerate(processors) if isinstance(p, SuppressTokensLogitsProcessor))
             processors.insert(next(suppress, len(processors)), rule)
         return processors

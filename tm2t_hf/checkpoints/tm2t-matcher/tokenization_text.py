@@ -117,6 +117,8 @@ def check_captions(captions: str | Iterable[str], argument: str = "text") -> lis
     for index, caption in enumerate(captions):
         if not any(character.isalnum() for character in caption):
             raise ValueError(f"{argument}[{index}] has no words ({caption!r}); {EXAMPLE}.")
+        if any("\ud800" <= character <= "\udfff" for character in caption):  # half of one, of bytes that were cut
+            raise ValueError(f"{argument}[{index}] is not text that can be encoded ({caption!r}); {EXAMPLE}.")
     return captions
 
 

@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """`pipeline("text-to-motion")` and `pipeline("motion-to-text")`."""
 
+import contextlib
 import copy
 import math
 from numbers import Real
@@ -13,10 +14,11 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
-from transformers import AutoModel, AutoProcessor, Pipeline
+from transformers import AutoModel, Pipeline, PreTrainedModel
 from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
+from .actions import read_actions, write_actions
 from .bodies import body_height
 from .chaining import generate_chain
 from .checks import check_count, check_switch
@@ -26,8 +28,10 @@ from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_c
 from .feature_extraction_motion import MOTION_COLUMNS, check_fps
 from .generation_arguments import check_generation_arguments
 from .generation_text_to_motion import LIMITS
-from .loading import check_fits, load_processor
+from .loading import check_fits, load_processor, place_of
 from .motion import feature_groups, joints_to_features, resample
+from .padding import before
+from .processing_tm2t import TM2TProcessor
 from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
 
@@ -67,7 +71,7 @@ class _MotionPipeline(Pipeline):
                 f"{self.model.name_or_path or 'the model'} is of type {model_type}{hint}."
             )
         if self.processor is None:
-            raise ValueError(_why_no_processor(self.model.name_or_path))
+            raise ValueError(_why_no_processor(self.model))
         for name in ("tokenizer", "feature_extractor"):
             given = kwargs.get(name)
             if given is not None and given is not getattr(self.processor, name, None):
@@ -75,8 +79,8 @@ class _MotionPipeline(Pipeline):
                     f"{name}= is not used by this pipeline: put it into a processor, and pass that as processor=."
                 )
         check_fits(self.model, self.processor)
-        name, revision = self.model.name_or_path, getattr(self.model.config, "_commit_hash", None)
-        self.coverage = load_coverage(name, self.kind_of_coverage, revision) if name else None
+        name = self.model.name_or_path
+        self.coverage = load_coverage(name, self.kind_of_coverage, **place_of(self.model)) if name else None
 
     def __call__(self, inputs, **kwargs):
         """See the subclasses.
@@ -242,6 +246,26 @@ class TextToMotionPipeline(_MotionPipeline):
             "scores": torch.tensor([request.score for request in requests]),  # (batch,)
             "nearest": np.array([[request.nearest] for request in requests]),  # (batch, 1)
         }
+
+    def judge(self, text: str) -> Request:
+        """How well a sentence is covered by what the model learned, without making its motion.
+
+        Args:
+            text: the sentence.
+
+        Returns:
+            Its score, NaN where that is not known, and the caption that comes closest to it.
+        """
+        inputs = self._ensure_tensor_on_device(self.preprocess(text), self.device)
+        with torch.no_grad():
+            return self._covered(inputs)[1][0]
+
+    def save_pretrained(self, save_directory: str | PathLike, **kwargs):
+        """Save model, processor, coverage and `actions.json`, so that `pipeline(task, save_directory)` has all."""
+        super().save_pretrained(save_directory, **kwargs)
+        if name := self.model.name_or_path:
+            with contextlib.suppress(ValueError):  # its checkpoint names no actions
+                write_actions(save_directory, read_actions(name, **place_of(self.model)))
 
     def _covered(self, model_inputs) -> tuple[dict, list[Request]]:
         """What generate() reads, and how it is covered: NaN where that is not known.
@@ -409,11 +433,11 @@ class MotionToTextPipeline(_MotionPipeline):
     def _forward(self, model_inputs, **generate_kwargs):
         names = model_inputs.pop("name")
         batch = len(model_inputs["motion_values"])
-        ids = self._generate(model_inputs, generate_kwargs)
+        read, ids = self._read_and_describe(model_inputs, generate_kwargs)
         captions = self.processor.batch_decode(ids, skip_special_tokens=True)
         scores = [math.nan] * len(ids)
         if self.coverage is not None:
-            scores = self.coverage.scores(self._facts(model_inputs, ids).cpu())
+            scores = self.coverage.scores(self._facts(model_inputs, read, ids).cpu())
         return {  # arrays, as transformers cuts batches along a first axis
             "captions": np.array(captions).reshape(batch, -1),  # (batch, samples)
             "scores": np.array(scores).reshape(batch, -1),  # (batch, samples)
@@ -425,27 +449,34 @@ class MotionToTextPipeline(_MotionPipeline):
         inputs = self._ensure_tensor_on_device(self.preprocess(motion, **motion_kwargs), self.device)
         del inputs["name"]
         with torch.no_grad():
-            return self._facts(inputs, self._generate(inputs, {})).cpu()
+            return self._facts(inputs, *self._read_and_describe(inputs, {})).cpu()
 
-    def _facts(self, model_inputs, ids: torch.Tensor) -> torch.Tensor:
-        """Motions and what was written about them (batch * samples, words) -> facts (batch * samples, 4)."""
+    def _read_and_describe(self, model_inputs, generate_kwargs) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """What the model reads of the motions, and the ids (batch * samples, words) that it writes about them."""
+        read = dict(zip(("input_ids", "attention_mask"), self.model.read_motion(**model_inputs), strict=True))
+        return read, self._generate(read, generate_kwargs)
+
+    def _facts(self, model_inputs, read: dict[str, torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
+        """Motions, what was read of them and written about them (batch * samples, words) -> (batch * samples, 4)."""
         values, mask = model_inputs["motion_values"], model_inputs["attention_mask"]
-        reconstruction = self.model.vq(motion_values=values, attention_mask=mask).reconstruction
         unit_length, extractor = self.model.config.vq_config.unit_length, self.processor.feature_extractor
-        lengths = mask.sum(1, keepdim=True) // unit_length * unit_length  # (batch, 1), of whole tokens
-        mask = torch.arange(mask.shape[1], device=mask.device) < lengths  # (batch, frames)
+        offsets = self.model.config.read_offsets
+        codes = read["input_ids"][:, offsets.index(0)] if 0 in offsets else self.model.encode_motion(values, mask)[0]
+        codes = pad_sequence(ids_to_codes(codes, self.model.config), batch_first=True)  # (batch, tokens)
+        token_mask = before(mask.sum(1) // unit_length, codes.shape[1])
+        reconstruction = self.model.vq.decode(codes, token_mask)
 
         repeats = len(ids) // len(values)
-        inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in model_inputs.items()}
+        inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in read.items()}
         labels = ids[:, 1:].masked_fill(ids[:, 1:] == self.model.config.pad_token_id, -100)  # (batch * samples, words)
         logits = self.model(**inputs, labels=labels).logits
-        losses = cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none")
+        losses = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none").view_as(labels)
         likelihoods = -losses.sum(1) / (labels != -100).sum(1).clamp(min=1)
 
         return motion_facts(
             values.repeat_interleave(repeats, dim=0),
             reconstruction.repeat_interleave(repeats, dim=0),
-            mask.repeat_interleave(repeats, dim=0),
+            token_mask.repeat_interleave(unit_length, dim=1).repeat_interleave(repeats, dim=0),
             values.new_tensor(extractor.std),
             feature_groups(extractor.skeleton)["positions"],
             likelihoods,
@@ -507,18 +538,19 @@ def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
     return tuple(captions)
 
 
-def _why_no_processor(name: str) -> str:
-    """Why a pipeline has no processor for the model loaded from the folder or Hub repository `name`."""
+def _why_no_processor(model: PreTrainedModel) -> str:
+    """Why a pipeline has no processor for a model that was loaded from a folder or from the Hub, or made."""
+    name = model.name_or_path
     if not name:
         return (
             "A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained"
             "(<the model's folder>) too."
         )
     try:
-        load_processor(AutoProcessor, name)
+        load_processor(TM2TProcessor, name, **place_of(model))
     except (FileNotFoundError, ValueError) as error:
         return str(error)
-    return f"A model object comes without its processor; pass processor=AutoProcessor.from_pretrained({name!r}) too."
+    return f"A model object comes without its processor; pass processor=TM2TProcessor.from_pretrained({name!r}) too."
 
 
 def shipped_checkpoint(name: str) -> Path:

@@ -199,13 +199,13 @@ class MotionCoverage(Coverage):
 KINDS = {kind.kind: kind for kind in (TextCoverage, MotionCoverage)}
 
 
-def load_coverage(name: str | PathLike, kind: str, revision: str | None = None) -> Any:
+def load_coverage(name: str | PathLike, kind: str, **place: Any) -> Any:
     """The coverage that a checkpoint carries.
 
     Args:
         name: the folder or Hub id of the checkpoint.
         kind: "text" or "motion".
-        revision: of the model on the Hub.
+        place: where it is on the Hub or in its cache, as in `from_pretrained`: `revision`, `token`, `cache_dir`, ...
 
     Returns:
         A `TextCoverage` or a `MotionCoverage`; None for a checkpoint without.
@@ -214,14 +214,14 @@ def load_coverage(name: str | PathLike, kind: str, revision: str | None = None) 
         ValueError: the file is damaged, of another kind or of a later version; one sentence that names it.
     """
     if Path(name).is_dir():
-        path = Path(name) / COVERAGE_FILE
+        path = Path(name) / (place.get("subfolder") or "") / COVERAGE_FILE
         path = path if path.is_file() else None
     else:
         try:
             path = cached_file(
                 str(name),
                 COVERAGE_FILE,
-                revision=revision,
+                **place,
                 _raise_exceptions_for_missing_entries=False,
                 _raise_exceptions_for_connection_errors=False,
                 _raise_exceptions_for_gated_repo=False,
