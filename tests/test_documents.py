@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from huggingface_hub import HfApi
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import Pipeline
 
 from tm2t_hf.pipelines import CHECKPOINTS
 from tm2t_hf.toy import make_toy_clip, make_toy_dataset
@@ -55,8 +55,7 @@ def test_blocks_run_by_themselves(block, quickstart_folder, monkeypatch):
     def save_here(self, repo_id, **kwargs):
         self.save_pretrained(repo_id)
 
-    monkeypatch.setattr(PreTrainedModel, "push_to_hub", save_here)
-    monkeypatch.setattr(ProcessorMixin, "push_to_hub", save_here)
+    monkeypatch.setattr(Pipeline, "push_to_hub", save_here)
     monkeypatch.setattr(HfApi, "upload_folder", lambda *args, **kwargs: None)
     exec(compile(block, "block", "exec"), {"__name__": "__main__"})
 
