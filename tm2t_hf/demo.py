@@ -8,7 +8,6 @@ sentences, motions and uploads are limited, and no file is read but what the vis
 
 import html
 import math
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -65,7 +64,7 @@ class Demo:
             chain: make one motion of all sentences.
 
         Returns:
-            The page that plays the motions, as HTML; what is to be said about them, as Markdown; files to download.
+            The page that plays the motions, as HTML; what is to be said about them, as HTML; files to download.
         """
         sentences = _sentences(text)
         set_seed(int(_number("The seed", seed or 0)) % 2**32)  # None for an empty field
@@ -92,7 +91,7 @@ class Demo:
             path: of the uploaded file.
 
         Returns:
-            Captions, one per line, the most likely first; what is to be said about them, as Markdown; the page that
+            Captions, one per line, the most likely first; what is to be said about them, as HTML; the page that
             plays the motion, as HTML.
         """
         if not isinstance(path, str) or not path:
@@ -127,18 +126,19 @@ class Demo:
         return [str(path) for path in paths]
 
     def _remarks(self, made: Sequence[tuple[str, dict]]) -> str:
-        """Scores of all sentences, and warnings of low ones, as Markdown; nothing where the model has no scores."""
+        """Scores of all sentences, and warnings of low ones, as HTML; nothing where the model has no scores."""
         scores = {}
         for caption, motion in made:
             parts = motion.get("parts", [{"text": caption, "score": motion["score"]}])
             scores |= {part["text"]: part["score"] for part in parts if part["score"] is not None}
-        return "\n".join(f"- {_as_markdown(text)}: {self._remark(text, score)}" for text, score in scores.items())
+        lines = (f"<li>{html.escape(text)}: {self._remark(text, score)}</li>" for text, score in scores.items())
+        return f"<ul>{''.join(lines)}</ul>" if scores else ""
 
     def _remark(self, text: str, score: float) -> str:
         remark = _scored(score, self.animate.coverage.threshold)
         if score >= self.animate.coverage.threshold:
             return remark
-        return f"{remark}; the closest that it knows: {_as_markdown(self.animate.judge(text).nearest)}"
+        return f"{remark}; the closest that it knows: {html.escape(self.animate.judge(text).nearest)}"
 
     def _page_motion(self, caption: str, motion: dict) -> PageMotion:
         return PageMotion(
@@ -172,7 +172,7 @@ def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
                 seconds = gr.Slider(1, MOST_SECONDS, value=6, step=0.5, label="Longest motion in s")
                 chain = gr.Checkbox(label="Chain all sentences into one motion")
             make = gr.Button("Make motions", variant="primary")
-            remarks = gr.Markdown(elem_id="remarks")
+            remarks = gr.HTML(elem_id="remarks")
             player = gr.HTML(elem_id="player")
             files = gr.File(label="Downloads", file_count="multiple", interactive=False)
             _on_click(make, demo.make_motions, [text, samples, seed, seconds, chain], [player, remarks, files])
@@ -183,7 +183,7 @@ def build_app(text_to_motion: str = "", motion_to_text: str = "") -> gr.Blocks:
             captions = gr.Textbox(
                 label="Captions, the most likely first", lines=3, interactive=False, elem_id="captions"
             )
-            remark = gr.Markdown(elem_id="remark")
+            remark = gr.HTML(elem_id="remark")
             shown = gr.HTML(elem_id="uploaded")
             _on_click(describe, demo.describe_file, [upload], [captions, remark, shown])
     return app.queue(max_size=QUEUE, default_concurrency_limit=1)
@@ -200,11 +200,6 @@ def _refusal(message: str) -> gr.Error:
     return gr.Error(html.escape(message, quote=False), duration=None, print_exception=False)
 
 
-def _as_markdown(text: str) -> str:
-    """A sentence as it is, whatever signs it has: no markup, links or pictures."""
-    return html.escape(re.sub(r"([\\`*_{}\[\]()#+.!|~$<>-])", r"\\\1", text), quote=False)
-
-
 def _number(name: str, value: object) -> float:
     """A finite number, which a request that no page has made may lack."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
@@ -213,7 +208,7 @@ def _number(name: str, value: object) -> float:
 
 
 def _scored(score: float, threshold: float) -> str:
-    warning = ", **unlike what this model learned, so it may be wrong**" if score < threshold else ""
+    warning = ", <strong>unlike what this model learned, so it may be wrong</strong>" if score < threshold else ""
     return f"score {score:.2f}{warning}"
 
 
