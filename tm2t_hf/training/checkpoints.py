@@ -230,6 +230,9 @@ def recover(output_dir: Path, limit: int = 1) -> None:
     ready, last, old = (output_dir / name for name in ("checkpoint.ready", "last", "last.old"))
     worthless = output_dir / "checkpoint.writing"
     _remove(worthless)
+    for part in output_dir.glob(".*.part"):  # of `written_beside`, such as half a card
+        if part.is_file():
+            part.unlink()
     best = ready / "best"
     if best.is_dir():
         if (best / "README.md").is_file():
