@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from transformers import HfArgumentParser
 
@@ -53,11 +54,7 @@ class Arguments:
 
 def main():
     """Train and evaluate every combination, and write the table."""
-    command = sys.argv[1:]
-    if command and not command[0].startswith("-"):
-        command.insert(0, "--config")
-    (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses(command)
-    configuration = json.loads(Path(arguments.config).read_text(encoding="utf-8"))
+    arguments, configuration = parse(Arguments)
     rows = []
     for mode in arguments.modes:
         for unit_length in arguments.unit_lengths:
@@ -89,10 +86,23 @@ def train(arguments: Arguments, stage: str, folder: Path, configuration: dict, c
     epochs = getattr(arguments, f"{stage}_epochs")
     if is_trained(folder, epochs):
         return
-    resume = ("--resume_from_checkpoint", "latest") if (folder / "last").is_dir() else ()
     model = json.dumps(configuration.get(stage, {}).get("model_config", {}) | changes)
     options = ("--data_dir", arguments.data_dir, "--output_dir", folder, "--epochs", epochs, "--model_config", model)
-    call(f"train_{stage}.py", arguments.config, *options, *resume, *flags)
+    call(f"train_{stage}.py", arguments.config, *options, *resumption(folder), *flags)
+
+
+def parse(arguments_class: type) -> tuple[Any, dict]:
+    """The command line, which may begin with the configuration file, and what that file holds."""
+    command = sys.argv[1:]
+    if command and not command[0].startswith("-"):
+        command.insert(0, "--config")
+    (arguments,) = HfArgumentParser(arguments_class).parse_args_into_dataclasses(command)
+    return arguments, json.loads(Path(arguments.config).read_text(encoding="utf-8"))
+
+
+def resumption(folder: Path) -> tuple[str, ...]:
+    """The flags with which a training goes on that was interrupted in this folder."""
+    return ("--resume_from_checkpoint", "latest") if (folder / "last").is_dir() else ()
 
 
 def is_trained(folder: Path, epochs: int) -> bool:

@@ -13,13 +13,12 @@ goes on where it stopped. Prints a Markdown table, which is also in `output_dir/
 import json
 import resource
 import statistics
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ablation import call, is_trained, shown, write_table
-from transformers import AutoModel, HfArgumentParser, pipeline
+from ablation import call, is_trained, parse, resumption, shown, write_table
+from transformers import AutoModel, pipeline
 
 from tm2t_hf.files import written_beside
 from tm2t_hf.training import run
@@ -88,22 +87,18 @@ class Arguments:
 
 def main():
     """Train and evaluate every architecture with both kinds of captions, and write the table."""
-    command = sys.argv[1:]
-    if command and not command[0].startswith("-"):
-        command.insert(0, "--config")
-    (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses(command)
-    configuration = json.loads(Path(arguments.config).read_text(encoding="utf-8"))
+    arguments, _ = parse(Arguments)
     table, rows = Path(arguments.output_dir) / "architectures.md", []
     for name in arguments.only:
         for captions in CAPTIONS if arguments.further_texts else ("templates",):
             folder = Path(arguments.output_dir) / f"{name}-{captions}"
-            train(arguments, configuration, name, captions, folder)
+            train(arguments, name, captions, folder)
             rows.append([ARCHITECTURES[name][0], CAPTIONS[captions], *figures_of(arguments, folder)])
             write_table(table, HEADINGS, rows)
     print(table.read_text(encoding="utf-8"))
 
 
-def train(arguments: Arguments, configuration: dict, name: str, captions: str, folder: Path):
+def train(arguments: Arguments, name: str, captions: str, folder: Path):
     """Train one model to its end; how long that took is in `training.json`."""
     model, (_, architecture, has_text_encoder) = folder / "tm2t-t2m", ARCHITECTURES[name]
     if is_trained(model, arguments.epochs):
@@ -118,8 +113,7 @@ def train(arguments: Arguments, configuration: dict, name: str, captions: str, f
         flags += ["--model_config", json.dumps(sizes)]
     if captions == "people":
         flags += ["--further_texts", *arguments.further_texts, "--even_sources", "true"]
-    if (model / "last").is_dir():
-        flags += ["--resume_from_checkpoint", "latest"]
+    flags += resumption(model)
     took = folder / "training.json"
     before = json.loads(took.read_text(encoding="utf-8"))["cpu_seconds"] if took.is_file() else 0
     begin = cpu_seconds_of_scripts()

@@ -469,7 +469,7 @@ class MotionToTextPipeline(_MotionPipeline):
         repeats = len(ids) // len(values)
         inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in read.items()}
         labels = ids[:, 1:].masked_fill(ids[:, 1:] == self.model.config.pad_token_id, -100)  # (batch * samples, words)
-        logits = self.model(**inputs, labels=labels).logits
+        logits = self.model(**inputs, decoder_input_ids=ids[:, :-1], use_cache=False).logits
         losses = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none").view_as(labels)
         likelihoods = -losses.sum(1) / (labels != -100).sum(1).clamp(min=1)
 
