@@ -73,7 +73,8 @@ def main():
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
         val_joints = [feature_extractor.to_joints(torch.as_tensor(row["features"])).numpy() for row in val_set]
         workers = {"num_workers": arguments.num_workers}
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        num_offsets = arguments.num_offsets or vq.config.unit_length
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=num_offsets, **workers)
         val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     captions = [caption for captions in train_set["captions"] for caption in captions]

@@ -89,7 +89,8 @@ def main():
         )
         val_set = load_motion_dataset(arguments.data_dir, "val", skeleton, **arguments.limits)
         workers = {"num_workers": arguments.num_workers}
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=arguments.num_offsets, **workers)
+        num_offsets = arguments.num_offsets or vq.config.unit_length
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=num_offsets, **workers)
         val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
 
     m2t_tokenizer = load_processor(TM2TProcessor, arguments.m2t).tokenizer if arguments.m2t else None
@@ -128,6 +129,7 @@ def main():
         if arguments.text_encoder:
             model.set_text_encoder(text_encoder)
     is_gru = isinstance(model, TextToMotionModel)
+    max_tokens = arguments.max_tokens or model.generation_config.max_new_tokens
     has_text_encoder = model.config.text_encoder_config is not None
     model.vq = vq
     sampling = {"top_k": arguments.sample_top_k, "temperature": arguments.sample_temperature}
@@ -198,9 +200,9 @@ def main():
             options = {"samples": teacher_forced_samples(bare, logits, batch["labels"], **options)}
         else:
             if moment is not None:
-                noise = gumbel_noise(moment, [arguments.max_tokens] * len(moment.rows))
+                noise = gumbel_noise(moment, [max_tokens] * len(moment.rows))
                 options["noise"] = torch.stack(list(noise), dim=1)  # (max_tokens, batch, K + 3)
-            options |= {"max_tokens": arguments.max_tokens, "end_rule": arguments.alignment_end_rule}
+            options |= {"max_tokens": max_tokens, "end_rule": arguments.alignment_end_rule}
         labels = batch["caption_labels"]
         output = inverse_alignment_loss(
             bare,

@@ -286,6 +286,14 @@ def test_seconds_are_numbers_of_any_type(number):
     assert endless().generate(tiny_text([3])[0], max_seconds=number(1)).shape[1] == 1 + 5
 
 
+@pytest.mark.parametrize("unit_length", [2, 4, 8])
+def test_a_new_model_makes_ten_seconds_at_most_whatever_its_tokens_last(unit_length):
+    model = endless()
+    config = copy.deepcopy(model.config)
+    config.vq_config.unit_length = unit_length
+    assert type(model)(config).generation_config.max_new_tokens * config.vq_config.seconds_per_token == 10
+
+
 @pytest.mark.parametrize("of_model", [False, True])
 def test_seconds_of_a_generation_config(of_model, tmp_path, caplog):
     model, ids = endless(), tiny_text([3])[0]

@@ -44,7 +44,10 @@ TINY = {
     "learning_rate": 1e-3,
     "min_frames": 20,
     "licence": "mit",
-    "vq": {"window": 32, "model_config": {"hidden_size": 16, "codebook_size": 16, "num_decoder_blocks": 1}},
+    "vq": {
+        "window": 32,
+        "model_config": {"unit_length": 2, "hidden_size": 16, "codebook_size": 16, "num_decoder_blocks": 1},
+    },
     "m2t": {
         "text_vocab_size": 300,
         "model_config": {
@@ -154,7 +157,7 @@ def test_the_motion_vq_of_two_processes(folder):
     inputs = extractor(toy_motion(folder), return_tensors="pt")
     codes = vq.encode(**inputs).codes
     (joints,) = extractor.post_process(vq.decode(codes).detach())
-    assert joints.shape == (codes.shape[1] * 4, 22, 3) and np.isfinite(joints).all()
+    assert joints.shape == (codes.shape[1] * vq.config.unit_length, 22, 3) and np.isfinite(joints).all()
     # training has placed the codes: new ones lie within 1 / 16 of zero
     assert vq.quantizer.embedding.weight.abs().max() > 2 / 16
 

@@ -51,7 +51,7 @@ CONFIG = {
     "epochs": 10,
     "mirror": True,
     "vq": {"epochs": 50, "append": False, "shift": -1e-5, "model_config": {"fps": 12.5, "codebook_update": "ema"}},
-    "m2t": {"epochs": 70, "num_offsets": 4},
+    "m2t": {"epochs": 70, "num_offsets": 0},
 }
 
 

@@ -255,11 +255,15 @@ class M2TArguments(LoopArguments):
         default=1.0, metadata={"help": "Every second clip is cropped to a random part of at least this share of it."}
     )
     num_beams: int = field(default=2, metadata={"help": "Saved with the model: generate() searches with these."})
-    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
+    num_offsets: int = field(
+        default=0,
+        metadata={"help": "Token sequences per clip, each starting a frame later; 0: one per frame of a token."},
+    )
 
     def __post_init__(self):
         super().__post_init__()
-        check_range(self, 1, None, "text_vocab_size", "corruption_neighbors", "num_beams", "num_offsets")
+        check_range(self, 1, None, "text_vocab_size", "corruption_neighbors", "num_beams")
+        check_range(self, 0, None, "num_offsets")
         check_range(self, 0, 1, "token_corruption", "shortest_crop")
 
 
@@ -291,7 +295,10 @@ class T2MArguments(CaptionArguments):
     text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
     init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
     text_vocab_size: int = field(default=2000, metadata={"help": "Entries of the text tokenizer made without --m2t."})
-    num_offsets: int = field(default=4, metadata={"help": "Token sequences per clip, each starting a frame later."})
+    num_offsets: int = field(
+        default=0,
+        metadata={"help": "Token sequences per clip, each starting a frame later; 0: one per frame of a token."},
+    )
     teacher_forcing_start: float = field(
         default=0.9, metadata={"help": "Probability of teacher forcing at first (GRU)."}
     )
@@ -317,7 +324,10 @@ class T2MArguments(CaptionArguments):
     alignment_append_eom: bool = field(default=True, metadata={"help": "Samples end in <eom>; the paper's do not."})
     sample_top_k: int = field(default=100, metadata={"help": "Saved with the model: generate() samples among these."})
     sample_temperature: float = field(default=1.0, metadata={"help": "Saved with the model, for generate()."})
-    max_tokens: int = field(default=50, metadata={"help": "Longest motion sampled by the inverse alignment."})
+    max_tokens: int = field(
+        default=0,
+        metadata={"help": "Longest motion sampled by the inverse alignment; 0: the longest of generate()."},
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -332,8 +342,9 @@ class T2MArguments(CaptionArguments):
         if self.text_encoder and self.init_from:
             raise ValueError("--init_from brings its own text encoder, if it has one; leave --text_encoder out.")
         check_range(self, 0, None, "text_encoder_lr")
-        check_range(self, 1, None, "text_vocab_size", "num_offsets", "max_tokens")
+        check_range(self, 1, None, "text_vocab_size")
         check_range(self, 0, 1, "teacher_forcing_start", "teacher_forcing_end", "token_corruption")
+        check_range(self, 0, None, "num_offsets", "max_tokens")
         check_range(self, 0, None, "teacher_forcing_epochs", "alignment_start_epoch", "sample_top_k")
         check_range(self, 0, None, "alignment_weight", "alignment_kl_weight")
         for name in ("alignment_tau", "sample_temperature"):
