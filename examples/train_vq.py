@@ -46,7 +46,11 @@ def main():
     skeleton = load_skeleton(arguments.skeleton)
 
     if arguments.init_from:
-        model = load_whole(MotionVQModel, arguments.init_from, **arguments.model_config)
+        changes = dict(arguments.model_config)
+        num_decoder_blocks = changes.pop("num_decoder_blocks", None)
+        model = load_whole(MotionVQModel, arguments.init_from, **changes)
+        if num_decoder_blocks is not None:
+            model.deepen_decoder(num_decoder_blocks)
         check_same_skeleton(model, skeleton, arguments.init_from)
         if arguments.freeze_codes:
             model.freeze_codes()

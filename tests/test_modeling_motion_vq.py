@@ -768,6 +768,19 @@ def test_frozen_codes_stay_while_the_decoder_learns(vq_model):
         assert torch.equal(value, before[name]) == (not name.startswith("decoder.")), name
 
 
+def test_a_deeper_decoder_first_changes_nothing_and_then_learns(vq_model, tmp_path):
+    motion = torch.randn(4, 32, vq_model.config.feature_size)
+    before, blocks = vq_model(motion).reconstruction, vq_model.config.num_decoder_blocks
+    vq_model.deepen_decoder(blocks + 2)
+    assert torch.equal(vq_model(motion).reconstruction, before)
+    vq_model.train()(motion).loss.backward()
+    assert all(block.conv2.weight.grad.abs().sum() > 0 for block in vq_model.decoder.blocks)
+    vq_model.save_pretrained(tmp_path)
+    assert len(type(vq_model).from_pretrained(tmp_path).decoder.blocks) == blocks + 2
+    with pytest.raises(ValueError, match=f"has {blocks + 2} blocks; num_decoder_blocks={blocks} is fewer"):
+        vq_model.deepen_decoder(blocks)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_motion_that_is_not_finite_is_refused_unless_it_is_padding(vq_model, value):
     motion = torch.randn(2, 32, vq_model.config.feature_size)
