@@ -27,7 +27,7 @@ ACTION_RULES = (
     ("raise-up-right-hand", "rais|lift", "right"),
     ("walk-turn-left", "turn", "left"),
     ("walk-turn-right", "turn", "right"),
-    ("walk-back", "walk|step", "back"),
+    ("walk-back", "walk|step", "back(?! and forth)"),
     ("walk-left", "walk|step", "left"),
     ("walk-right", "walk|step", "right"),
     ("walk", "walk"),

@@ -26,6 +26,7 @@ CAPTIONS = {
     "someone gestures to someone casually": ("call", "normal"),
     "a person responds to a call": ("respond", "normal"),
     "a woman walks forward then turns to the right": ("walk-turn-right", "feminine"),
+    "a person walks and swings its arms back and forth": ("walk", "normal"),
     "A MAN KICKS": ("kick", "masculine"),
     "the person sits on a chair": (None, "normal"),
 }
