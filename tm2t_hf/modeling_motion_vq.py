@@ -354,7 +354,9 @@ class MotionVQModel(MotionVQPreTrainedModel):
         """
         blocks = self.decoder.blocks
         if num_decoder_blocks < len(blocks):
-            raise ValueError(f"The decoder has {len(blocks)} blocks; num_decoder_blocks={num_decoder_blocks} is fewer.")
+            raise ValueError(
+                f"The decoder has {len(blocks)} blocks; num_decoder_blocks={num_decoder_blocks} is fewer."
+            )
         self.config.num_decoder_blocks = num_decoder_blocks
         for depth in range(len(blocks), num_decoder_blocks):
             block = MotionVQResidualBlock(self.config, depth).to(self.device, self.dtype)
