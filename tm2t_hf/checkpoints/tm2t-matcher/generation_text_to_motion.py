@@ -23,6 +23,8 @@ from .vocabulary import check_ids, ids_to_codes
 # `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
 NOT_FOR_FORWARD = frozenset({"attention_mask", "is_first_iteration", "labels", "next_sequence_length"})
 
+MOST_FRAMES = 200  # of a motion, unless the caller allows more: the original's 50 tokens of 4 frames
+
 LIMITS = {  # the arguments of `generate()` that set the same limit
     "min": ("min_seconds", "min_new_tokens", "min_length"),
     "max": ("max_seconds", "max_new_tokens", "max_length"),
@@ -107,10 +109,11 @@ class MotionGenerationMixin(CheckedGenerationMixin):
         Not made from the model's config: it would be saved as such, and its own entries not loaded again.
         """
         config = self.config
+        tokens = MOST_FRAMES // (4 if config.vq_config is None else config.vq_config.unit_length)
         return GenerationConfig(
             **{name: getattr(config, name) for name in SPECIAL_IDS},
             suppress_tokens=[config.bos_token_id, config.pad_token_id],
-            max_new_tokens=min(50, getattr(config, "max_position_embeddings", 50)),  # 50 is the original's limit
+            max_new_tokens=min(tokens, getattr(config, "max_position_embeddings", tokens)),
             eom_by_argmax=False,
         )
 

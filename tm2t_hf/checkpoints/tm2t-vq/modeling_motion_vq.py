@@ -343,6 +343,27 @@ class MotionVQModel(MotionVQPreTrainedModel):
         self.quantizer.requires_grad_(False)
         self.quantizer.is_frozen = True
 
+    def deepen_decoder(self, num_decoder_blocks: int):
+        """Give the decoder further residual blocks, which change nothing until they have learned.
+
+        Args:
+            num_decoder_blocks: how many it then has.
+
+        Raises:
+            ValueError: for fewer blocks than it has.
+        """
+        blocks = self.decoder.blocks
+        if num_decoder_blocks < len(blocks):
+            raise ValueError(
+                f"The decoder has {len(blocks)} blocks; num_decoder_blocks={num_decoder_blocks} is fewer."
+            )
+        self.config.num_decoder_blocks = num_decoder_blocks
+        for depth in range(len(blocks), num_decoder_blocks):
+            block = MotionVQResidualBlock(self.config, depth).to(self.device, self.dtype)
+            for parameter in block.conv2.parameters():
+                init.zeros_(parameter)
+            blocks.append(block)
+
     def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
         """Codes of a batch of motions.
 
