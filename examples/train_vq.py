@@ -49,9 +49,9 @@ def main():
         changes = dict(arguments.model_config)
         num_decoder_blocks = changes.pop("num_decoder_blocks", None)
         model = load_whole(MotionVQModel, arguments.init_from, **changes)
+        check_same_skeleton(model, skeleton, arguments.init_from)
         if num_decoder_blocks is not None:
             model.deepen_decoder(num_decoder_blocks)
-        check_same_skeleton(model, skeleton, arguments.init_from)
         if arguments.freeze_codes:
             model.freeze_codes()
     else:

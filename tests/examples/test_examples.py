@@ -318,7 +318,9 @@ def test_training_from_a_stream(run, folder, stage):
 def changed(folder: Path, others: Path) -> set[str]:
     """Names of the weights that differ."""
     before = weights(others)
-    return {key for key, tensor in weights(folder).items() if not torch.equal(tensor, before[key])}
+    return {
+        key for key, tensor in weights(folder).items() if key not in before or not torch.equal(tensor, before[key])
+    }
 
 
 def test_vq_from_an_earlier_one(run, folder):
@@ -329,6 +331,13 @@ def test_vq_from_an_earlier_one(run, folder):
     moved = weights(out)["quantizer.embedding.weight"] - weights(folder / "tm2t-vq")["quantizer.embedding.weight"]
     assert moved.abs().max() < 0.2
     assert AutoModel.from_pretrained(out).config.commitment_weight == 0.5
+
+
+def test_vq_with_a_deeper_decoder(run, folder):
+    flags = ("--freeze_codes", "--learning_rate", "0", "--model_config", '{"num_decoder_blocks": 2}')
+    out = run("train_vq.py", "--init_from", "tm2t-vq", *flags)
+    assert not changed(out, folder / "tm2t-vq") - {key for key in weights(out) if "decoder.blocks.1." in key}
+    assert not weights(out)["decoder.blocks.1.conv2.weight"].any()
 
 
 @pytest.mark.parametrize(
@@ -523,12 +532,14 @@ def test_what_a_user_gets_wrong(run, folder, command, message):
     for name, codes in (("fewer", 8), ("others", 16)):
         if name in command:
             shutil.copytree(folder / "tm2t-vq", folder / name)
-            MotionVQModel(MotionVQConfig(hidden_size=16, codebook_size=codes)).save_pretrained(folder / name)
+            MotionVQModel(MotionVQConfig(unit_length=2, hidden_size=16, codebook_size=codes)).save_pretrained(
+                folder / name
+            )
     if "kit" in command and not (folder / "kit").exists():
         shutil.copytree(folder / "tm2t-vq", folder / "kit")
-        MotionVQModel(MotionVQConfig(hidden_size=16, codebook_size=16, feature_size=251)).save_pretrained(
-            folder / "kit"
-        )
+        MotionVQModel(
+            MotionVQConfig(unit_length=2, hidden_size=16, codebook_size=16, feature_size=251)
+        ).save_pretrained(folder / "kit")
     for name in ("broken", "cut"):
         if name in command:
             path = shutil.copytree(folder / "tm2t-vq", folder / name) / "model.safetensors"
