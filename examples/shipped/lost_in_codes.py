@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from bandai_namco.judge import ActionStyleJudge
 from bandai_namco.labels import action_and_style_of_clip
-from tqdm import tqdm
+from evaluation.models import by_length
 from transformers import HfArgumentParser
 
 from tm2t_hf import MotionFeatureExtractor, MotionVQModel
@@ -56,16 +56,14 @@ def rebuild(
     vq: MotionVQModel, extractor: MotionFeatureExtractor, joints: Sequence[np.ndarray], batch_size: int
 ) -> list[np.ndarray]:
     """What the VQ makes of joints (frames, 22, 3), each cut to whole tokens."""
-    order = sorted(range(len(joints)), key=lambda i: len(joints[i]))  # little padding
-    rebuilt = [None] * len(joints)
-    for start in tqdm(range(0, len(order), batch_size), desc="Batches of clips"):
-        batch = order[start : start + batch_size]
-        encoded = vq.encode(**extractor([joints[i] for i in batch], padding=True, return_tensors="pt"))
+
+    def compute(batch):
+        encoded = vq.encode(**extractor(batch, padding=True, return_tensors="pt"))
         lengths = encoded.attention_mask.sum(1) * vq.config.unit_length
         made = extractor.post_process(vq.decode(**encoded))
-        for i, motion, length in zip(batch, made, lengths.tolist(), strict=True):
-            rebuilt[i] = np.asarray(motion)[:length]
-    return rebuilt
+        return [np.asarray(motion)[:length] for motion, length in zip(made, lengths.tolist(), strict=True)]
+
+    return by_length(joints, compute, "VQ reconstruction", batch_size)
 
 
 if __name__ == "__main__":
