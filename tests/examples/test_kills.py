@@ -64,6 +64,7 @@ def test_a_kill_at_any_file_operation_of_a_script_loses_nothing(folder, tmp_path
 
     output_dir, total = killed(0)
     assert total > 100 and contents(output_dir) == expected
+    # begins early enough for the script with the fewest operations
     for operation in range(1 + STRIDE // 3, total + 1, STRIDE):
         output_dir, ended = killed(operation)
         assert ended is None
