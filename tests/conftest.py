@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # before anything of Hugging Face is imported: no network, and a cache that is neither the user's own nor shared with
@@ -118,11 +119,20 @@ def vq_config() -> MotionVQConfig:
     return MotionVQConfig(hidden_size=16, codebook_size=32, num_decoder_blocks=1)
 
 
+@contextmanager
+def own_draws() -> Iterator[None]:
+    """Weights are the same in every test, whatever was made before them."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
 @pytest.fixture
 def vq_model(vq_config) -> MotionVQModel:
-    model = MotionVQModel(vq_config).eval()
-    # untrained codes lie so close to zero that all latents would choose the same one
-    torch.nn.init.normal_(model.quantizer.embedding.weight)
+    with own_draws():
+        model = MotionVQModel(vq_config).eval()
+        # untrained codes lie so close to zero that all latents would choose the same one
+        torch.nn.init.normal_(model.quantizer.embedding.weight)
     return model
 
 
@@ -152,7 +162,8 @@ def m2t_model(vq_model, text_tokenizer) -> MotionToTextModel:
     sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
     sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
     config = MotionToTextConfig(vq_config=vq_model.config, vocab_size=len(text_tokenizer), d_model=16, **sizes)
-    model = MotionToTextModel(config).eval()
+    with own_draws():
+        model = MotionToTextModel(config).eval()
     model.vq = vq_model
     return model
 
@@ -166,9 +177,25 @@ def t2m_model(vq_model, text_tokenizer) -> TextToMotionModel:
         text_hidden_size=8,
         motion_hidden_size=16,
     )
-    model = TextToMotionModel(config).eval()
+    with own_draws():
+        model = TextToMotionModel(config).eval()
     model.vq = vq_model
     return model
+
+
+@pytest.fixture(scope="session")
+def saved_once(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("saved")
+
+
+@pytest.fixture
+def checkpoints(saved_once, processor, vq_model, t2m_model, m2t_model, tmp_path_factory) -> Path:
+    """A folder of tiny checkpoints laid out as the package's own; it is this test's, to change as it likes."""
+    for name, model in (("tm2t-vq", vq_model), ("tm2t-m2t", m2t_model), ("tm2t-t2m", t2m_model)):
+        if not (saved_once / name).exists():
+            model.save_pretrained(saved_once / name)
+            processor.save_pretrained(saved_once / name)
+    return shutil.copytree(saved_once, tmp_path_factory.mktemp("checkpoints") / "all")
 
 
 @pytest.fixture
@@ -186,7 +213,8 @@ def t2m_on_encoder(vq_model, text_encoder_config) -> TextToMotionModel:
         text_hidden_size=8,
         motion_hidden_size=16,
     )
-    model = TextToMotionModel(config).eval()
+    with own_draws():
+        model = TextToMotionModel(config).eval()
     model.vq = vq_model
     return model
 
@@ -206,6 +234,7 @@ def tiny_t2m_transformer(vq_model, **fields) -> TextToMotionTransformer:
     sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
     sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
     config = TextToMotionTransformerConfig(vq_config=vq_model.config, d_model=16, **sizes, **fields)
-    model = TextToMotionTransformer(config).eval()
+    with own_draws():
+        model = TextToMotionTransformer(config).eval()
     model.vq = vq_model
     return model

@@ -341,7 +341,8 @@ def test_alignment_lowers_its_loss(t2m, m2t, text):
         return model
 
     # without its other loss a model may learn to end at once, and then has no gradient left: not from every seed
-    assert min(score(aligned(seed)) for seed in range(4)) < score(t2m) - 0.1
+    before = score(t2m)
+    assert any(score(aligned(seed)) < before - 0.1 for seed in range(4))
 
 
 def test_divergence_from_the_reference(t2m, m2t, text):

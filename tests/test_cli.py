@@ -34,16 +34,6 @@ from tm2t_hf.toy import make_toy_clip
 Image = pytest.importorskip("PIL.Image")
 
 
-@pytest.fixture
-def checkpoints(processor, vq_model, t2m_model, m2t_model, tmp_path_factory):
-    """A folder of tiny checkpoints laid out as the package's own."""
-    root = tmp_path_factory.mktemp("checkpoints")
-    for name, model in (("tm2t-vq", vq_model), ("tm2t-m2t", m2t_model), ("tm2t-t2m", t2m_model)):
-        model.save_pretrained(root / name)
-        processor.save_pretrained(root / name)
-    return root
-
-
 @pytest.fixture(autouse=True)
 def shipped(checkpoints, tmp_path, monkeypatch):
     """The tiny checkpoints ship with the package, and the test runs in an empty folder."""

@@ -31,23 +31,13 @@ LENGTHS = {"min_seconds": 1, "max_seconds": 2}
 
 
 @pytest.fixture
-def folders(processor, vq_model, t2m_model, m2t_model, tmp_path_factory):
-    """Saved checkpoints of all three types."""
-    root = tmp_path_factory.mktemp("checkpoints")
-    for name, model in (("tm2t-vq", vq_model), ("tm2t-m2t", m2t_model), ("tm2t-t2m", t2m_model)):
-        model.save_pretrained(root / name)
-        processor.save_pretrained(root / name)
-    return root
+def animate(checkpoints):
+    return pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"), device="cpu")
 
 
 @pytest.fixture
-def animate(folders):
-    return pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu")
-
-
-@pytest.fixture
-def describe(folders):
-    return pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu")
+def describe(checkpoints):
+    return pipeline("motion-to-text", model=str(checkpoints / "tm2t-m2t"), device="cpu")
 
 
 @pytest.fixture
@@ -90,11 +80,11 @@ def test_batches_give_what_single_captions_give(animate, batch_size):
         assert_same(one, animate(other, **LENGTHS))
 
 
-def test_generate_arguments_pass_through(animate, folders):
+def test_generate_arguments_pass_through(animate, checkpoints):
     given = animate(CAPTIONS[0], min_new_tokens=3, max_new_tokens=3)
     assert len(given["motion"]) == 12
     assert_same(animate(CAPTIONS[0], generate_kwargs={"min_new_tokens": 3, "max_new_tokens": 3}), given)
-    at_creation = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", max_seconds=1)
+    at_creation = pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"), device="cpu", max_seconds=1)
     assert_same(at_creation(CAPTIONS[0], min_seconds=1), animate(CAPTIONS[0], min_seconds=1, max_seconds=1))
     with pytest.raises(ValueError, match="nonsense"):
         animate(CAPTIONS[0], nonsense=3)
@@ -133,13 +123,15 @@ def test_a_length_replaces_that_which_the_pipeline_was_made_with(made_with, give
     assert len(animate(CAPTIONS[0])["motion"]) == before  # for this call only
 
 
-def test_a_length_of_a_chain_replaces_that_which_the_pipeline_was_made_with(folders):
-    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", min_seconds=2, max_seconds=2)
+def test_a_length_of_a_chain_replaces_that_which_the_pipeline_was_made_with(checkpoints):
+    animate = pipeline(
+        "text-to-motion", model=str(checkpoints / "tm2t-t2m"), device="cpu", min_seconds=2, max_seconds=2
+    )
     assert len(animate(CAPTIONS[:2], chain=True)["motion"]) == 80
     assert len(animate(CAPTIONS[:2], chain=True, min_new_tokens=3, max_new_tokens=3)["motion"]) == 24
 
 
-def test_one_length_in_two_units_is_refused(folders, animate):
+def test_one_length_in_two_units_is_refused(checkpoints, animate):
     for given in (
         {"max_seconds": 2, "max_new_tokens": 5},
         {"max_seconds": 2, "generate_kwargs": {"max_new_tokens": 5}},
@@ -147,7 +139,7 @@ def test_one_length_in_two_units_is_refused(folders, animate):
         with pytest.raises(ValueError, match="Give `max_seconds` or `max_new_tokens`, not both"):
             animate(CAPTIONS[0], **given)
         with pytest.raises(ValueError, match="Give `max_seconds` or `max_new_tokens`, not both"):
-            pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", **given)(CAPTIONS[0])
+            pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"), device="cpu", **given)(CAPTIONS[0])
 
 
 def test_a_seed_repeats_samples(animate):
@@ -209,11 +201,11 @@ def test_model_objects_and_saved_pipelines_work(animate, t2m_model, processor, t
 
 
 @pytest.mark.parametrize("task", ["text-to-motion", "motion-to-text"])
-def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
+def test_without_a_model_the_shipped_one_is_taken(task, checkpoints, monkeypatch):
     default = PIPELINE_REGISTRY.supported_tasks[task]["default"]
     shipped, revision = default["model"]
     assert shipped.endswith({"text-to-motion": "checkpoints/tm2t-t2m", "motion-to-text": "checkpoints/tm2t-m2t"}[task])
-    monkeypatch.setitem(default, "model", (shipped.replace(str(pipelines.CHECKPOINTS), str(folders)), revision))
+    monkeypatch.setitem(default, "model", (shipped.replace(str(pipelines.CHECKPOINTS), str(checkpoints)), revision))
     assert isinstance(pipeline(task), (TextToMotionPipeline, MotionToTextPipeline))
 
 
@@ -230,9 +222,9 @@ def test_without_a_model_the_shipped_one_is_taken(task, folders, monkeypatch):
         ("motion-to-text", "tm2t-vq", "needs a checkpoint of type tm2t-m2t, but .* is of type tm2t-vq."),
     ],
 )
-def test_a_checkpoint_of_another_type_is_refused(task, folder, message, folders):
+def test_a_checkpoint_of_another_type_is_refused(task, folder, message, checkpoints):
     with pytest.raises(ValueError, match=message):
-        pipeline(task, model=str(folders / folder))
+        pipeline(task, model=str(checkpoints / folder))
 
 
 def test_bad_input_is_named(animate, describe, motions):
@@ -505,13 +497,13 @@ def test_files_of_any_tool_are_described(describe, tmp_path):
 
 
 @pytest.mark.parametrize("value", [0, "2", True])
-def test_numbers_that_are_none_are_refused(animate, describe, motions, folders, value):
+def test_numbers_that_are_none_are_refused(animate, describe, motions, checkpoints, value):
     for name in ("batch_size", "num_return_sequences", "num_beams"):
         for call in (lambda **options: animate(CAPTIONS, **options), lambda **options: describe(motions, **options)):
             with pytest.raises(ValueError, match=f"^{name}={value!r} must be a whole number of at least 1"):
                 call(**{name: value})
         with pytest.raises(ValueError, match=f"^{name}={value!r} must be a whole number of at least 1"):
-            pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **{name: value})
+            pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"), **{name: value})
 
 
 @pytest.mark.parametrize("name", ["chain", "clean", "return_codes", "do_sample"])
@@ -520,12 +512,12 @@ def test_switches_are_true_or_false(animate, name):
         animate(CAPTIONS, **{name: "no"})
 
 
-def test_batches_are_padded_on_the_right_whatever_the_tokenizer_says(folders, processor, motions):
+def test_batches_are_padded_on_the_right_whatever_the_tokenizer_says(checkpoints, processor, motions):
     for task, items, options in (
         ("text-to-motion", CAPTIONS, LENGTHS | {"do_sample": False}),
         ("motion-to-text", motions, {"max_new_tokens": 5}),
     ):
-        model = str(folders / ("tm2t-t2m" if task == "text-to-motion" else "tm2t-m2t"))
+        model = str(checkpoints / ("tm2t-t2m" if task == "text-to-motion" else "tm2t-m2t"))
         expected = pipeline(task, model=model, device="cpu")(items, batch_size=3, **options)
         processor.tokenizer.padding_side = "left"
         found = pipeline(task, model=model, processor=processor, device="cpu")(items, batch_size=3, **options)
@@ -561,24 +553,24 @@ def test_generate_kwargs_are_a_dict_that_contradicts_nothing(describe, motions):
 
 
 @pytest.mark.parametrize("file", ["processor_config.json", "tokenizer.json", "motion_tokenizer"])
-def test_a_model_without_a_whole_processor_is_refused(folders, file):
-    path = folders / "tm2t-t2m" / file
+def test_a_model_without_a_whole_processor_is_refused(checkpoints, file):
+    path = checkpoints / "tm2t-t2m" / file
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(
         ValueError, match=f"tm2t-t2m has no {file}, which its processor needs; get .* or write it there"
     ):
-        pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
+        pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"))
 
 
-def test_a_processor_with_broken_files_is_refused(folders):
-    (folders / "tm2t-t2m" / "processor_config.json").write_text("{")
+def test_a_processor_with_broken_files_is_refused(checkpoints):
+    (checkpoints / "tm2t-t2m" / "processor_config.json").write_text("{")
     with pytest.raises(ValueError, match="tm2t-t2m/processor_config.json is not JSON"):
-        pipeline("text-to-motion", model=str(folders / "tm2t-t2m"))
+        pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"))
 
 
 @pytest.mark.parametrize("task", ["text-to-motion", "motion-to-text"])
-def test_a_processor_that_contradicts_the_model_is_refused(task, folders, processor):
-    folder = folders / ("tm2t-t2m" if task == "text-to-motion" else "tm2t-m2t")
+def test_a_processor_that_contradicts_the_model_is_refused(task, checkpoints, processor):
+    folder = checkpoints / ("tm2t-t2m" if task == "text-to-motion" else "tm2t-m2t")
     config = json.loads((folder / "config.json").read_text())
     config["vq_config"]["fps"] = 20
     (folder / "config.json").write_text(json.dumps(config))
@@ -607,22 +599,22 @@ def test_a_missing_shipped_checkpoint_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision(folders, motions, dtype):
-    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), device="cpu", dtype=dtype)
+def test_half_precision(checkpoints, motions, dtype):
+    animate = pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"), device="cpu", dtype=dtype)
     motion = animate(CAPTIONS[0], **LENGTHS)
     assert animate.model.dtype == getattr(torch, dtype)
     assert motion["motion"].dtype == motion["joints"].dtype == np.float32 and np.isfinite(motion["joints"]).all()
-    describe = pipeline("motion-to-text", model=str(folders / "tm2t-m2t"), device="cpu", dtype=dtype)
+    describe = pipeline("motion-to-text", model=str(checkpoints / "tm2t-m2t"), device="cpu", dtype=dtype)
     assert [len(captions) for captions in describe(motions, batch_size=2)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_the_implementation_of_attention_can_be_chosen(folders, motions, attention):
+def test_the_implementation_of_attention_can_be_chosen(checkpoints, motions, attention):
     options = {"device": "cpu", "model_kwargs": {"attn_implementation": attention}}
-    folder = str(folders / "tm2t-m2t")
+    folder = str(checkpoints / "tm2t-m2t")
     describe = pipeline("motion-to-text", model=folder, **options)
     assert describe(motions[0]) == pipeline("motion-to-text", model=folder, device="cpu")(motions[0])
-    animate = pipeline("text-to-motion", model=str(folders / "tm2t-t2m"), **options)
+    animate = pipeline("text-to-motion", model=str(checkpoints / "tm2t-t2m"), **options)
     assert len(animate(CAPTIONS[0], **LENGTHS)["motion"]) >= 20
 
 
