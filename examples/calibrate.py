@@ -13,15 +13,17 @@ data that they have; files of requests and labels of clips make it better.
 import argparse
 import importlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from transformers import AutoConfig
+from transformers import AutoModelForSeq2SeqLM
 from transformers.utils import logging as transformers_logging
 
 from tm2t_hf.data import read_captions, read_split
 from tm2t_hf.files import load_array
-from tm2t_hf.training import calibrate_motions, calibrate_requests
+from tm2t_hf.loading import load_whole
+from tm2t_hf.training import calibrate_motions, calibrate_requests, run
 from tm2t_hf.training.coverage import UNKNOWN_REQUESTS, read_lines
 
 
@@ -50,6 +52,18 @@ def captions_of(data_dir: Path, clip: str, folders: list[str]) -> list[str]:
     return [line.caption for path in paths if path.is_file() for line in read_captions(path)]
 
 
+def labeling(package: str) -> Callable[[str], tuple]:
+    """The function `label_of_clip` of a package in examples/.
+
+    Raises:
+        ValueError: there is no such package, or it has no such function.
+    """
+    try:
+        return importlib.import_module(f"{package}.labels").label_of_clip
+    except (ModuleNotFoundError, AttributeError):
+        raise ValueError(f"--labels {package}: there is no examples/{package}/labels.py with label_of_clip.") from None
+
+
 def joints_of(data_dir: str | Path, split: str) -> list[np.ndarray]:
     """The joints of the clips of a split."""
     return [
@@ -63,17 +77,19 @@ def main():
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers_logging.set_verbosity_error()
     data_dir = Path(arguments.data_dir)
-    if AutoConfig.from_pretrained(arguments.model).model_type == "tm2t-m2t":
+    if load_whole(AutoModelForSeq2SeqLM, arguments.model).config.model_type == "tm2t-m2t":
         known = [each for split in arguments.known_splits for each in joints_of(data_dir, split)]
         unknown = [each for folder in arguments.unknown_motions for each in joints_of(folder, "all")]
         calibrate_motions(arguments.model, known, unknown or None)
         return
+    for folder in arguments.further_texts:
+        if not (data_dir / folder).is_dir():
+            raise FileNotFoundError(f"--further_texts names {folder}, but {data_dir} has no such folder.")
     clips = read_split(data_dir, "train")
     captions = [captions_of(data_dir, clip, ["texts", *arguments.further_texts]) for clip in clips]
     labels = plain = None
     if arguments.labels:
-        label_of_clip = importlib.import_module(f"{arguments.labels}.labels").label_of_clip
-        labels, styles, *_ = zip(*map(label_of_clip, clips), strict=True)
+        labels, styles, *_ = zip(*map(labeling(arguments.labels), clips), strict=True)
         plain = [style == "normal" for style in styles]
     requests = {
         name: [line for path in getattr(arguments, name) for line in read_lines(path)]
@@ -83,4 +99,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

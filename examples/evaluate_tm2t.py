@@ -65,6 +65,7 @@ from transformers import HfArgumentParser, set_seed
 import tm2t_hf
 from tm2t_hf.files import written_beside
 from tm2t_hf.metrics import bert_score, caption_scores, codebook_scores, joint_scores, motion_scores, retrieval
+from tm2t_hf.training import run
 
 OTHERS = 10  # replications that MultiModality compares each one with
 NEEDS = {  # option -> those that it is of no use without
@@ -361,4 +362,4 @@ def remember(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[s
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -51,6 +51,13 @@ class Arguments:
     largest: int = field(default=64, metadata={"help": "Largest batch, and length of a motion in tokens."})
     most_clips: int = field(default=1280, metadata={"help": "Most clips to tokenize."})
 
+    def __post_init__(self):
+        if Path(self.output).suffix != ".png":
+            raise SystemExit(f"--output {self.output} must end in .png.")
+        if self.largest < 4 or self.most_clips < 2 * TOY_CLIPS:  # a line needs two points
+            raise SystemExit(f"--largest must be at least 4, and --most_clips at least {2 * TOY_CLIPS}.")
+        Path(self.output).parent.mkdir(parents=True, exist_ok=True)
+
 
 class Line(NamedTuple):
     """Median seconds, and the peak of memory in gigabytes, at each size."""

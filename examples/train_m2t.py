@@ -109,8 +109,14 @@ def main():
     def losses_of(model, batch):
         return {"loss": Loss(model(**batch).loss, counts(batch)["loss"], reduction=config.loss_reduction)}
 
-    codebook = vq.quantizer.embedding.weight
-    similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbors + 1, largest=False).indices[:, 1:]
+    codebook, similar = vq.quantizer.embedding.weight, None
+    if arguments.token_corruption:
+        neighbors = arguments.corruption_neighbors
+        if neighbors >= len(codebook):
+            raise ValueError(
+                f"--corruption_neighbors {neighbors} is too many for a codebook of {len(codebook)} codes."
+            )
+        similar = torch.cdist(codebook, codebook).topk(neighbors + 1, largest=False).indices[:, 1:]
 
     def corrupted(ids, moment):
         """Some codes replaced by similar ones, as another performance of the same movement would have them."""
@@ -121,7 +127,9 @@ def main():
         return torch.where(chosen & (ids < len(similar)), similar[codes, draws], ids)
 
     def training_losses(model, batch, moment):
-        yield losses_of(model, batch | {"input_ids": corrupted(batch["input_ids"], moment)})
+        if similar is not None:
+            batch = batch | {"input_ids": corrupted(batch["input_ids"], moment)}
+        yield losses_of(model, batch)
 
     def samples(model):
         rows = [val_set[number] for number in range(min(NUM_SAMPLES, len(val_set)))]

@@ -114,6 +114,10 @@ def main():
             raise ValueError(
                 f"{arguments.init_from} is of type {model.config.model_type}, not a text-to-motion model."
             )
+        if arguments.architecture == "transformer" and not isinstance(model, TextToMotionTransformer):
+            raise ValueError(f"--architecture transformer is for a new model, but {arguments.init_from} is a GRU.")
+        if not arguments.freeze_text_encoder and model.config.text_encoder_config is None:
+            raise ValueError(f"--no_freeze_text_encoder is given, but {arguments.init_from} has no text encoder.")
         check_same_codes(vq, model, arguments.init_from)
         reference = copy.deepcopy(model).to(accelerator.device).eval().requires_grad_(False)
     else:

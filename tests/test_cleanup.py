@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tm2t_hf import HUMANML3D, KIT
-from tm2t_hf.cleanup import bone_lengths, clean_motion, foot_contacts, legs, smoothed
+from tm2t_hf.cleanup import bone_lengths, clean_motion, foot_contacts, legs, smoothed, with_locked_foot
 from tm2t_hf.metrics import foot_sliding, ground_penetration
 from tm2t_hf.toy import make_toy_clip
 
@@ -90,6 +90,21 @@ def test_a_foot_out_of_reach_stays_on_its_leg():
     cleaned = clean_motion(slides)
     assert np.abs(lengths_over_time(cleaned) - bone_lengths(slides, HUMANML3D)[1:]).max() < 1e-4
     assert foot_sliding(cleaned, HUMANML3D) < foot_sliding(slides, HUMANML3D)
+
+
+def test_a_foot_is_let_go_upward_sooner_than_sideways():
+    """A foot that rolled off while it was held down would else swing too low."""
+    joints = np.repeat(toy("bow")[:1].astype(np.float64), 20, axis=0)
+    leg = legs(HUMANML3D)[0]
+    foot = list(leg[2:])
+    joints[9:, foot] += [0.02, 0.03, 0]
+    contact = np.zeros(20, dtype=bool)
+    contact[5:10] = True
+    long_enough = 1.2 * bone_lengths(joints, HUMANML3D)
+    moved = with_locked_foot(joints, leg, contact, long_enough, 20.0)
+    along, up, _ = np.abs(moved - joints)[:, leg[-1]].T
+    assert up[9] > 0.02 and up[11:].max() < 1e-6
+    assert along[12] > 0.002 and along[13:].max() < 1e-6
 
 
 def test_smoothing_keeps_parabolas():

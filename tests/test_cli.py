@@ -143,6 +143,8 @@ def test_caption_prints_a_line_a_caption(capsys, checkpoints):
     assert main(["caption", "a.npy", "a.npy", "--num_beams", "3", "--num_captions", "2", "--model", model]) == 0
     lines = capsys.readouterr().out.split("\n")[:-1]
     assert len(lines) == 4 and lines[0] == f"a.npy: {one}" and lines[:2] == lines[2:]
+    assert main(["caption", "a.npy", "--num_captions", "7"]) == 0  # more than there are beams
+    assert len(capsys.readouterr().out.split("\n")[:-1]) == 7
 
 
 def test_generate_takes_sentences_from_everywhere(shipped, capsys, monkeypatch):

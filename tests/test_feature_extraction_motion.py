@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from transformers import AutoFeatureExtractor
 
 from tm2t_hf import feature_extraction_motion
-from tm2t_hf.bodies import body_height
+from tm2t_hf.bodies import body_height, known_offsets
 from tm2t_hf.feature_extraction_motion import MotionFeatureExtractor
 from tm2t_hf.formats import read_motion, save_motion
 from tm2t_hf.motion import HUMANML3D, KIT, bias_std, bone_offsets, features_to_joints, joints_to_features
@@ -272,7 +272,14 @@ def test_files_are_never_unpickled(extractor, tmp_path):
         ({"mean": np.zeros(5)}, r"mean has shape \(5,\), but the humanml3d skeleton has 263"),
         ({"std": np.zeros(263)}, "std holds a deviation of 0"),
         ({"mean": np.full(263, np.nan)}, "mean holds NaN"),
-        ({"offsets": np.zeros((21, 3))}, r"offsets has shape \(21, 3\)"),
+        ({"offsets": np.zeros((21, 3))}, r"offsets has shape \(21, 3\), but must be \(22, 3\) bone vectors"),
+        ({"offsets": [["a"] * 3] * 22}, "offsets .* holds what is no number"),
+        ({"offsets": np.full((22, 3), np.nan)}, "offsets .* holds NaN"),
+        ({"offsets": np.zeros((22, 3))}, "offsets .* are of a body .* tall: are they in another unit"),
+        (
+            {"offsets": 100 * known_offsets("humanml3d", HUMANML3D)},
+            "offsets .* are of a body .* tall: are they in another unit",
+        ),
     ],
 )
 def test_statistics_that_do_not_fit_are_refused(change, message):

@@ -197,9 +197,9 @@ def test_exactly_one_form_of_motion_is_wanted(model, motion, call):
         run(input_ids=ids, motion_values=motion[0][:1], **extra)
     with pytest.raises(ValueError, match=r"attention_mask has the shape \(1, 12\), but the motion ids .* \(1, 5\)"):
         run(input_ids=ids, attention_mask=torch.ones(1, 12), **extra)
-    with pytest.raises(ValueError, match="the motion lasts 4 seconds, .* 22 tokens .* positions for 20"):
+    with pytest.raises(ValueError, match="the motion lasts 4.0 seconds, .*22 tokens .* max_position_embeddings is 20"):
         run(input_ids=motion_ids([[1] * 20]), **extra)
-    with pytest.raises(ValueError, match="the motion lasts 4 seconds, .* 22 tokens .* positions for 20"):
+    with pytest.raises(ValueError, match="the motion lasts 4.0 seconds, .*22 tokens .* max_position_embeddings is 20"):
         run(motion_values=torch.zeros(1, 80, 23), **extra)
     with pytest.raises(ValueError, match="shorter than one motion token"):
         run(motion_values=torch.zeros(1, 3, 23), **extra)
@@ -623,7 +623,7 @@ def test_compiled_code_refuses_too(motion):
         with pytest.raises(RuntimeError, match="input_ids must be padded on the right side only"):
             compiled(input_ids=ids.flip(1), attention_mask=mask.flip(1), **inputs)
         for length in (21, 25):  # the second time, lengths are symbols
-            with pytest.raises(ValueError, match=f"it has {length} tokens .* the model has positions for 20"):
+            with pytest.raises(ValueError, match=f"{length} tokens .* max_position_embeddings is 20"):
                 compiled(input_ids=torch.zeros(3, length, dtype=torch.long), **inputs)
 
 
@@ -786,7 +786,7 @@ def test_padding_on_the_left_is_refused(motion, call):
 
 
 def test_too_long_a_motion_is_told_in_seconds(model):
-    message = r"the motion lasts 4 seconds, but the model takes 3.6 at most: it has 22 tokens .* positions for 20"
+    message = r"the motion lasts 4.0 seconds, but the model takes 3.6 at most \(22 tokens .* give its frame rate"
     with pytest.raises(ValueError, match=message):
         model.generate(motion_values=torch.zeros(1, 80, 23))
     assert model.generate(motion_values=torch.zeros(1, 75, 23)).shape[0] == 1  # 3.6 s and an incomplete token

@@ -131,6 +131,21 @@ def test_a_length_of_a_chain_replaces_that_which_the_pipeline_was_made_with(chec
     assert len(animate(CAPTIONS[:2], chain=True, min_new_tokens=3, max_new_tokens=3)["motion"]) == 24
 
 
+def test_what_a_pipeline_cannot_do_is_refused_by_name(animate, describe, motions):
+    for pipe, item in ((animate, CAPTIONS[0]), (describe, motions[0])):
+        with pytest.raises(ValueError, match="return_dict_in_generate=True is for model.generate"):
+            pipe(item, return_dict_in_generate=True)
+    begun = torch.tensor([[animate.model.config.bos_token_id, 3]])
+    for captions, continued in ((CAPTIONS[0], {"prefix": motions[0]}), (CAPTIONS, {"chain": True})):
+        with pytest.raises(ValueError, match="leave chain and prefix out"):
+            animate(captions, decoder_input_ids=begun, **continued)
+
+
+def test_a_motion_that_is_shorter_than_two_frames_of_the_result(animate):
+    motion = animate(CAPTIONS[0], max_new_tokens=4, min_new_tokens=4, output_fps=1)
+    assert motion["joints"].shape == (1, 22, 3) and motion["motion"].shape == (0, 263) and motion["fps"] == 1
+
+
 def test_one_length_in_two_units_is_refused(checkpoints, animate):
     for given in (
         {"max_seconds": 2, "max_new_tokens": 5},
@@ -674,6 +689,14 @@ def test_motions_have_scores_and_what_is_unlike_is_said(animate, said, batch_siz
     assert [sample["score"] for sample in samples] == [pytest.approx(scores[0], abs=1e-5)] * 2
 
 
+def test_messages_quote_what_was_asked_for(animate, said):
+    learn(animate, CAPTIONS[:1])
+    animate("Don't do push-ups!", **LENGTHS)
+    assert said[0].startswith('"Don\'t do push-ups!" is unlike')
+    animate("push " * 100, **LENGTHS)
+    assert "push pu...' is unlike" in said[1] and len(said[1]) < 250
+
+
 def test_parts_of_a_chain_have_scores(animate, motions, said):
     learn(animate, CAPTIONS[:1])
     chain = animate([CAPTIONS[0], CAPTIONS[1]], chain=True, prefix=motions[1], **LENGTHS)
@@ -702,12 +725,26 @@ def test_captions_have_scores_and_unlike_motions_are_named(describe, motions, sa
     for batch_size in (1, 3):
         scores = [each[0]["score"] for each in describe(motions, batch_size=batch_size)]
         assert [score > 0.5 for score in scores] == (errors < middle).tolist()
-        assert len(said) == 2 and all(message.startswith("The motion is unlike the motions") for message in said)
+        low = [number for number, score in enumerate(scores) if score < 0.5]
+        assert [message.partition(" is unlike the motions")[0] for message in said] == [f"motion[{n}]" for n in low]
+        assert len(low) == 2
         said.clear()
     captions = describe(tmp_path / "motion.npy", num_beams=2, num_return_sequences=2)
     assert [set(caption) for caption in captions] == [{"generated_text", "score"}] * 2
     assert len(said) == 1 and said[0].startswith(f"{tmp_path / 'motion.npy'} is unlike")
-    assert said[0].endswith(f"the closest that it knows is {captions[0]['generated_text']!r}.")
+    assert said[0].endswith(f"so its caption may be wrong: {captions[0]['generated_text']!r}.")
+
+
+def test_the_score_of_a_caption_is_the_same_beside_longer_ones(describe, motions):
+    """Beam search fills up what follows the end of a caption, up to the length of the longest, with more ends."""
+    inputs = {**describe.processor(motion=motions[0], return_tensors="pt")}
+    read = dict(zip(("input_ids", "attention_mask"), describe.model.read_motion(**inputs), strict=True))
+    config = describe.model.config
+    caption = torch.tensor([[config.bos_token_id, 5, 6, config.eos_token_id]])
+    alone = describe._facts(inputs, read, caption)
+    for filling in (config.eos_token_id, config.pad_token_id):
+        beside = describe._facts(inputs, read, torch.nn.functional.pad(caption, (0, 3), value=filling))
+        torch.testing.assert_close(beside, alone)
 
 
 def test_likelihoods_are_those_of_the_caption(describe, motions):

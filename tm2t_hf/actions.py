@@ -52,7 +52,9 @@ def read_actions(name: str | PathLike, **place: Any) -> list[Action]:
     except OSError as error:
         raise ValueError(f"{name} is neither a folder nor a model on the Hub with {ACTIONS_FILE}.") from error
     if not path.is_file():
-        raise ValueError(f"{name} has no {ACTIONS_FILE}, so what it can do is not known; see its README.md.")
+        raise ValueError(
+            f"{name} has no {ACTIONS_FILE}, so what it can do is not known: give a text-to-motion model that has one."
+        )
     try:
         rows = json.loads(read_text(path))
         if not rows:

@@ -69,5 +69,8 @@ class Arguments:
     device: str = field(default="cuda" if torch.cuda.is_available() else "cpu")
 
     def __post_init__(self):
+        for name in ("replications", "num_beams", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SystemExit(f"--{name} must be at least 1; got {getattr(self, name)}.")
         if self.int8 and self.device != "cpu":
             raise SystemExit("--int8 runs on CPUs only: add --device cpu.")

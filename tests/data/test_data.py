@@ -580,9 +580,9 @@ def test_other_encodings_name_the_file(folder, encoding):
     [
         ({"min_frames": 0}, "min_frames is 0"),
         ({"min_frames": 50, "max_frames": 40}, "min_frames is 50 and max_frames 40"),
-        ({"speeds": (0.0,)}, "speeds must be above 0"),
-        ({"speeds": ()}, "speeds must be above 0"),
-        ({"speeds": (1.0, 0.9, 1)}, "speeds must be above 0 and distinct"),
+        ({"speeds": (0.0,)}, "speeds must be distinct and from 0.5 to 2"),
+        ({"speeds": ()}, "speeds must be distinct and from 0.5 to 2"),
+        ({"speeds": (1.0, 0.9, 1)}, "speeds must be distinct"),
         ({"repeats": {"*": 0}}, "repeats must give whole numbers"),
     ],
 )
@@ -683,7 +683,7 @@ def test_speeds_add_rows_of_other_lengths(folder):
     assert len(slow_joints) == 2 * (len(joints) - 1)
     heights, slow_heights = joints[:-1, 0, 1], slow_joints[0::2, 0, 1]
     np.testing.assert_allclose(slow_heights - slow_heights[0], heights - heights[0], atol=1e-4)
-    with pytest.raises(ValueError, match="speeds must be above 0"):
+    with pytest.raises(ValueError, match="speeds must be distinct and from 0.5 to 2"):
         load_motion_dataset(folder, "train", speeds=(0.0,))
 
 

@@ -195,7 +195,7 @@ def test_what_is_told_of_the_rest(made, recordings, tmp_path, caplog):
         "captions.jsonl: not used are mirrored; the keys are file, caption," in each for each in caplog.messages
     )
     assert f"There is no caption for b.npy of {folder}." in caplog.messages
-    assert "The .npy files do not say their frame rate: pass fps if it is not the skeleton's." in caplog.messages
+    assert any("do not say their frame rate: it is taken for the skeleton's" in each for each in caplog.messages)
     caplog.clear()
     slow = made([{"file": "a.npy", "caption": "x"}], folder=folder, fps=10, overwrite=True)
     assert len(joints_of(slow, "a")) == 2 * len(joints) - 1

@@ -102,6 +102,14 @@ def test_epochs_of_similar_lengths_have_less_arithmetic(tmp_path, monkeypatch):
         assert grouped < 0.95 * random
 
 
+@pytest.mark.parametrize("flags", [["--output", "a.jpg"], ["--largest", "2"], ["--most_clips", "20"]])
+def test_growth_refuses_before_it_measures(monkeypatch, tmp_path, flags):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["growth.py", "--output", "a.png", *flags])
+    with pytest.raises(SystemExit, match=flags[0]):
+        growth.main()
+
+
 def test_growth(monkeypatch, tmp_path):
     for name in ("TOKENS", "WORDS", "SAMPLED", "SPOKEN"):
         monkeypatch.setattr(works, name, 4)

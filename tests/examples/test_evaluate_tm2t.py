@@ -34,6 +34,7 @@ from tm2t_hf.data import prepare
 from tm2t_hf.metrics import caption_scores, joint_scores, motion_scores, retrieval
 from tm2t_hf.motion import HUMANML3D, KIT, features_to_joints
 from tm2t_hf.tokenization_text import train_text_tokenizer
+from tm2t_hf.training import run as run_script
 
 ON_CPU = {"device": "cpu", "dtype": "float32", "int8": False}
 CAPTIONS = ["a person walks forward", "someone runs energetically", "the person waves the left hand"]
@@ -124,6 +125,19 @@ def count_generations(monkeypatch):
     seeds, set_seed = [], script.set_seed
     monkeypatch.setattr(script, "set_seed", lambda seed: seeds.append(seed) or set_seed(seed))
     return seeds
+
+
+@pytest.mark.parametrize("name", ["replications", "num_beams", "batch_size"])
+def test_numbers_that_are_none(evaluate, name):
+    with pytest.raises(SystemExit, match=f"--{name} must be at least 1; got 0"):
+        evaluate("vq", **{name: 0})
+
+
+def test_a_data_folder_that_is_missing_is_one_sentence(evaluate, folder, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run_script(lambda: evaluate("vq", data_dir="nowhere"))
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("evaluate_tm2t.py: There is no data folder")
 
 
 def test_report_of_all_models(evaluate, folder, tmp_path):

@@ -523,6 +523,15 @@ def test_the_configurations_that_ship(config, monkeypatch):
             "--output_dir toy/train.txt cannot be written to",
         ),
         ("train_vq.py --data_dir nowhere --validate_every 0", "--validate_every must be at least 1; got 0"),
+        ("train_m2t.py --token_corruption 0.1 --corruption_neighbors 16", "16 is too many for a codebook of 16 codes"),
+        (
+            "train_t2m.py --alignment_weight 0 --init_from tm2t-t2m --architecture transformer",
+            "--architecture transformer is for a new model, but tm2t-t2m is a GRU",
+        ),
+        (
+            "train_t2m.py --alignment_weight 0 --init_from tm2t-t2m --no_freeze_text_encoder",
+            "--no_freeze_text_encoder is given, but tm2t-t2m has no text encoder",
+        ),
         ("train_vq.py --resume", "nothing to resume in out/last; leave out --resume_from"),
     ],
 )

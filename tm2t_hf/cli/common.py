@@ -14,6 +14,7 @@ from transformers import AutoModelForSeq2SeqLM, Pipeline, pipeline
 from tm2t_hf_cli import complain
 
 from ..formats import ImportedMotion, PageMotion, import_motion, save_motion, save_npz, save_page
+from ..formats.gif import floor_height
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
 from ..processing_tm2t import TM2TProcessor
@@ -66,10 +67,15 @@ def input_of_model(path: str, arguments: Namespace, skeleton: Skeleton, fps: flo
     return {"motion": path} | ({"fps": arguments.source_fps} if arguments.source_fps else {})
 
 
+def on_floor(joints: np.ndarray) -> np.ndarray:
+    """The motion with its floor at y = 0, where feet are looked for that stand; recordings have it anywhere."""
+    return joints - np.float32([0, floor_height(joints), 0])
+
+
 def quality(joints: np.ndarray, skeleton: Skeleton, fps: float) -> dict[str, str]:
     """What shows in an animation (frames, joints, 3) at any frame rate, by name and unit."""
     return {
-        "foot sliding (m/s)": f"{foot_sliding(joints, replace(skeleton, fps=fps)):.3f}",
+        "foot sliding (m/s)": f"{foot_sliding(on_floor(joints), replace(skeleton, fps=fps)):.3f}",
         "acceleration (m/s²)": f"{acceleration(joints, fps):.2f}",
     }
 

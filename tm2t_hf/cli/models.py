@@ -118,7 +118,9 @@ def caption(arguments: Namespace) -> int:
     """Print captions, one per line, after the file's name if there are several; 2 when a file could not be read."""
     describe = load_pipeline("motion-to-text", arguments.model or str(shipped_checkpoint("tm2t-m2t")))
     extractor = describe.processor.feature_extractor
-    options = {"num_beams": arguments.num_beams, "num_return_sequences": arguments.num_captions}
+    # several captions are those of the best beams
+    beams = arguments.num_beams or describe.model.generation_config.num_beams or 1
+    options = {"num_beams": max(beams, arguments.num_captions), "num_return_sequences": arguments.num_captions}
 
     def captions_of(path: str) -> list[dict[str, str]]:
         return describe(input_of_model(path, arguments, extractor.skeleton, extractor.fps), **options)

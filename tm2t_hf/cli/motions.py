@@ -6,12 +6,9 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from ..formats import PageMotion, save_page
-from ..formats.gif import floor_height
 from ..metrics import joint_error
-from .common import each_of, quality, read_file, save_motions, skeleton_of
+from .common import each_of, on_floor, quality, read_file, save_motions, skeleton_of
 
 
 def convert(arguments: Namespace) -> int:
@@ -66,8 +63,3 @@ def compare(arguments: Namespace) -> int:
         ]
         save_page(shown, output, "Two motions")
     return 0
-
-
-def on_floor(joints: np.ndarray) -> np.ndarray:
-    """The motion with its floor at y = 0, where feet are looked for that stand; recordings have it anywhere."""
-    return joints - np.float32([0, floor_height(joints), 0])

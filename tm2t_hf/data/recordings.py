@@ -322,7 +322,9 @@ def _tell_of_the_rest(recordings: Path, files: dict[str, Any], fps: float | None
     if unnamed := sorted({path.as_posix() for path in found} - set(files)):
         logger.warning("There is no caption for %s of %s.", _some(unnamed), recordings)
     if fps is None and any(file.lower().endswith(".npy") for file in files):
-        logger.warning("The .npy files do not say their frame rate: pass fps if it is not the skeleton's.")
+        logger.warning(
+            "The .npy files do not say their frame rate: it is taken for the skeleton's unless you pass fps (--fps)."
+        )
 
 
 def _cut(motion: np.ndarray, clip: _Clip, skeleton: Skeleton) -> tuple[str, np.ndarray]:

@@ -13,6 +13,7 @@ from ..skeletons import Skeleton
 from .captions import CaptionLine, mirror_caption, read_captions
 from .variation import BodyVariation
 
+SLOWEST, FASTEST = 0.5, 2.0  # speeds of a clip, as shares of the recorded one
 MOTION = ("path", "start", "end", "mirrored", "speed", "body", "values")
 TEXTS = ("captions", "tokens", "sources")
 
@@ -45,6 +46,15 @@ class Row(NamedTuple):
         return cls(id=example["id"], clip=clip, **motion, **{name: example[name] for name in TEXTS})
 
 
+def check_speeds(speeds: Sequence[float], argument: str):
+    """Raise a ValueError that names `argument` unless these are speeds that clips can have."""
+    if not 0 < len(set(speeds)) == len(speeds) or not all(SLOWEST <= speed <= FASTEST for speed in speeds):
+        raise ValueError(
+            f"{argument} must be distinct and from {SLOWEST:g} to {FASTEST:g} (1 is as recorded), beyond which people "
+            f"do not move so; got {list(speeds)}."
+        )
+
+
 @dataclass
 class Variants:
     """Which variants of its rows a data set holds; the arguments of `load_motion_dataset`.
@@ -61,10 +71,7 @@ class Variants:
     def __post_init__(self):
         if not all(isinstance(times, int) and times >= 1 for times in self.repeats.values()):
             raise ValueError(f"repeats must give whole numbers from 1 on; got {dict(self.repeats)}.")
-        if not 0 < len(set(self.speeds)) == len(self.speeds) or not all(
-            0 < speed < float("inf") for speed in self.speeds
-        ):
-            raise ValueError(f"speeds must be above 0 and distinct (1 is as recorded); got {list(self.speeds)}.")
+        check_speeds(self.speeds, "speeds")
 
     @property
     def any(self) -> bool:
@@ -153,4 +160,4 @@ def mirrored_id(clip: str) -> str:
     return f"{folder}{slash}M{name}"
 
 
-__all__ = ["Row", "Variants", "lines_of_clip", "rows_of_clip"]
+__all__ = ["Row", "Variants", "check_speeds", "lines_of_clip", "rows_of_clip"]

@@ -18,6 +18,7 @@ from ..configuration_motion_to_text import MotionToTextConfig
 from ..configuration_motion_vq import MotionVQConfig
 from ..configuration_text_to_motion import TextToMotionConfig
 from ..configuration_text_to_motion_transformer import TextToMotionTransformerConfig
+from ..data.rows import check_speeds
 from ..data.variation import MOST_JITTER, BodyVariation
 from ..skeletons import load_skeleton
 
@@ -50,7 +51,8 @@ class LoopArguments:
     )
     mirror: bool = field(default=False, metadata={"help": "Also train on every clip mirrored left to right."})
     speeds: list[float] = field(
-        default_factory=lambda: [1.0], metadata={"help": "Train on every clip at each of these speeds."}
+        default_factory=lambda: [1.0],
+        metadata={"help": "Train on every clip at each of these speeds, from 0.5 to 2; 1 is as recorded."},
     )
     repeats: dict = field(
         default_factory=dict,
@@ -75,8 +77,8 @@ class LoopArguments:
     )
     steps_per_epoch: int = field(default=0, metadata={"help": "Updates per epoch of a stream."})
     shuffle_buffer: int = field(default=1000, metadata={"help": "Rows of a stream that are shuffled at a time."})
-    min_frames: int = field(default=40, metadata={"help": "Shorter clips are left out."})
-    max_frames: int = field(default=199, metadata={"help": "Longer clips are left out."})
+    min_frames: int = field(default=40, metadata={"help": "Clips that were recorded shorter are left out."})
+    max_frames: int = field(default=199, metadata={"help": "Clips that were recorded longer are left out."})
     epochs: int = field(default=300, metadata={"help": "Passes over the training split."})
     batch_size: int = field(default=64, metadata={"help": "Batch size per process."})
     group_by_length: bool = field(
@@ -162,10 +164,12 @@ class LoopArguments:
         check_range(self, 0, 2**32 - 1, "seed")
         if self.max_frames < self.min_frames:
             raise ValueError(f"--max_frames {self.max_frames} is below --min_frames {self.min_frames}.")
-        if not all(isfinite(speed) and speed > 0 for speed in self.speeds) or len(set(self.speeds)) < len(self.speeds):
-            raise ValueError(f"--speeds must be above 0 and distinct (1 is as recorded); got {self.speeds}.")
+        check_speeds(self.speeds, "--speeds")
         if not all(type(times) is int and times >= 1 for times in self.repeats.values()):
             raise ValueError(f"--repeats must give whole numbers from 1 on; got {self.repeats}.")
+        for name in ("jitter", "still_frames"):
+            if getattr(self, name) and not self.body_copies:
+                raise ValueError(f"--{name} is of the copies that --body_copies makes: ask for one, or set it to 0.")
         if self.config_classes:
             check_model_config(self, self.possible_configs, self.model_config, "--model_config")
 
@@ -198,6 +202,11 @@ class CaptionArguments(LoopArguments):
     even_sources: bool = field(
         default=False, metadata={"help": "Draw the captions of each of these folders, and of `texts`, equally often."}
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.even_sources and not self.further_texts:
+            raise ValueError("--even_sources needs --further_texts: the captions of `texts` alone are one source.")
 
 
 @dataclass
@@ -290,7 +299,7 @@ class T2MArguments(CaptionArguments):
         metadata={"help": "Pretrained text encoder of a new model, folder or Hub id; word vectors if left out."},
     )
     freeze_text_encoder: bool = field(
-        default=True, metadata={"help": "Keep the text encoder of --text_encoder as is."}
+        default=True, metadata={"help": "Keep the text encoder as is, unless that of --init_from has been trained."}
     )
     text_encoder_lr: float = field(default=2e-5, metadata={"help": "Peak learning rate of one that is not frozen."})
     init_from: str = field(default="", metadata={"help": "Text-to-motion model to start from; a new one if left out."})
@@ -353,8 +362,9 @@ class T2MArguments(CaptionArguments):
 
     @property
     def changes(self) -> dict:
-        """What `model_config` changes about the model of `init_from`; its other fields shape the weights."""
-        return {name: self.model_config[name] for name in FREE_FIELDS if name in self.model_config}
+        """What is changed about the configuration of `init_from`; its other fields shape the weights."""
+        changes = {name: self.model_config[name] for name in FREE_FIELDS if name in self.model_config}
+        return changes if self.freeze_text_encoder else changes | {"freeze_text_encoder": False}
 
     @property
     def config_class(self) -> type:

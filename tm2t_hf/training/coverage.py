@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import feature_extraction_motion
 from ..coverage import (
     Calibration,
     MotionCoverage,
@@ -217,8 +218,14 @@ def save_motion_coverage(
 
 
 def facts_of_motions(describe: MotionToTextPipeline, motions: Sequence[np.ndarray]) -> Tensor:
-    """Facts (motions, 4) about joints, as `motion_facts`."""
-    return torch.cat([describe.facts_of(motion) for motion in motions])
+    """Facts (motions, 4) about joints, as `motion_facts`. Spoiled ones look wrong, which is not worth a warning."""
+    doubts = logging.getLogger(feature_extraction_motion.__name__)
+    level = doubts.level
+    doubts.setLevel(logging.ERROR)
+    try:
+        return torch.cat([describe.facts_of(motion) for motion in motions])
+    finally:
+        doubts.setLevel(level)
 
 
 def spoiled(motions: Sequence[np.ndarray], skeleton: Skeleton) -> Iterable[np.ndarray]:

@@ -241,6 +241,8 @@ def resume(parts: Parts, arguments: LoopArguments, progress: Progress, processor
         progress.best, progress.worse = None, 0  # the best model so far lies elsewhere
     within = f", batch {progress.step} of epoch {progress.epoch + 1}" if progress.step else ""
     logger.info("Resuming after epoch %d%s.", progress.epoch, within)
+    if progress.epoch >= arguments.epochs:
+        logger.warning("All %d epochs are done; to train on, raise --epochs.", arguments.epochs)
     return progress, states
 
 

@@ -47,6 +47,9 @@ def start(arguments: LoopArguments) -> Accelerator:
     for chatty in ("httpx", "httpx2", "filelock"):  # huggingface_hub uses either of the first two
         logging.getLogger(chatty).setLevel(logging.WARNING)
     disable_progress_bar()
+    if arguments.mixed_precision == "auto":
+        kind = "bfloat16, which this device has" if accelerator.mixed_precision == "bf16" else "float32 alone"
+        logger.info("--mixed_precision auto: trains in %s.", kind)
     accelerator.output_lock = on_main_process(accelerator, lambda: claim_output_folder(arguments))
     accelerator.uploads = on_main_process(accelerator, lambda: hub_uploads(arguments))
     set_seed(arguments.seed)

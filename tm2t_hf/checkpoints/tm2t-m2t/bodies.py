@@ -122,6 +122,33 @@ def body_height(joints: np.ndarray, skeleton: Skeleton) -> float:
     return max(HEIGHT_PER_SPAN * (float(legs) + trunk), 1e-9)
 
 
+def check_body(offsets, skeleton: Skeleton, argument: str = "offsets") -> np.ndarray:
+    """Bone vectors (joints, 3) of a body in the unit of the skeleton, as float64.
+
+    Raises:
+        ValueError: they have another shape, are no finite numbers, or those of nobody; names `argument`.
+    """
+    wanted = f"({skeleton.num_joints}, 3) bone vectors in the unit of skeleton {skeleton.name}"
+    try:
+        offsets = np.asarray(offsets, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{argument} must be {wanted}, but holds what is no number.") from None
+    if offsets.shape != (skeleton.num_joints, 3):
+        raise ValueError(f"{argument} has shape {offsets.shape}, but must be {wanted}.")
+    if not np.isfinite(offsets).all():
+        raise ValueError(f"{argument} must be {wanted}, but holds NaN or infinite values.")
+    pose = np.zeros_like(offsets)
+    for chain in skeleton.chains:
+        for parent, joint in zip(chain, chain[1:], strict=False):
+            pose[joint] = pose[parent] + offsets[joint]
+    height = body_height(pose[None], skeleton) * skeleton.metres_per_unit
+    if not SHORTEST / 3 <= height <= 3 * TALLEST:  # any figure; other units are ten times as large or small
+        raise ValueError(
+            f"{argument} must be {wanted}, but those are of a body {height:.3g} meters tall: are they in another unit?"
+        )
+    return offsets
+
+
 def find_unit(joints: np.ndarray, skeleton: Skeleton) -> Finding:
     """The key of `METRES_PER_UNIT` in which a body of `(frames, joints, 3)` has the height of a person.
 
@@ -176,6 +203,7 @@ __all__ = [
     "Finding",
     "body_height",
     "body_parts",
+    "check_body",
     "find_unit",
     "known_offsets",
     "rest_pose",

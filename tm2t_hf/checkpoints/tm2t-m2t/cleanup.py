@@ -92,14 +92,12 @@ def with_locked_foot(
     toe = joints[:, leg[-1]]
     frames = np.arange(len(joints))[:, None]
     shift = np.zeros_like(toe)  # (frames, 3)
-    blend = max(1.0, BLEND_SECONDS * fps)
     for start, end in runs:
         place = toe[start:end].mean(0)
         shift[start:end] += place - toe[start:end]
-        before = np.clip((start - frames[:start]) / blend, 0, 1)
-        after = np.clip((frames[end:] - end + 1) / blend, 0, 1)
-        shift[:start] += (place - toe[start]) * _fade(before)
-        shift[end:] += (place - toe[end - 1]) * _fade(after)
+        first, last = place - toe[start], place - toe[end - 1]  # (3,)
+        shift[:start] += first * _fade((start - frames[:start]) / _blend_frames(first, fps))
+        shift[end:] += last * _fade((frames[end:] - end + 1) / _blend_frames(last, fps))
     target = joints[:, ankle] + shift
     # a foot that the leg does not reach stays as near as it does
     reach = REACH * (lengths[knee] + lengths[ankle])
@@ -166,9 +164,15 @@ def _knee(hip: np.ndarray, knee: np.ndarray, ankle: np.ndarray, thigh: float, sh
     return hip + along * projection + height * side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9)
 
 
+def _blend_frames(shift: np.ndarray, fps: float) -> np.ndarray:
+    """Frames over which the coordinates of a shift (3,) fade: a foot held down is let go sooner, to swing freely."""
+    is_down = shift * [0, 1, 0] < 0
+    return np.maximum(1.0, np.where(is_down, BLEND_SECONDS / 2, BLEND_SECONDS) * fps)
+
+
 def _fade(share: np.ndarray) -> np.ndarray:
-    """1 at 0, 0 at 1, level at both ends."""
-    return 0.5 * (1 + np.cos(np.pi * share))
+    """1 at 0, 0 from 1 on, level at both ends."""
+    return 0.5 * (1 + np.cos(np.pi * np.clip(share, 0, 1)))
 
 
 def _runs(values: np.ndarray) -> list[tuple[int, int]]:

@@ -91,9 +91,9 @@ class InterleavedPositions(nn.Module):
             )
         seconds, limit = ((tokens - 2) * self.seconds_per_token for tokens in (length, most))
         raise ValueError(
-            f"the {self.what} lasts {seconds:g} seconds, but the model takes {limit:g} at most: it has {length} "
-            f"tokens (<bom> and <eom> included), and the model has positions for {most} (max_position_embeddings); "
-            "cut it into shorter ones"
+            f"the {self.what} lasts {seconds:.1f} seconds, but the model takes {limit:.1f} at most ({length} tokens "
+            f"with <bom> and <eom>, max_position_embeddings is {most}); cut it into shorter ones or, if it is "
+            "shorter, give its frame rate (fps)"
         )
 
 

@@ -5,9 +5,11 @@
 import contextlib
 import copy
 import math
+from dataclasses import dataclass
 from numbers import Real
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +40,7 @@ from .vocabulary import ids_to_codes
 logger = logging.get_logger(__name__)
 
 SHORTEST_FIGURE, TALLEST_FIGURE = 0.3, 3.0  # meters, that `height=` can ask for
+MOST_SHOWN = 100  # characters of a caption in a message
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"  # the small models that ship with the package
 
 
@@ -103,6 +106,10 @@ class _MotionPipeline(Pipeline):
             raise ValueError(f"{min(twice)} is given twice: by itself, and in generate_kwargs; leave one out.")
         kwargs |= generate_kwargs
         check_generation_arguments(kwargs)
+        if kwargs.get("return_dict_in_generate"):
+            raise ValueError(
+                "return_dict_in_generate=True is for model.generate(): a pipeline returns what it makes of the ids."
+            )
         return {}, kwargs, {}
 
     def _generate(self, model_inputs, generate_kwargs) -> torch.Tensor:
@@ -201,6 +208,10 @@ class TextToMotionPipeline(_MotionPipeline):
             )
         if (chain or prefix is not None) and forward.get("num_return_sequences") not in (None, 1):
             raise ValueError("A chain is one motion: leave num_return_sequences out and call again for another.")
+        if (chain or prefix is not None) and forward.get("decoder_input_ids") is not None:
+            raise ValueError(
+                "decoder_input_ids would begin a motion that has a beginning: leave chain and prefix out."
+            )
         preprocess = {"chain": chain, "prefix": prefix}
         postprocess = {"clean": clean, "output_fps": output_fps, "height": height, "return_codes": return_codes}
         given = [
@@ -217,10 +228,10 @@ class TextToMotionPipeline(_MotionPipeline):
                 "prefix": None if prefix is None else self._prefix_inputs(prefix),
                 "texts": text,
             }
-        inputs = self.processor(text=text, return_tensors="pt")
-        if (count := len(inputs["input_ids"])) != 1:
+        captions = check_captions(text)
+        if (count := len(captions)) != 1:
             raise ValueError(f"an item of the captions holds {count} captions; pass one caption per item.")
-        return {**inputs}
+        return {**self.processor(text=captions, return_tensors="pt"), "caption": captions[0]}
 
     def _prefix_inputs(self, prefix) -> dict:
         inputs = self.processor(motion=prefix, return_tensors="pt")
@@ -231,7 +242,8 @@ class TextToMotionPipeline(_MotionPipeline):
     def _forward(self, model_inputs, **generate_kwargs):
         if "prompts" in model_inputs:
             return self._forward_chain(model_inputs, generate_kwargs)
-        captions = model_inputs["input_ids"]
+        captions = model_inputs.pop("caption")
+        captions = [captions] if isinstance(captions, str) else captions
         text, requests = self._covered(model_inputs)
         ids = self._generate(text, generate_kwargs)
         motions = self.model.decode_motion(ids)
@@ -242,7 +254,7 @@ class TextToMotionPipeline(_MotionPipeline):
             "codes": codes.unflatten(0, (len(captions), -1)),  # (batch, samples, tokens)
             "motion_values": values.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
             "lengths": lengths.unflatten(0, (len(captions), -1)),  # (batch, samples)
-            "input_ids": captions,
+            "captions": np.array(captions, dtype=object).reshape(-1, 1),  # (batch, 1)
             "scores": torch.tensor([request.score for request in requests]),  # (batch,)
             "nearest": np.array([[request.nearest] for request in requests]),  # (batch, 1)
         }
@@ -316,13 +328,15 @@ class TextToMotionPipeline(_MotionPipeline):
                 for text, start, end, score in zip(texts, starts, ends, scores, strict=True)
             ]
             return motion | {"score": min(known, default=None), "parts": parts}
-        caption = self.processor.decode(model_outputs["input_ids"][0], skip_special_tokens=True)
+        caption = model_outputs["captions"][0, 0]
         score = self._score(caption, float(model_outputs["scores"][0]), str(model_outputs["nearest"][0, 0]))
         samples = []
         samples_of = (model_outputs[name][0] for name in ("motion_values", "codes", "lengths"))
         for values, codes, length in zip(*samples_of, strict=True):
             if length == 0:
-                logger.warning(f"The motion for {caption!r} has 0 frames: the model ended at once; pass min_seconds.")
+                logger.warning(
+                    f"The motion for {_shown(caption)} has 0 frames: the model ended at once; pass min_seconds."
+                )
             codes = codes[: length // self.model.config.vq_config.unit_length] if return_codes else None
             samples.append(self._finished(values[:length], codes, **options) | {"score": score})
         return samples[0] if len(samples) == 1 else samples
@@ -333,8 +347,8 @@ class TextToMotionPipeline(_MotionPipeline):
             return None
         if score < self.coverage.threshold:
             logger.warning(
-                f"{caption!r} is unlike what this model learned (score {score:.2f}); the closest that it knows is "
-                f"{nearest!r}."
+                f"{_shown(caption)} is unlike what this model learned (score {score:.2f}); the closest that it knows "
+                f"is {nearest!r}."
             )
         return score
 
@@ -356,11 +370,21 @@ class TextToMotionPipeline(_MotionPipeline):
         if output_fps not in (None, fps) and len(joints) > 1:
             joints, fps = resample(joints, fps, output_fps), float(output_fps)
             # features hold velocities per frame, so those at another rate are other features
-            features = joints_to_features(joints / extractor.skeleton.metres_per_unit, extractor.skeleton)
+            features = features[:0]
+            if len(joints) > 1:
+                features = joints_to_features(joints / extractor.skeleton.metres_per_unit, extractor.skeleton)
         if height is not None and len(joints):
             joints = joints * (height / body_height(joints.numpy(), extractor.skeleton))
         motion = {"motion": features.numpy(), "joints": joints.numpy(), "fps": fps}
         return motion if codes is None else motion | {"codes": codes.cpu().numpy()}
+
+
+@dataclass
+class _NamedMotion:
+    """One of several motions, and what messages call it."""
+
+    name: str
+    motion: Any
 
 
 class MotionToTextPipeline(_MotionPipeline):
@@ -414,7 +438,8 @@ class MotionToTextPipeline(_MotionPipeline):
             return super().__call__([motions], **kwargs)[0]
         for index, motion in enumerate(several):
             _refuse_none(motion, f"motion[{index}]")
-        return super().__call__(several, **kwargs)
+        named = [_NamedMotion(f"motion[{index}]", motion) for index, motion in enumerate(several)]
+        return super().__call__(named, **kwargs)
 
     def _sanitize_parameters(self, fps=None, unit=None, **kwargs):
         _, forward, postprocess = super()._sanitize_parameters(**kwargs)
@@ -423,12 +448,15 @@ class MotionToTextPipeline(_MotionPipeline):
 
     def preprocess(self, motion, **motion_kwargs):
         """A motion -> what the model reads."""
+        name = "The motion"
+        if isinstance(motion, _NamedMotion):
+            name, motion = motion.name, motion.motion
         _refuse_none(motion, "motion")
         inputs = self.processor(motion=motion, return_tensors="pt", motion_kwargs=motion_kwargs)
         if (count := len(inputs["motion_values"])) != 1:
             raise ValueError(f"an item of the motions holds {count} motions; pass one motion per item.")
         motion = unwrap_row(motion, MOTION_COLUMNS, "motion")
-        return {**inputs, "name": fspath(motion) if isinstance(motion, (str, PathLike)) else "The motion"}
+        return {**inputs, "name": fspath(motion) if isinstance(motion, (str, PathLike)) else name}
 
     def _forward(self, model_inputs, **generate_kwargs):
         names = model_inputs.pop("name")
@@ -468,7 +496,11 @@ class MotionToTextPipeline(_MotionPipeline):
 
         repeats = len(ids) // len(values)
         inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in read.items()}
-        labels = ids[:, 1:].masked_fill(ids[:, 1:] == self.model.config.pad_token_id, -100)  # (batch * samples, words)
+        labels = ids[:, 1:]  # (batch * samples, words)
+        is_end = torch.isin(labels, labels.new_tensor(self.model.config.eos_token_id))
+        # beam search fills up what follows the end of a caption with further ends
+        is_over = (is_end.cumsum(1) > is_end) | (labels == self.model.config.pad_token_id)
+        labels = labels.masked_fill(is_over, -100)
         logits = self.model(**inputs, decoder_input_ids=ids[:, :-1], use_cache=False).logits
         losses = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none").view_as(labels)
         likelihoods = -losses.sum(1) / (labels != -100).sum(1).clamp(min=1)
@@ -488,7 +520,7 @@ class MotionToTextPipeline(_MotionPipeline):
         if self.coverage is not None and scores[0] < self.coverage.threshold:
             logger.warning(
                 f"{model_outputs['names'][0, 0]} is unlike the motions that this model learned "
-                f"(score {scores[0]:.2f}); the closest that it knows is {str(captions[0])!r}."
+                f"(score {scores[0]:.2f}), so its caption may be wrong: {str(captions[0])!r}."
             )
         return [
             {"generated_text": str(caption), "score": None if math.isnan(score) else score}
@@ -514,6 +546,11 @@ def _replaced_lengths(kwargs: dict) -> dict[str, None]:
     if given.get("generation_config") is not None:
         replaced += ["min_seconds", "max_seconds"]
     return {name: None for name in replaced if name not in given}
+
+
+def _shown(caption: str) -> str:
+    """A caption in quotes, shortened for a message."""
+    return repr(caption if len(caption) <= MOST_SHOWN else f"{caption[: MOST_SHOWN - 3]}...")
 
 
 def _refuse_none(motion, name: str) -> None:

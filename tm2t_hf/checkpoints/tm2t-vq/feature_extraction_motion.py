@@ -13,7 +13,7 @@ import torch
 from transformers import BatchFeature, SequenceFeatureExtractor
 from transformers.utils import PaddingStrategy, TensorType, logging
 
-from .bodies import ADULT, METRES_PER_UNIT, body_height, find_unit
+from .bodies import ADULT, METRES_PER_UNIT, body_height, check_body, find_unit
 from .containers import is_row, items_of, unwrap_row
 from .files import load_array, load_offsets, load_statistics
 from .motion import (
@@ -89,12 +89,7 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         if not isinstance(unit_length, int) or isinstance(unit_length, bool) or unit_length < 1:
             raise ValueError(f"unit_length={unit_length!r} must be a number of frames: 4, or what the motion VQ has.")
         self.unit_length = unit_length
-        if offsets is not None and np.shape(offsets) != (self.skeleton.num_joints, 3):
-            raise ValueError(
-                f"offsets has shape {np.shape(offsets)}, but skeleton {self.skeleton.name} takes "
-                f"({self.skeleton.num_joints}, 3) bone vectors."
-            )
-        self.offsets = None if offsets is None else np.asarray(offsets, dtype=np.float64).tolist()
+        self.offsets = None if offsets is None else check_body(offsets, self.skeleton).tolist()
         # What the base class stores under these names follows from the arguments above; a saved copy of it is ignored.
         kwargs.update(feature_size=self.skeleton.feature_size, sampling_rate=self.fps, padding_value=0.0)
         kwargs.pop("auto_map", None)  # of the file that it was loaded from; saving writes it again
