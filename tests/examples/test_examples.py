@@ -413,8 +413,13 @@ def test_a_pretrained_text_encoder(run, folder, text_encoder, architecture, free
     motion = pipeline("text-to-motion", model=str(out), device="cpu")("A person waves.", max_seconds=1, min_seconds=1)
     assert motion["joints"].shape == (20, 22, 3)
     shutil.copytree(out, folder / "with_encoder", dirs_exist_ok=True)
-    again = run("train_t2m.py", "--alignment_weight", "0", "--init_from", "with_encoder")
-    assert AutoModelForSeq2SeqLM.from_pretrained(again).config.model_type == model.config.model_type
+    # a frozen encoder can be trained on, and one that is trained stays so
+    flags = ("--no_freeze_text_encoder", "--text_encoder_lr", "1e-3") if freeze else ("--text_encoder_lr", "1e-3")
+    again = run("train_t2m.py", "--alignment_weight", "0", "--init_from", "with_encoder", *flags)
+    again = AutoModelForSeq2SeqLM.from_pretrained(again)
+    assert again.config.model_type == model.config.model_type and not again.config.freeze_text_encoder
+    trained = again.encoder.text_encoder.state_dict()
+    assert any(not torch.allclose(stored[name], trained[name], atol=1e-3) for name in stored)
 
 
 def test_a_transformer_with_word_vectors_of_its_own(run):
