@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,9 +38,22 @@ ON_ENCODER = "tm2t-t2m-on-encoder"
 CLASSES = auto_classes() | {ON_ENCODER: auto_classes()["tm2t-t2m"]}
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("saved") / "models"
+
+
 @pytest.fixture
 def folders(
-    tmp_path, vq_model, m2t_model, t2m_model, t2m_on_encoder, t2m_transformer_on_encoder, feature_extractor, processor
+    saved,
+    tmp_path,
+    vq_model,
+    m2t_model,
+    t2m_model,
+    t2m_on_encoder,
+    t2m_transformer_on_encoder,
+    feature_extractor,
+    processor,
 ) -> dict[str, Path]:
     """Type of model -> folder with a tiny one and its processor; the GRU both with and without a text encoder."""
     t2m_transformer_on_encoder.config.text_encoder_config._name_or_path = str(tmp_path)
@@ -50,10 +64,12 @@ def folders(
     models = {model.config.model_type: model for model in (vq_model, m2t_model, t2m_model, t2m_transformer_on_encoder)}
     models |= {ON_ENCODER: t2m_on_encoder, "tm2t-matcher": matcher}
     processors = {"tm2t-vq": feature_extractor, "tm2t-matcher": matcher_processor}
-    for name, model in models.items():
-        model.save_pretrained(tmp_path / "models" / name)
-        processors.get(name, processor).save_pretrained(tmp_path / "models" / name)
-    return {name: tmp_path / "models" / name for name in models}
+    if not saved.exists():
+        for name, model in models.items():
+            model.save_pretrained(saved / name)
+            processors.get(name, processor).save_pretrained(saved / name)
+    copied = shutil.copytree(saved, tmp_path / "models")
+    return {name: copied / name for name in models}
 
 
 def code_in(folder: Path) -> dict[str, bytes]:
