@@ -17,6 +17,7 @@ from ..formats import ImportedMotion, PageMotion, import_motion, save_motion, sa
 from ..formats.gif import floor_height
 from ..loading import load_processor, load_whole
 from ..metrics import acceleration, foot_sliding
+from ..metrics.joints import CONTACT_HEIGHT
 from ..processing_tm2t import TM2TProcessor
 from ..skeletons import Skeleton, load_skeleton
 from ..tokenization_motion import MotionTokenizer
@@ -68,8 +69,12 @@ def input_of_model(path: str, arguments: Namespace, skeleton: Skeleton, fps: flo
 
 
 def on_floor(joints: np.ndarray) -> np.ndarray:
-    """The motion with its floor at y = 0, where feet are looked for that stand; recordings have it anywhere."""
-    return joints - np.float32([0, floor_height(joints), 0])
+    """The motion with its floor at y = 0, where feet are looked for that stand; recordings have it anywhere.
+
+    Where it is there already, but for the unevenness of feet, as models make it, it stays.
+    """
+    floor = floor_height(joints)
+    return joints if abs(floor) < CONTACT_HEIGHT else joints - np.float32([0, floor, 0])
 
 
 def quality(joints: np.ndarray, skeleton: Skeleton, fps: float) -> dict[str, str]:
