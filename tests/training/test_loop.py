@@ -347,6 +347,12 @@ def test_the_log_says_where_a_run_resumes(tmp_path, caplog, epoch, batches, mess
     assert message in caplog.messages
 
 
+def test_a_run_that_has_ended_says_so_when_it_is_resumed(tmp_path, caplog):
+    Run(tmp_path, epochs=2).fit()
+    Run(tmp_path, epochs=2, resume_from_checkpoint="latest").fit()
+    assert "All 2 epochs are done; to train on, raise --epochs." in caplog.messages
+
+
 def test_the_best_is_remembered_over_a_resume(tmp_path):
     Run(tmp_path, validation=[3.0, 1.0], epochs=2, lr_schedule="constant").fit()
     run = Run(tmp_path, validation=[2.0, 4.0], resume_from_checkpoint="latest", lr_schedule="constant").fit()
