@@ -21,6 +21,7 @@ from transformers import AutoModelForSeq2SeqLM
 from transformers.utils import logging as transformers_logging
 
 from tm2t_hf.data import read_captions, read_split
+from tm2t_hf.data.rows import check_further_texts
 from tm2t_hf.files import load_array
 from tm2t_hf.loading import load_whole
 from tm2t_hf.training import calibrate_motions, calibrate_requests, run
@@ -82,9 +83,7 @@ def main():
         unknown = [each for folder in arguments.unknown_motions for each in joints_of(folder, "all")]
         calibrate_motions(arguments.model, known, unknown or None)
         return
-    for folder in arguments.further_texts:
-        if not (data_dir / folder).is_dir():
-            raise FileNotFoundError(f"--further_texts names {folder}, but {data_dir} has no such folder.")
+    check_further_texts(data_dir, arguments.further_texts, "--further_texts")
     clips = read_split(data_dir, "train")
     captions = [captions_of(data_dir, clip, ["texts", *arguments.further_texts]) for clip in clips]
     labels = plain = None

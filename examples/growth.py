@@ -30,6 +30,7 @@ from tm2t_hf.data import load_motion_dataset, tokenize_motions
 from tm2t_hf.files import written_beside
 from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import run
+from tm2t_hf.training.arguments import check_range
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
@@ -53,10 +54,9 @@ class Arguments:
 
     def __post_init__(self):
         if Path(self.output).suffix != ".png":
-            raise SystemExit(f"--output {self.output} must end in .png.")
-        if self.largest < 4 or self.most_clips < 2 * TOY_CLIPS:  # a line needs two points
-            raise SystemExit(f"--largest must be at least 4, and --most_clips at least {2 * TOY_CLIPS}.")
-        Path(self.output).parent.mkdir(parents=True, exist_ok=True)
+            raise ValueError(f"--output {self.output} must end in .png.")
+        check_range(self, 4, None, "largest")  # a line needs two points
+        check_range(self, 2 * TOY_CLIPS, None, "most_clips")
 
 
 class Line(NamedTuple):
@@ -76,6 +76,7 @@ class Line(NamedTuple):
 def main():
     """Measure and draw."""
     (arguments,) = HfArgumentParser(Arguments).parse_args_into_dataclasses()
+    Path(arguments.output).parent.mkdir(parents=True, exist_ok=True)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     setting = Setting(torch.device(arguments.device), torch.float32, arguments.size)

@@ -65,6 +65,11 @@ def main():
     check_same_skeleton(vq, skeleton, arguments.vq)
     feature_extractor = load_processor(MotionFeatureExtractor, arguments.vq)
     check_fits(vq, feature_extractor)
+    codes = vq.config.codebook_size
+    if arguments.token_corruption and arguments.corruption_neighbors >= codes:
+        raise ValueError(
+            f"--corruption_neighbors {arguments.corruption_neighbors} is too many for a codebook of {codes} codes."
+        )
 
     with accelerator.main_process_first():
         train_set = load_motion_dataset(
@@ -109,14 +114,11 @@ def main():
     def losses_of(model, batch):
         return {"loss": Loss(model(**batch).loss, counts(batch)["loss"], reduction=config.loss_reduction)}
 
-    codebook, similar = vq.quantizer.embedding.weight, None
+    similar = None
     if arguments.token_corruption:
-        neighbors = arguments.corruption_neighbors
-        if neighbors >= len(codebook):
-            raise ValueError(
-                f"--corruption_neighbors {neighbors} is too many for a codebook of {len(codebook)} codes."
-            )
-        similar = torch.cdist(codebook, codebook).topk(neighbors + 1, largest=False).indices[:, 1:]
+        codebook = vq.quantizer.embedding.weight
+        similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbors + 1, largest=False)
+        similar = similar.indices[:, 1:]  # (codes, neighbors)
 
     def corrupted(ids, moment):
         """Some codes replaced by similar ones, as another performance of the same movement would have them."""

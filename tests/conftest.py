@@ -183,6 +183,15 @@ def t2m_model(vq_model, text_tokenizer) -> TextToMotionModel:
     return model
 
 
+def copy_of_saved(parts: dict[str, tuple], saved: Path, copy: Path) -> Path:
+    """A folder with a folder for each of these models and processors, which are saved once, by the first test."""
+    if not saved.exists():
+        for name, (model, processor) in parts.items():
+            model.save_pretrained(saved / name)
+            processor.save_pretrained(saved / name)
+    return shutil.copytree(saved, copy)
+
+
 @pytest.fixture(scope="session")
 def saved_once(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("saved")
@@ -191,11 +200,9 @@ def saved_once(tmp_path_factory) -> Path:
 @pytest.fixture
 def checkpoints(saved_once, processor, vq_model, t2m_model, m2t_model, tmp_path_factory) -> Path:
     """A folder of tiny checkpoints laid out as the package's own; it is this test's, to change as it likes."""
-    for name, model in (("tm2t-vq", vq_model), ("tm2t-m2t", m2t_model), ("tm2t-t2m", t2m_model)):
-        if not (saved_once / name).exists():
-            model.save_pretrained(saved_once / name)
-            processor.save_pretrained(saved_once / name)
-    return shutil.copytree(saved_once, tmp_path_factory.mktemp("checkpoints") / "all")
+    models = {"tm2t-vq": vq_model, "tm2t-m2t": m2t_model, "tm2t-t2m": t2m_model}
+    parts = {name: (model, processor) for name, model in models.items()}
+    return copy_of_saved(parts, saved_once / "stages", tmp_path_factory.mktemp("checkpoints") / "all")
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, copy_of_saved
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -38,14 +37,9 @@ ON_ENCODER = "tm2t-t2m-on-encoder"
 CLASSES = auto_classes() | {ON_ENCODER: auto_classes()["tm2t-t2m"]}
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("saved") / "models"
-
-
 @pytest.fixture
 def folders(
-    saved,
+    saved_once,
     tmp_path,
     vq_model,
     m2t_model,
@@ -64,11 +58,8 @@ def folders(
     models = {model.config.model_type: model for model in (vq_model, m2t_model, t2m_model, t2m_transformer_on_encoder)}
     models |= {ON_ENCODER: t2m_on_encoder, "tm2t-matcher": matcher}
     processors = {"tm2t-vq": feature_extractor, "tm2t-matcher": matcher_processor}
-    if not saved.exists():
-        for name, model in models.items():
-            model.save_pretrained(saved / name)
-            processors.get(name, processor).save_pretrained(saved / name)
-    copied = shutil.copytree(saved, tmp_path / "models")
+    parts = {name: (model, processors.get(name, processor)) for name, model in models.items()}
+    copied = copy_of_saved(parts, saved_once / "types", tmp_path / "models")
     return {name: copied / name for name in models}
 
 

@@ -46,6 +46,20 @@ def find_limit(limit: str, *sources: Mapping[str, Any]) -> tuple[str, Any] | Non
     return None
 
 
+def replaced_lengths(kwargs: dict) -> dict[str, None]:
+    """None for the lengths that a pipeline may have been made with, but that this call sets in another unit.
+
+    A generation config replaces them all; transformers itself leaves out those in tokens.
+    """
+    inner = kwargs.get("generate_kwargs")
+    given = {**kwargs, **inner} if isinstance(inner, dict) else kwargs
+    set_now = [names for names in LIMITS.values() if any(given.get(name) is not None for name in names)]
+    replaced = [name for names in set_now for name in names]
+    if given.get("generation_config") is not None:
+        replaced += ["min_seconds", "max_seconds"]
+    return {name: None for name in replaced if name not in given}
+
+
 class EndOfMotionByArgmax(LogitsProcessor):
     """The original's rule of sampling: a motion ends where `<eom>` is the likeliest id, and nowhere else.
 
@@ -348,4 +362,12 @@ class MotionGenerationMixin(CheckedGenerationMixin):
         return processors
 
 
-__all__ = ["LIMITS", "EndOfMotionByArgmax", "MotionGenerationMixin", "drawable", "find_limit", "is_among"]
+__all__ = [
+    "LIMITS",
+    "EndOfMotionByArgmax",
+    "MotionGenerationMixin",
+    "drawable",
+    "find_limit",
+    "is_among",
+    "replaced_lengths",
+]

@@ -7,6 +7,8 @@ from typing import Literal
 
 import torch
 
+from tm2t_hf.training.arguments import check_range
+
 MODEL_TYPES = {
     "vq": ("tm2t-vq",),
     "m2t": ("tm2t-m2t",),
@@ -69,8 +71,6 @@ class Arguments:
     device: str = field(default="cuda" if torch.cuda.is_available() else "cpu")
 
     def __post_init__(self):
-        for name in ("replications", "num_beams", "batch_size"):
-            if getattr(self, name) < 1:
-                raise SystemExit(f"--{name} must be at least 1; got {getattr(self, name)}.")
+        check_range(self, 1, None, "replications", "num_beams", "batch_size")
         if self.int8 and self.device != "cpu":
             raise SystemExit("--int8 runs on CPUs only: add --device cpu.")

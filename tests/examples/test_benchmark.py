@@ -106,7 +106,7 @@ def test_epochs_of_similar_lengths_have_less_arithmetic(tmp_path, monkeypatch):
 def test_growth_refuses_before_it_measures(monkeypatch, tmp_path, flags):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["growth.py", "--output", "a.png", *flags])
-    with pytest.raises(SystemExit, match=flags[0]):
+    with pytest.raises(ValueError, match=flags[0]):
         growth.main()
 
 

@@ -129,7 +129,7 @@ def count_generations(monkeypatch):
 
 @pytest.mark.parametrize("name", ["replications", "num_beams", "batch_size"])
 def test_numbers_that_are_none(evaluate, name):
-    with pytest.raises(SystemExit, match=f"--{name} must be at least 1; got 0"):
+    with pytest.raises(ValueError, match=f"--{name} must be at least 1; got 0"):
         evaluate("vq", **{name: 0})
 
 

@@ -21,7 +21,7 @@ from ..skeletons import HUMANML3D, Skeleton
 from .cache import cache_folder, cached
 from .folder import read_split
 from .motion_column import MotionColumn, columns_with
-from .rows import Row, Variants, lines_of_clip, rows_of_clip
+from .rows import Row, Variants, check_further_texts, lines_of_clip, rows_of_clip
 from .shards import find_shards, load_shards
 from .variation import BodyVariation
 
@@ -117,9 +117,7 @@ class _Folder:
     def __init__(self, data_dir: Path, split: str, skeleton: Skeleton, limits: range, further_texts: tuple[str, ...]):
         self.data_dir, self.split, self.skeleton, self.limits = data_dir, split, skeleton, limits
         self.clips = read_split(data_dir, split)
-        for folder in further_texts:
-            if not (data_dir / folder).is_dir():
-                raise FileNotFoundError(f"further_texts names {folder}, but {data_dir} has no such folder.")
+        check_further_texts(data_dir, further_texts, "further_texts")
         self.further_texts = further_texts
         self.offsets = load_offsets(data_dir, skeleton)
 

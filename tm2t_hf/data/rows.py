@@ -108,6 +108,13 @@ class Variants:
                 yield row._replace(id=f"{row.id}#{time}")
 
 
+def check_further_texts(data_dir: Path, folders: Sequence[str], argument: str):
+    """Raise a FileNotFoundError that names `argument` unless the data folder has all these folders of captions."""
+    for folder in folders:
+        if not (data_dir / folder).is_dir():
+            raise FileNotFoundError(f"{argument} names {folder}, but {data_dir} has no such folder.")
+
+
 def lines_of_clip(clip: str, data_dir: Path, further_texts: Sequence[str]) -> list[tuple[str, CaptionLine]]:
     """The captions of a clip, each with the sub-folder that it is from."""
     lines = [("texts", line) for line in read_captions(data_dir / "texts" / f"{clip}.txt")]
@@ -160,4 +167,4 @@ def mirrored_id(clip: str) -> str:
     return f"{folder}{slash}M{name}"
 
 
-__all__ = ["Row", "Variants", "check_speeds", "lines_of_clip", "rows_of_clip"]
+__all__ = ["Row", "Variants", "check_further_texts", "check_speeds", "lines_of_clip", "rows_of_clip"]

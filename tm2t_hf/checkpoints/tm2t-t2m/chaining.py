@@ -14,7 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .containers import unwrap_row
 from .generation_text_to_motion import MotionGenerationMixin, find_limit
+from .tokenization_text import check_captions
 from .vocabulary import ids_to_codes
 
 SHORTEST_SECONDS = 1.0  # of a part, unless the caller says otherwise: a part must not end before its action begins
@@ -79,4 +81,20 @@ def generate_chain(
     return MotionChain(motion, codes, lengths.cumsum(0).tolist())
 
 
-__all__ = ["MotionChain", "generate_chain"]
+def captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
+    """The captions of one continuous motion, as a tuple, which transformers takes for one input.
+
+    Raises:
+        ValueError: for one caption to chain, and for several that are not to be chained.
+    """
+    captions = unwrap_row(text_inputs, "text", "text")
+    is_one = isinstance(captions, str)
+    captions = check_captions(captions)
+    if chain and is_one:
+        raise ValueError("chain joins several captions, but text is a single one; pass a list, or leave chain out.")
+    if not chain and len(captions) > 1:
+        raise ValueError("prefix is for one motion; pass one caption, or chain several.")
+    return tuple(captions)
+
+
+__all__ = ["MotionChain", "captions_of_chain", "generate_chain"]

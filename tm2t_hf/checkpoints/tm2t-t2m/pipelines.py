@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import AutoModel, Pipeline, PreTrainedModel
@@ -22,14 +21,22 @@ from transformers.utils import logging
 
 from .actions import read_actions, write_actions
 from .bodies import body_height
-from .chaining import generate_chain
+from .chaining import captions_of_chain, generate_chain
 from .checks import check_count, check_switch
 from .cleanup import clean_motion
 from .containers import is_stream, unwrap_row
-from .coverage import MotionCoverage, Request, TextCoverage, embed_texts, load_coverage, motion_facts
+from .coverage import (
+    MotionCoverage,
+    Request,
+    TextCoverage,
+    caption_likelihoods,
+    embed_texts,
+    load_coverage,
+    motion_facts,
+)
 from .feature_extraction_motion import MOTION_COLUMNS, check_fps
 from .generation_arguments import check_generation_arguments
-from .generation_text_to_motion import LIMITS
+from .generation_text_to_motion import replaced_lengths
 from .loading import check_fits, load_processor, place_of
 from .motion import feature_groups, joints_to_features, resample
 from .padding import before
@@ -178,10 +185,10 @@ class TextToMotionPipeline(_MotionPipeline):
         Raises:
             ValueError: for a caption that is empty or not a string, and for arguments that exclude each other.
         """
-        kwargs |= _replaced_lengths(kwargs)
+        kwargs |= replaced_lengths(kwargs)
         chain, prefix = (kwargs.get(name, self._preprocess_params.get(name)) for name in ("chain", "prefix"))
         if chain or prefix is not None:
-            return super().__call__(_captions_of_chain(text_inputs, chain), **kwargs)
+            return super().__call__(captions_of_chain(text_inputs, chain), **kwargs)
         if isinstance(text_inputs, Dataset):
             return super().__call__(text_inputs, **kwargs)
         if is_stream(text_inputs):
@@ -242,8 +249,7 @@ class TextToMotionPipeline(_MotionPipeline):
     def _forward(self, model_inputs, **generate_kwargs):
         if "prompts" in model_inputs:
             return self._forward_chain(model_inputs, generate_kwargs)
-        captions = model_inputs.pop("caption")
-        captions = [captions] if isinstance(captions, str) else captions
+        captions = _column(model_inputs.pop("caption"))
         text, requests = self._covered(model_inputs)
         ids = self._generate(text, generate_kwargs)
         motions = self.model.decode_motion(ids)
@@ -254,7 +260,7 @@ class TextToMotionPipeline(_MotionPipeline):
             "codes": codes.unflatten(0, (len(captions), -1)),  # (batch, samples, tokens)
             "motion_values": values.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
             "lengths": lengths.unflatten(0, (len(captions), -1)),  # (batch, samples)
-            "captions": np.array(captions, dtype=object).reshape(-1, 1),  # (batch, 1)
+            "captions": captions,  # (batch, 1)
             "scores": torch.tensor([request.score for request in requests]),  # (batch,)
             "nearest": np.array([[request.nearest] for request in requests]),  # (batch, 1)
         }
@@ -469,7 +475,7 @@ class MotionToTextPipeline(_MotionPipeline):
         return {  # arrays, as transformers cuts batches along a first axis
             "captions": np.array(captions).reshape(batch, -1),  # (batch, samples)
             "scores": np.array(scores).reshape(batch, -1),  # (batch, samples)
-            "names": np.array([names] if isinstance(names, str) else names).reshape(batch, 1),
+            "names": _column(names),  # (batch, 1)
         }
 
     def facts_of(self, motion, **motion_kwargs) -> torch.Tensor:
@@ -496,14 +502,7 @@ class MotionToTextPipeline(_MotionPipeline):
 
         repeats = len(ids) // len(values)
         inputs = {name: tensor.repeat_interleave(repeats, dim=0) for name, tensor in read.items()}
-        labels = ids[:, 1:]  # (batch * samples, words)
-        is_end = torch.isin(labels, labels.new_tensor(self.model.config.eos_token_id))
-        # beam search fills up what follows the end of a caption with further ends
-        is_over = (is_end.cumsum(1) > is_end) | (labels == self.model.config.pad_token_id)
-        labels = labels.masked_fill(is_over, -100)
         logits = self.model(**inputs, decoder_input_ids=ids[:, :-1], use_cache=False).logits
-        losses = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none").view_as(labels)
-        likelihoods = -losses.sum(1) / (labels != -100).sum(1).clamp(min=1)
 
         return motion_facts(
             values.repeat_interleave(repeats, dim=0),
@@ -511,7 +510,7 @@ class MotionToTextPipeline(_MotionPipeline):
             token_mask.repeat_interleave(unit_length, dim=1).repeat_interleave(repeats, dim=0),
             values.new_tensor(extractor.std),
             feature_groups(extractor.skeleton)["positions"],
-            likelihoods,
+            caption_likelihoods(logits, ids[:, 1:], self.model.config),
         )
 
     def postprocess(self, model_outputs):
@@ -534,18 +533,9 @@ def _check_loader(kwargs: dict) -> None:
     check_count("num_workers", kwargs.get("num_workers"), 0)
 
 
-def _replaced_lengths(kwargs: dict) -> dict[str, None]:
-    """None for the lengths that the pipeline may have been made with, but that this call sets in another unit.
-
-    A generation config replaces them all; transformers itself leaves out those in tokens.
-    """
-    inner = kwargs.get("generate_kwargs")
-    given = {**kwargs, **inner} if isinstance(inner, dict) else kwargs
-    set_now = [names for names in LIMITS.values() if any(given.get(name) is not None for name in names)]
-    replaced = [name for names in set_now for name in names]
-    if given.get("generation_config") is not None:
-        replaced += ["min_seconds", "max_seconds"]
-    return {name: None for name in replaced if name not in given}
+def _column(texts: str | list[str]) -> np.ndarray:
+    """The texts of a batch, or the one of an input by itself, as an array (batch, 1)."""
+    return np.array([texts] if isinstance(texts, str) else texts, dtype=object).reshape(-1, 1)
 
 
 def _shown(caption: str) -> str:
@@ -557,22 +547,6 @@ def _refuse_none(motion, name: str) -> None:
     """Refuse a motion, or a row whose motion, is None, which a processor takes for "left out"."""
     if unwrap_row(motion, MOTION_COLUMNS, name) is None:
         raise ValueError(f"{name} is None; pass a motion: joints, features or the path of a file.")
-
-
-def _captions_of_chain(text_inputs, chain: bool | None) -> tuple[str, ...]:
-    """The captions of one continuous motion, as a tuple, which transformers takes for one input.
-
-    Raises:
-        ValueError: for one caption to chain, and for several that are not to be chained.
-    """
-    captions = unwrap_row(text_inputs, "text", "text")
-    is_one = isinstance(captions, str)
-    captions = check_captions(captions)
-    if chain and is_one:
-        raise ValueError("chain joins several captions, but text is a single one; pass a list, or leave chain out.")
-    if not chain and len(captions) > 1:
-        raise ValueError("prefix is for one motion; pass one caption, or chain several.")
-    return tuple(captions)
 
 
 def _why_no_processor(model: PreTrainedModel) -> str:

@@ -18,6 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
 from .files import written_beside
@@ -279,6 +281,21 @@ def text_facts(to_captions: Tensor, to_others: Tensor, shares: Sequence[float]) 
     return torch.stack([*columns[:2], columns[0].new_tensor(shares), *columns[2:]], dim=1)
 
 
+def caption_likelihoods(logits: Tensor, ids: Tensor, config: PreTrainedConfig) -> Tensor:
+    """Mean log-probability (captions,) of the ids of each caption, its end included.
+
+    Args:
+        logits: (captions, words, vocabulary) of each id.
+        ids: (captions, words), filled up behind the end of a caption with `<pad>` or, as by beam search, more ends.
+        config: names both ids.
+    """
+    is_end = torch.isin(ids, ids.new_tensor(config.eos_token_id))
+    is_over = (is_end.cumsum(1) > is_end) | (ids == config.pad_token_id)
+    labels = ids.masked_fill(is_over, -100)
+    losses = cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none").view_as(labels)
+    return -losses.sum(1) / (labels != -100).sum(1).clamp(min=1)
+
+
 def motion_facts(
     features: Tensor,
     reconstruction: Tensor,
@@ -345,6 +362,7 @@ __all__ = [
     "MotionCoverage",
     "Request",
     "TextCoverage",
+    "caption_likelihoods",
     "content_words",
     "embed_texts",
     "in_basis",
