@@ -45,7 +45,10 @@ from tm2t_hf.training import (
 
 @torch.no_grad()
 def embed_codebook(model: MotionToTextModel):
-    """Put the principal components of the codebook into the motion embedding, at the scale that this had."""
+    """Put the principal components of the codebook into the motion embedding, at the scale that this had.
+
+    Residuals are projected alike, so that code and residual together are those components of the VQ's latent.
+    """
     codebook = model.vq.quantizer.embedding.weight.float()  # (codes, hidden)
     codebook = codebook - codebook.mean(0)
     components = torch.linalg.svd(codebook, full_matrices=False).Vh[: model.config.d_model]
@@ -53,6 +56,9 @@ def embed_codebook(model: MotionToTextModel):
     embedding = model.get_encoder().embed_tokens.weight
     scale = embedding[: len(projected)].norm() / projected.norm()
     embedding[: len(projected), : projected.shape[1]] = projected * scale
+    projection = model.get_encoder().residual_projection
+    if projection is not None:
+        projection.weight[: len(components)] = components * scale
 
 
 def main():
@@ -79,8 +85,9 @@ def main():
         val_joints = [feature_extractor.to_joints(torch.as_tensor(row["features"])).numpy() for row in val_set]
         workers = {"num_workers": arguments.num_workers}
         num_offsets = arguments.num_offsets or vq.config.unit_length
-        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=num_offsets, **workers)
-        val_set = tokenize_motions(val_set, vq, feature_extractor, **workers)
+        options = {"residuals": arguments.model_config.get("read_residuals", False), **workers}
+        train_set = tokenize_motions(train_set, vq, feature_extractor, num_offsets=num_offsets, **options)
+        val_set = tokenize_motions(val_set, vq, feature_extractor, **options)
 
     captions = [caption for captions in train_set["captions"] for caption in captions]
     processor = TM2TProcessor(
@@ -136,7 +143,7 @@ def main():
     def samples(model):
         rows = [val_set[number] for number in range(min(NUM_SAMPLES, len(val_set)))]
         batch = {name: tensor.to(accelerator.device) for name, tensor in collator(random=False)(rows).items()}
-        ids = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        ids = model.generate(**{name: tensor for name, tensor in batch.items() if name != "labels"})
         captions = processor.batch_decode(ids, skip_special_tokens=True)
         for number, (row, caption) in enumerate(zip(rows, captions, strict=True), 1):
             yield Sample(f"clip {number}", f"{caption} (by a person: {row['captions'][0]})")

@@ -25,6 +25,7 @@ def tokenize_motions(
     batch_size: int = 64,
     num_offsets: int = 1,
     num_workers: int = 0,
+    residuals: bool = False,
 ) -> Dataset:
     """Compute the motion codes of every row, once per data and VQ: the result is cached by their fingerprints.
 
@@ -37,16 +38,20 @@ def tokenize_motions(
             repeat); training picks one at random, as the original does with its five token files per clip.
         num_workers: processes that read the motions, vary and normalize them; this one encodes them. Those of a
             stream share its files, so that its rows come in another order.
+        residuals: also keep what the codes leave out, see `MotionVQModel.encode`: two bytes for each of the VQ's
+            hidden values, so that a token takes a hundred times as much space.
 
     Returns:
         Dataset with the columns `id`, `captions`, `tokens`, `sources` and `codes` (a list of code sequences, the first
-        from frame 0), row by row as in `dataset`. The features are left out; join by row where both are needed.
+        from frame 0), row by row as in `dataset`. The features are left out; join by row where both are needed. With
+        `residuals`, the column of that name has for each code sequence the bytes of float16 (tokens, hidden).
     """
     unit_length = vq_model.config.unit_length
     if not 1 <= num_offsets <= unit_length:
         raise ValueError(f"num_offsets is {num_offsets}, but has to be between 1 and unit_length {unit_length}.")
     order = num_workers if isinstance(dataset, IterableDataset) else 0
-    fingerprint = hashlib.sha256(repr((CACHE_VERSION, dataset._fingerprint, num_offsets, order)).encode())
+    wanted = (CACHE_VERSION, dataset._fingerprint, num_offsets, order) + (("residuals",) if residuals else ())
+    fingerprint = hashlib.sha256(repr(wanted).encode())
     statistics = np.array([feature_extractor.mean, feature_extractor.std])
     fingerprint.update(statistics.tobytes() + vq_model.config.to_json_string().encode())
     for name, tensor in vq_model.state_dict().items():
@@ -65,7 +70,10 @@ def tokenize_motions(
     vq_model.eval()
     try:
         columns = Features(columns | {"codes": List(List(Value("int32")))})
-        return cached(Path(path), columns, lambda: _encoded(tqdm(loader, "Motion tokens", mininterval=5.0), vq_model))
+        if residuals:
+            columns["residuals"] = List(Value("large_binary"))
+        batches = tqdm(loader, "Motion tokens", mininterval=5.0)
+        return cached(Path(path), columns, lambda: _encoded(batches, vq_model, residuals))
     finally:
         vq_model.train(was_training)
 
@@ -94,12 +102,17 @@ class _Readings:
 
 
 @torch.no_grad()
-def _encoded(batches: Iterator, vq_model: torch.nn.Module) -> Iterator[dict]:
-    """The rows with their codes."""
+def _encoded(batches: Iterator, vq_model: torch.nn.Module, residuals: bool) -> Iterator[dict]:
+    """The rows with their codes, and residuals if wanted."""
     device = next(vq_model.parameters()).device
     for rows, counts, motion_values, mask in batches:
-        encoded = vq_model.encode(motion_values.to(device), attention_mask=mask.to(device))
+        encoded = vq_model.encode(motion_values.to(device), mask.to(device), output_residuals=residuals)
         lengths = encoded.attention_mask.sum(-1).tolist()
-        sequences = iter([row[:length].tolist() for row, length in zip(encoded.codes, lengths, strict=True)])
+        found = {"codes": [row[:length].tolist() for row, length in zip(encoded.codes, lengths, strict=True)]}
+        if residuals:
+            rest = encoded.residuals.half().cpu().numpy()  # (rows * offsets, tokens, hidden)
+            found["residuals"] = [row[:length].tobytes() for row, length in zip(rest, lengths, strict=True)]
+        end = 0
         for row, count in zip(rows, counts, strict=True):
-            yield row | {"codes": [next(sequences) for _ in range(count)]}
+            start, end = end, end + count
+            yield row | {name: sequences[start:end] for name, sequences in found.items()}

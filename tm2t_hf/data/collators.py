@@ -96,6 +96,7 @@ class TranslationCollator:
 
     The source is `<bom> codes <eom>` or `<bos> caption <eos>`. Labels are what the decoder has to predict, so they
     hold no `<bom>` or `<bos>` (the decoder starts with it) but end with `<eom>` or `<eos>`, and are padded with -100.
+    From motion to text, rows with residuals give `residuals` (batch, tokens, hidden) as well, zero at special ids.
 
     Args:
         tokenizer: text tokenizer that puts `<bos>` and `<eos>` around a caption.
@@ -134,12 +135,15 @@ class TranslationCollator:
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
         """One batch."""
-        captions, codes = zip(*map(self._choose, rows), strict=True)
+        captions, codes, residuals = zip(*map(self._choose, rows), strict=True)
         captions = list(captions)
         motion_ids = [self.motion_tokenizer.codes_to_ids(sequence) for sequence in codes]
         batch = {}
         if self.direction == "m2t":
             source, pad, target = motion_ids, self.motion_tokenizer.pad_token_id, self._ids(self.tokenizer, captions)
+            if residuals[0] is not None:
+                padded = torch.nn.utils.rnn.pad_sequence(list(residuals), batch_first=True)  # (batch, longest, hidden)
+                batch["residuals"] = torch.nn.functional.pad(padded.float(), (0, 0, 1, 1))
         elif self.text_features is None:
             source, pad, target = self._ids(self.tokenizer, captions), self.tokenizer.pad_token_id, motion_ids
         else:
@@ -157,19 +161,23 @@ class TranslationCollator:
         truncation = {"truncation": True, "max_length": self.max_text_length} if self.max_text_length else {}
         return tokenizer(captions, **truncation)["input_ids"]
 
-    def _choose(self, row: dict) -> tuple[str, list[int]]:
+    def _choose(self, row: dict) -> tuple[str, list[int], torch.Tensor | None]:
+        """A caption, codes, and the residuals (codes, hidden) of these, None where the row has none."""
         if not self.random:
-            return row["captions"][0], row["codes"][0]
+            return row["captions"][0], row["codes"][0], _residuals(row, 0)
         rng = row_generator(self.seed, self.epoch, row["id"])
         caption = draw_caption(row, rng, self.even_sources)
-        codes = row["codes"][rng.integers(len(row["codes"]))]
-        if rng.integers(3) == 0 and len(codes) > 1:
-            codes = codes[1:] if rng.integers(2) else codes[:-1]
+        number = rng.integers(len(row["codes"]))
+        codes, residuals = row["codes"][number], _residuals(row, number)
+        kept = range(len(codes))
+        if rng.integers(3) == 0 and len(kept) > 1:
+            kept = kept[1:] if rng.integers(2) else kept[:-1]
         if self.shortest_crop < 1 and rng.integers(2) == 0:
-            length = math.ceil(len(codes) * rng.uniform(self.shortest_crop, 1))
-            start = rng.integers(len(codes) - length + 1)
-            codes = codes[start : start + length]
-        return caption, codes
+            length = math.ceil(len(kept) * rng.uniform(self.shortest_crop, 1))
+            start = rng.integers(len(kept) - length + 1)
+            kept = kept[start : start + length]
+        kept = slice(kept.start, kept.stop)
+        return caption, codes[kept], None if residuals is None else residuals[kept]
 
 
 class CaptionFeatures:
@@ -200,6 +208,14 @@ class CaptionFeatures:
         features = self.model.get_text_features(text["input_ids"], text["attention_mask"]).cpu()
         for caption, row, length in zip(captions, features, text["attention_mask"].sum(1).tolist(), strict=True):
             self.known[caption] = row[:length].to(torch.float16, copy=True)
+
+
+def _residuals(row: dict, number: int) -> torch.Tensor | None:
+    """Those of a row's code sequence of this number, (codes, hidden) float16."""
+    if row.get("residuals") is None:
+        return None
+    values = np.frombuffer(row["residuals"][number], dtype=np.float16)
+    return torch.from_numpy(values.reshape(len(row["codes"][number]), -1).copy())
 
 
 def _pad(sequences: list[list[int]], value: int) -> torch.Tensor:
