@@ -14,7 +14,9 @@
 | text to motion (GRU) | `encoder.onnx` | input_ids, attention_mask -> state, memory |
 | | `decoder.onnx` | decoder_input_ids (one), state, memory -> logits of the next token, state |
 
-`memory` stands for one or more outputs of the encoder. Batch and lengths are free. The motion values are normalized
+`memory` stands for one or more outputs of the encoder. Batch and lengths are free.
+For a motion-to-text model with `read_residuals`, `vq_encode.onnx` gives residuals too, and `encoder.onnx` takes them,
+with a row of zeros for each special id. The motion values are normalized
 and the ids made by the processor, which has no part in the files; `generate` below shows the loop that uses them.
 `--int8` also writes the weights of all matrices but those of GRUs in 8 bits, to `int8/`.
 """
@@ -68,16 +70,16 @@ class Graph:
 
 
 class VQEncode(nn.Module):
-    """Normalized features (batch, frames, features) -> codes (batch, tokens) and their mask."""
+    """Normalized features (batch, frames, features) -> codes (batch, tokens), their mask and, if wanted, residuals."""
 
-    def __init__(self, vq: nn.Module):
+    def __init__(self, vq: nn.Module, residuals: bool = False):
         super().__init__()
         self.vq = vq
+        self.residuals = residuals
 
-    def forward(self, motion_values: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, motion_values: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """Encode."""
-        output = self.vq.encode(motion_values, attention_mask)
-        return output.codes, output.attention_mask
+        return self.vq.encode(motion_values, attention_mask, self.residuals).to_tuple()
 
 
 class VQDecode(VQEncode):
@@ -89,15 +91,16 @@ class VQDecode(VQEncode):
 
 
 class Encoder(nn.Module):
-    """Ids (batch, length) -> memory: states (batch, length, size)."""
+    """Ids (batch, length), and their residuals if the model reads them -> memory: states (batch, length, size)."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, residuals: Tensor | None = None) -> Tensor:
         """Encode."""
-        return self.model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        more = {} if residuals is None else {"residuals": residuals}
+        return self.model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask, **more).last_hidden_state
 
 
 class Decoder(Encoder):
@@ -217,9 +220,10 @@ def graphs_of(model: nn.Module) -> dict[str, Graph]:
             "code_mask": mask[:, :: config.unit_length].long(),
         }
         frames, tokens = {0: "batch", 1: "frames"}, {0: "batch", 1: "tokens"}
+        residuals = getattr(model.config, "read_residuals", False)
         graphs["vq_encode"] = Graph(
-            VQEncode(vq), {"motion_values": values, "attention_mask": mask}, ("codes", "code_mask"),
-            {"motion_values": frames, "attention_mask": frames},
+            VQEncode(vq, residuals), {"motion_values": values, "attention_mask": mask},
+            ("codes", "code_mask", "residuals")[: 2 + residuals], {"motion_values": frames, "attention_mask": frames},
         )  # fmt: skip
         graphs["vq_decode"] = Graph(VQDecode(vq), codes, ("motion_values",), {"codes": tokens, "code_mask": tokens})
     if model.can_generate():
@@ -233,6 +237,8 @@ def graphs_of(model: nn.Module) -> dict[str, Graph]:
 
 def _transformer(model: nn.Module) -> dict[str, Graph]:
     ids, start = _source_ids(9), model.config.decoder_start_token_id
+    if getattr(model.config, "read_residuals", False):
+        ids["residuals"] = torch.randn(*ids["input_ids"].shape, model.vq.config.hidden_size)
     with torch.no_grad():
         memory = Encoder(model)(**ids)
     read = torch.full((2, 4), start)
@@ -328,7 +334,7 @@ def generate(folder: Path, source: dict[str, np.ndarray], start: int, end: int, 
 
     Args:
         folder: holds `encoder.onnx` and `decoder.onnx`.
-        source: `input_ids` and `attention_mask` (1, length).
+        source: `input_ids` and `attention_mask` (1, length), and what else `encoder.onnx` takes.
         start: id that the decoder begins with.
         end: id after which it stops.
         most: the most ids to make.

@@ -45,10 +45,7 @@ from tm2t_hf.training import (
 
 @torch.no_grad()
 def embed_codebook(model: MotionToTextModel):
-    """Put the principal components of the codebook into the motion embedding, at the scale that this had.
-
-    Residuals are projected alike, so that code and residual together are those components of the VQ's latent.
-    """
+    """Put the principal components of the codebook into the motion embedding, at the scale that this had."""
     codebook = model.vq.quantizer.embedding.weight.float()  # (codes, hidden)
     codebook = codebook - codebook.mean(0)
     components = torch.linalg.svd(codebook, full_matrices=False).Vh[: model.config.d_model]
@@ -56,9 +53,6 @@ def embed_codebook(model: MotionToTextModel):
     embedding = model.get_encoder().embed_tokens.weight
     scale = embedding[: len(projected)].norm() / projected.norm()
     embedding[: len(projected), : projected.shape[1]] = projected * scale
-    projection = model.get_encoder().residual_projection
-    if projection is not None:
-        projection.weight[: len(components)] = components * scale
 
 
 def main():
@@ -127,17 +121,22 @@ def main():
         similar = torch.cdist(codebook, codebook).topk(arguments.corruption_neighbors + 1, largest=False)
         similar = similar.indices[:, 1:]  # (codes, neighbors)
 
-    def corrupted(ids, moment):
+    def corrupted(batch, moment):
         """Some codes replaced by similar ones, as another performance of the same movement would have them."""
+        ids = batch["input_ids"]
         coins, draws = (moment.uniform(arguments.seed, ids.shape[1], kind).to(ids.device) for kind in range(2))
         chosen = coins < arguments.token_corruption  # (batch, tokens)
         codes = ids.clamp(max=len(similar) - 1)
         draws = (draws * similar.shape[1]).long()
-        return torch.where(chosen & (ids < len(similar)), similar[codes, draws], ids)
+        chosen &= ids < len(similar)
+        batch = batch | {"input_ids": torch.where(chosen, similar[codes, draws], ids)}
+        if "residuals" in batch:  # which are those of the true codes
+            batch["residuals"] = batch["residuals"].masked_fill(chosen.unsqueeze(-1), 0)
+        return batch
 
     def training_losses(model, batch, moment):
         if similar is not None:
-            batch = batch | {"input_ids": corrupted(batch["input_ids"], moment)}
+            batch = corrupted(batch, moment)
         yield losses_of(model, batch)
 
     def samples(model):

@@ -5,6 +5,7 @@
 import copy
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -160,6 +161,64 @@ def test_the_decoder_attends_to_every_reading(motion):
     ids, id_mask = both.encode_motion(values, mask)
     from_ids = both(input_ids=ids, attention_mask=id_mask, decoder_input_ids=start).logits
     torch.testing.assert_close(from_ids, readings[0].logits)
+
+
+@pytest.mark.parametrize("offsets", [[0], [0, 2]])
+def test_residuals_are_read_with_their_codes(motion, offsets, tmp_path):
+    values, mask = motion
+    model = tiny_model(read_residuals=True, read_offsets=offsets)
+    read = model.read_motion(values, mask)
+    rest = model.vq.encode(values, mask, output_residuals=True).residuals
+    assert torch.equal(read["residuals"][:, 0, 1:-1], rest)
+    assert not read["residuals"][:, :, 0].any() and not read["residuals"][1, 0, 8:].any(), "7 codes, <eom> and padding"
+    start = torch.tensor([[1, 5, 7]] * 3)
+    logits = model(motion_values=values, attention_mask=mask, decoder_input_ids=start).logits
+    assert torch.equal(model(**read, decoder_input_ids=start).logits, logits)
+    codes_alone = {name: tensor for name, tensor in read.items() if name != "residuals"}
+    assert (model(**codes_alone, decoder_input_ids=start).logits - logits).abs().max() > 0.01
+    for options in ({"num_beams": 3, "num_return_sequences": 2}, {"num_beams": 1}):
+        options["max_new_tokens"] = 8
+        captions = model.generate(motion_values=values, attention_mask=mask, **options)
+        assert torch.equal(model.generate(**read, **options), captions)
+        alone = model.generate(values[1:2, :30], **options)
+        assert torch.equal(alone, captions.unflatten(0, (3, -1))[1, :, : alone.shape[1]]), "padding and batch"
+    model.save_pretrained(tmp_path)
+    again = MotionToTextModel.from_pretrained(tmp_path)
+    assert torch.equal(again(motion_values=values, attention_mask=mask, decoder_input_ids=start).logits, logits)
+
+
+def test_residuals_are_hidden_from_whole_motions_in_training(motion):
+    values, mask = motion
+    model = tiny_model(read_residuals=True, dropout=0.0, attention_dropout=0.0, residual_dropout=0.5)
+    read = {name: tensor.repeat_interleave(20, dim=0) for name, tensor in model._read(values, mask, 0).items()}
+    ids, mask, residuals = read.values()
+    model.train()
+    with torch.no_grad():
+        states = model.get_encoder()(ids, mask, residuals=residuals).last_hidden_state
+        model.eval()
+        shown, hidden = (model.get_encoder()(ids, mask, residuals=r).last_hidden_state for r in (residuals, None))
+    is_shown, is_hidden = (((states - each).abs().amax((1, 2)) < 1e-4) for each in (shown, hidden))
+    assert (is_shown ^ is_hidden).all()
+    assert 15 < is_shown.sum() < 45
+
+
+def test_residuals_that_do_not_fit(motion):
+    values, mask = motion
+    with pytest.raises(StrictDataclassError, match="read_residuals needs a vq_config"):
+        MotionToTextConfig(read_residuals=True)
+    with pytest.raises(StrictDataclassError, match="residual_dropout must be at least 0 and below 1"):
+        tiny_config(residual_dropout=1.0)
+    model = tiny_model(read_residuals=True)
+    read = model.read_motion(values, mask)
+    for call in (partial(model, decoder_input_ids=torch.ones(3, 1, dtype=torch.long)), model.generate):
+        with pytest.raises(ValueError, match="residuals. belong to input_ids, and to a model with"):
+            call(motion_values=values, attention_mask=mask, residuals=read["residuals"])
+        with pytest.raises(
+            ValueError, match=r"residuals. has the shape \(3, 1, 13, 15\); it must be .*\(3, 1, 13, 16\)"
+        ):
+            call(**read | {"residuals": read["residuals"][..., 1:]})
+    with pytest.raises(ValueError, match="residuals. belong to input_ids, and to a model with"):
+        tiny_model()(**read, decoder_input_ids=torch.ones(3, 1, dtype=torch.long))
 
 
 def test_one_hot_probabilities_are_ids(model):

@@ -76,6 +76,21 @@ def test_the_nearest_code_is_chosen():
     assert torch.equal(model.encode(motions(2, 40)).codes, distances.argmin(-1))
 
 
+def test_residuals_are_what_codes_leave_out():
+    model = make_model()
+    values = motions(2, 40)
+    mask = torch.ones(2, 40, dtype=torch.long)
+    mask[1, 22:] = 0  # 5 whole tokens
+    encoded = model.encode(values, mask, output_residuals=True)
+    latents, _ = latents_of(model, values, mask)
+    residuals = encoded.residuals * model.quantizer.embedding.weight.std()
+    torch.testing.assert_close(model.quantizer.embedding(encoded.codes[0]) + residuals[0], latents[0])
+    assert encoded.residuals[0].abs().max() > 0.01 and not encoded.residuals[1, 5:].any()
+    alone = model.encode(values[1:, :22], output_residuals=True).residuals
+    torch.testing.assert_close(encoded.residuals[1:, :5], alone)
+    assert model.encode(values).residuals is None
+
+
 LOSSES = ("reconstruction_loss", "codebook_loss", "commitment_loss", "position_loss", "drift_loss")
 
 

@@ -107,13 +107,6 @@ class MotionEmbedding(nn.Embedding):
         return motion.to(self.weight.dtype) @ self.weight
 
 
-class ResidualProjection(nn.Linear):
-    """What is added to the vectors of motion ids for the residuals of their codes: nothing, before training."""
-
-    def __init__(self, config: MotionToTextConfig):
-        super().__init__(config.vq_config.hidden_size, config.d_model, bias=False)
-
-
 class MotionToTextPreTrainedModel(WholeWeightsMixin, MarianPreTrainedModel):
     """What loading and saving need to know of the model."""
 
@@ -126,8 +119,6 @@ class MotionToTextPreTrainedModel(WholeWeightsMixin, MarianPreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, InterleavedPositions):
             init.copy_(module.table, module.compute_table())
-        elif isinstance(module, ResidualProjection):
-            init.zeros_(module.weight)
         elif isinstance(module, nn.Linear | nn.Embedding):
             # As in the paper's code; Marian's standard deviation of 0.02 is too small for a narrow transformer.
             init.xavier_uniform_(module.weight)
@@ -142,7 +133,9 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         # Its own table: Marian would size and pad it with the text vocabulary's figures.
         self.embed_tokens = MotionEmbedding(config.motion_vocab_size, config.d_model, config.pad_id)
         self.embed_positions = InterleavedPositions(config, "motion")
-        self.residual_projection = ResidualProjection(config) if config.read_residuals else None
+        self.residual_projection = None
+        if config.read_residuals:
+            self.residual_projection = nn.Linear(config.vq_config.hidden_size, config.d_model, bias=False)
         self.post_init()
 
     def forward(
@@ -165,10 +158,9 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
             residuals = None if residuals is None else residuals.flatten(0, 1)
         embeds = inputs_embeds
         if embeds is None:  # Marian scales the embeddings of ids only
-            embeds = self.embed_tokens(input_ids if input_probs is None else input_probs)
+            embeds = self.embed_tokens(input_ids if input_probs is None else input_probs) * self.embed_scale
             if residuals is not None:
                 embeds = embeds + self._projected(residuals)
-            embeds = embeds * self.embed_scale
         if self.training and self.config.token_dropout:
             shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
             embeds = embeds * shown.unsqueeze(-1)

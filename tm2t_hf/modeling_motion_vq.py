@@ -28,7 +28,7 @@ class MotionVQEncoderOutput(ModelOutput):
         codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
         attention_mask: `(batch, tokens)` int64, 1 for codes and 0 for the padding behind them.
         residuals: on request, what the codes leave out: `(batch, tokens, hidden)`, the encoder's latents less the
-            codebook vectors of the codes; zero where masked.
+            codebook vectors of the codes, in standard deviations of the codebook's values; zero where masked.
     """
 
     codes: Tensor | None = None
@@ -389,7 +389,10 @@ class MotionVQModel(MotionVQPreTrainedModel):
         latents, mask, _ = self._encode(motion_values, attention_mask)
         mask = mask.long()
         codes = self.quantizer.nearest(latents) * mask
-        residuals = (latents - self.quantizer.embedding(codes)) * mask.unsqueeze(-1) if output_residuals else None
+        residuals = None
+        if output_residuals:
+            residuals = (latents - self.quantizer.embedding(codes)) * mask.unsqueeze(-1)
+            residuals = residuals / self.quantizer.embedding.weight.std()
         return MotionVQEncoderOutput(codes=codes, attention_mask=mask, residuals=residuals)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:

@@ -309,6 +309,23 @@ def test_codes_are_those_of_each_clip_alone(folder, vq, extractor):
         tokenize_motions(dataset, vq, extractor, num_offsets=5)
 
 
+def test_residuals_are_kept_with_their_codes(folder, vq, extractor):
+    dataset = load_motion_dataset(folder, "train")
+    plain = tokenize_motions(dataset, vq, extractor, num_offsets=2)
+    tokenized = tokenize_motions(dataset, vq, extractor, num_offsets=2, residuals=True)
+    assert tokenized.column_names == [*plain.column_names, "residuals"]
+    for row, motion in zip(tokenized, dataset, strict=True):
+        for offset, (codes, residuals) in enumerate(zip(row["codes"], row["residuals"], strict=True)):
+            length = (len(motion["features"]) - offset) // 4 * 4
+            values = torch.from_numpy(extractor.normalize(motion["features"][offset : offset + length]))[None]
+            with torch.no_grad():
+                encoded = vq.encode(values, output_residuals=True)
+            assert codes == encoded.codes[0].tolist()
+            found = np.frombuffer(residuals, np.float16).reshape(len(codes), -1)
+            np.testing.assert_allclose(found, encoded.residuals[0], atol=2e-3, rtol=2e-3)
+    assert tokenize_motions(dataset, vq, extractor, num_offsets=2).column_names == plain.column_names
+
+
 def test_codes_are_computed_once_per_data_and_vq(folder, vq, extractor, monkeypatch):
     dataset = load_motion_dataset(folder, "train")
     calls = []
@@ -405,6 +422,29 @@ def test_translation_draws_captions_sequences_and_ends(translation_rows):
     assert abs(whole - 2 / 3) < 0.06
     again = collator(translation_rows)
     assert again["labels"].tolist() == collator(translation_rows)["labels"].tolist()
+
+
+def test_residuals_are_drawn_with_their_codes(translation_rows):
+    tokenizer = train_text_tokenizer(["a person waves"], 280)
+    for row in translation_rows:  # each residual tells its code and the number of the sequence
+        sequences = [[(code, number) for code in codes] for number, codes in enumerate(row["codes"])]
+        row["residuals"] = [np.array(pairs, np.float16).tobytes() for pairs in sequences]
+    collator = TranslationCollator(tokenizer, MotionTokenizer(10), direction="m2t", shortest_crop=0.3)
+    numbers = set()
+    for epoch in range(40):
+        collator.epoch = epoch
+        batch = collator(translation_rows)
+        ids, residuals = batch["input_ids"], batch["residuals"]
+        assert residuals.shape == (*ids.shape, 2) and residuals.dtype == torch.float32
+        assert torch.equal(residuals[..., 0], torch.where(ids < 10, ids, 0).float())
+        numbers |= set(residuals[0, ids[0] < 10, 1].tolist())
+        del batch["residuals"]
+    assert numbers == {0, 1}
+    rows = [{name: value for name, value in row.items() if name != "residuals"} for row in translation_rows]
+    same = collator(rows)
+    assert same.keys() == batch.keys() and all(torch.equal(same[name], batch[name]) for name in same)
+    whole = TranslationCollator(tokenizer, MotionTokenizer(10), direction="m2t", random=False)(translation_rows)
+    assert whole["residuals"][..., 0].tolist() == [[0, 1, 2, 3, 4, 0], [0, 9, 9, 0, 0, 0]]
 
 
 def test_further_texts(folder):

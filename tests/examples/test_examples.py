@@ -53,7 +53,7 @@ TINY = {
         "model_config": {
             **{"d_model": 16, "encoder_layers": 1, "decoder_layers": 1},
             **{"encoder_attention_heads": 2, "decoder_attention_heads": 2},
-            **{"encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
+            **{"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "read_residuals": True},
         },
     },
     "matcher": {
@@ -70,6 +70,7 @@ TINY = {
         "model_config": {"text_embedding_size": 12, "text_hidden_size": 8, "motion_hidden_size": 16, "dropout": 0.1},
     },
 }
+NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0, "residual_dropout": 0.0}  # of motion to text
 
 
 def launch(folder: Path, script: str, *flags: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
@@ -251,7 +252,7 @@ def test_several_processes_train_as_one_with_the_whole_batch(folder, stage):
         "vq": ("--model_config", json.dumps(TINY["vq"]["model_config"] | {"codebook_size": 64})),
         "m2t": (
             "--model_config",
-            json.dumps(TINY["m2t"]["model_config"] | {"dropout": 0.0, "attention_dropout": 0.0}),
+            json.dumps(TINY["m2t"]["model_config"] | NO_DROPOUT),
             *("--token_corruption", "0.2"),
         ),
         "t2m": (
@@ -282,12 +283,11 @@ def test_several_processes_train_as_one_with_the_whole_batch(folder, stage):
 @pytest.mark.parametrize("stage", ["vq", "m2t", "t2m"])
 def test_accumulated_batches_train_as_the_whole_batch(folder, stage):
     """Codebook averages over all parts; captions and motions of different lengths; samples translated back."""
-    no_dropout = {"dropout": 0.0} | ({"attention_dropout": 0.0} if stage == "m2t" else {})
     flags = {
         "vq": (),
-        "m2t": ("--model_config", json.dumps(TINY["m2t"]["model_config"] | no_dropout), "--token_corruption", "0.2"),
+        "m2t": ("--model_config", json.dumps(TINY["m2t"]["model_config"] | NO_DROPOUT), "--token_corruption", "0.2"),
         "t2m": (
-            *("--model_config", json.dumps(TINY["t2m"]["model_config"] | no_dropout)),
+            *("--model_config", json.dumps(TINY["t2m"]["model_config"] | {"dropout": 0.0})),
             *("--m2t", "tm2t-m2t", "--alignment_start_epoch", "0"),
             *("--token_corruption", "0.2"),
         ),

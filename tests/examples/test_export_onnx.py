@@ -13,8 +13,18 @@ pytest.importorskip("onnxscript")
 
 import export_onnx  # noqa: E402
 
+from tm2t_hf.vocabulary import codes_to_ids  # noqa: E402
+
 MODELS = ["vq_model", "m2t_model", "t2m_model", "t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"]
 WITH_VQ = ("vq_model", "t2m_model")  # the others hold the same one, and an export takes seconds
+
+
+@pytest.fixture
+def residual_reader(m2t_model):
+    """Motion to text that reads what codes leave out."""
+    config = type(m2t_model.config)(**m2t_model.config.to_dict() | {"read_residuals": True})
+    torch.manual_seed(0)
+    return type(m2t_model)(config).eval()
 
 
 @pytest.fixture(params=MODELS)
@@ -96,6 +106,27 @@ def test_the_files_compute_what_the_model_does(exported, own_graphs, tmp_path, m
         start, end = model.config.decoder_start_token_id, model.config.eos_token_id
         found = export_onnx.generate(folder, source, start, end, 8, never)
         assert found == wanted[: len(found)] and len(found) > 1
+
+
+def test_residuals_go_from_file_to_file(residual_reader, tmp_path, monkeypatch):
+    residual_reader.save_pretrained(tmp_path / "model")
+    graphs = export_onnx.graphs_of(residual_reader)
+    wanted = {name: graphs[name] for name in ("vq_encode", "encoder")}
+    monkeypatch.setattr(export_onnx, "graphs_of", lambda model: wanted)
+    main(tmp_path, monkeypatch)
+    vq = residual_reader.vq
+    values = torch.randn(2, 9 * vq.config.unit_length, vq.config.feature_size)
+    mask = torch.ones(values.shape[:2], dtype=torch.int32)
+    mask[1, 5 * vq.config.unit_length :] = 0
+    encode, read = (export_onnx.OnnxModule(tmp_path / "onnx" / f"{name}.onnx") for name in wanted)
+    found = encode(motion_values=values.numpy(), attention_mask=mask.numpy())
+    ids, id_mask = codes_to_ids(*(torch.from_numpy(found[name]) for name in ("codes", "code_mask")), vq.config)
+    residuals = np.pad(found["residuals"], ((0, 0), (1, 1), (0, 0)))
+    memory = read(input_ids=ids.numpy(), attention_mask=id_mask.numpy(), residuals=residuals)["memory"]
+    with torch.no_grad():
+        source = residual_reader.read_motion(values, mask)
+        expected = residual_reader.get_encoder()(**source).last_hidden_state
+    np.testing.assert_allclose(memory, expected, atol=1e-4)
 
 
 def test_a_model_saved_in_half_precision(m2t_model, tmp_path, monkeypatch):

@@ -38,8 +38,8 @@ def tokenize_motions(
             repeat); training picks one at random, as the original does with its five token files per clip.
         num_workers: processes that read the motions, vary and normalize them; this one encodes them. Those of a
             stream share its files, so that its rows come in another order.
-        residuals: also keep what the codes leave out, see `MotionVQModel.encode`: two bytes for each of the VQ's
-            hidden values, so that a token takes a hundred times as much space.
+        residuals: also keep what the codes leave out, see `MotionVQModel.encode`: they take 2 bytes for each
+            of the VQ's hidden values, and a code itself takes 4.
 
     Returns:
         Dataset with the columns `id`, `captions`, `tokens`, `sources` and `codes` (a list of code sequences, the first

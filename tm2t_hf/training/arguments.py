@@ -274,8 +274,6 @@ class M2TArguments(LoopArguments):
         check_range(self, 1, None, "text_vocab_size", "corruption_neighbors", "num_beams")
         check_range(self, 0, None, "num_offsets")
         check_range(self, 0, 1, "token_corruption", "shortest_crop")
-        if self.token_corruption and self.model_config.get("read_residuals"):
-            raise ValueError("--token_corruption and read_residuals exclude each other: residuals tell the true code.")
 
 
 FREE_FIELDS = ("dropout", "label_smoothing", "loss_reduction")  # shape no weights, in both architectures
