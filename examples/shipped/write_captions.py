@@ -5,9 +5,9 @@
     PYTHONPATH=examples python -m shipped.write_captions --data_dir joined
 
 `paraphrases.json` holds sentences of our own, without subject, for every action, and words for every style. A clip's
-captions are all phrases of its action, each with a subject and, unless the style is normal, with words for the style;
-which ones is drawn once for each action and style, so clips that show the same share their captions. They are written
-to `texts_written/<id>.txt`, apart from the captions in `texts` and from those of people in `texts_people`.
+captions are all phrases of its action, each twice: with a subject and, unless the style is normal, with words for the
+style. Which ones is drawn for each action and style, so clips that show the same share their captions. They are
+written to `texts_written/<id>.txt`, apart from the captions in `texts` and from those of people in `texts_people`.
 """
 
 import json
@@ -30,6 +30,7 @@ logger = logging.getLogger("captions")
 
 HERE = Path(__file__).parent
 FOLDER = "texts_written"
+DRAWS = 2  # of a subject and words about style, for each phrase
 PRONOUNS = {
     "he": ("he", "his", "him", "himself"),
     "she": ("she", "her", "her", "herself"),
@@ -105,7 +106,8 @@ def captions_of(label: Label, styles: set[str]) -> list[str]:
     found = set()
     for style in {label.style, NORMAL} if label.style in plain_styles(styles) else {label.style}:
         rng = random.Random(f"{label.action} {style}")
-        found |= {_caption(phrase, style, rng) for phrase in phrases}
+        for _ in range(DRAWS):
+            found |= {_caption(phrase, style, rng) for phrase in phrases}
     return sorted(found)
 
 

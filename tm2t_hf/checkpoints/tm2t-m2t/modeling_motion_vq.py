@@ -22,15 +22,18 @@ LEAKY_SLOPE = 0.2
 
 @dataclass
 class MotionVQEncoderOutput(ModelOutput):
-    """Output of [`MotionVQModel.encode`]; its fields are the arguments of [`MotionVQModel.decode`].
+    """Output of [`MotionVQModel.encode`]; the first two fields are the arguments of [`MotionVQModel.decode`].
 
     Args:
         codes: `(batch, tokens)` int64, indices into the codebook; 0 where masked.
         attention_mask: `(batch, tokens)` int64, 1 for codes and 0 for the padding behind them.
+        residuals: on request, what the codes leave out: `(batch, tokens, hidden)`, the encoder's latents less the
+            codebook vectors of the codes, in standard deviations of the codebook's values; zero where masked.
     """
 
     codes: Tensor | None = None
     attention_mask: Tensor | None = None
+    residuals: Tensor | None = None
 
 
 @dataclass
@@ -364,7 +367,9 @@ class MotionVQModel(MotionVQPreTrainedModel):
                 init.zeros_(parameter)
             blocks.append(block)
 
-    def encode(self, motion_values: Tensor, attention_mask: Tensor | None = None) -> MotionVQEncoderOutput:
+    def encode(
+        self, motion_values: Tensor, attention_mask: Tensor | None = None, output_residuals: bool = False
+    ) -> MotionVQEncoderOutput:
         """Codes of a batch of motions.
 
         Frames beyond a clip's last whole token are left out, here as in training: no code depends on them.
@@ -372,6 +377,7 @@ class MotionVQModel(MotionVQPreTrainedModel):
         Args:
             motion_values: `(batch, frames, features)`, normalized.
             attention_mask: `(batch, frames)`, 1 for frames and 0 for the padding behind them.
+            output_residuals: also give `residuals`, what the codes leave out.
 
         Returns:
             `codes` and their `attention_mask`, both `(batch, frames // unit_length)` int64: a clip of n frames has
@@ -382,7 +388,12 @@ class MotionVQModel(MotionVQPreTrainedModel):
         """
         latents, mask, _ = self._encode(motion_values, attention_mask)
         mask = mask.long()
-        return MotionVQEncoderOutput(codes=self.quantizer.nearest(latents) * mask, attention_mask=mask)
+        codes = self.quantizer.nearest(latents) * mask
+        residuals = None
+        if output_residuals:
+            residuals = (latents - self.quantizer.embedding(codes)) * mask.unsqueeze(-1)
+            residuals = residuals / self.quantizer.embedding.weight.std()
+        return MotionVQEncoderOutput(codes=codes, attention_mask=mask, residuals=residuals)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Motion of a batch of codes.

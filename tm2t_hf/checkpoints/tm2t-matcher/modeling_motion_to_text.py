@@ -133,27 +133,34 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         # Its own table: Marian would size and pad it with the text vocabulary's figures.
         self.embed_tokens = MotionEmbedding(config.motion_vocab_size, config.d_model, config.pad_id)
         self.embed_positions = InterleavedPositions(config, "motion")
+        self.residual_projection = None
+        if config.read_residuals:
+            self.residual_projection = nn.Linear(config.vq_config.hidden_size, config.d_model, bias=False)
         self.post_init()
 
     def forward(
-        self, input_ids=None, attention_mask=None, input_probs=None, inputs_embeds=None, **kwargs
+        self, input_ids=None, attention_mask=None, input_probs=None, inputs_embeds=None, residuals=None, **kwargs
     ) -> BaseModelOutput:
         """Encode `input_ids` (batch, tokens) or `input_probs` (batch, tokens, K + 3) -> (batch, tokens, d_model).
 
         `inputs_embeds` (batch, tokens, d_model) are what the first layer reads but for positions: already multiplied
-        by `embed_scale`, as in Marian.
+        by `embed_scale`, as in Marian. `residuals` (batch, tokens, hidden) are those of `input_ids`.
 
-        Several readings of each motion, `input_ids` (batch, readings, tokens), are encoded each by itself and come
-        back one behind the other: (batch, readings * tokens, d_model), as `attention_mask` has them.
+        Several readings of each motion, `input_ids` (batch, readings, tokens) and `residuals` likewise, are encoded
+        each by itself and come back one behind the other: (batch, readings * tokens, d_model), as `attention_mask`
+        has them.
         """
         readings = None
         if input_ids is not None and input_ids.dim() == 3:
             readings = input_ids.shape[1]
             input_ids = input_ids.flatten(0, 1)  # (batch * readings, tokens)
             attention_mask = attention_mask.reshape(input_ids.shape)
+            residuals = None if residuals is None else residuals.flatten(0, 1)
         embeds = inputs_embeds
         if embeds is None:  # Marian scales the embeddings of ids only
             embeds = self.embed_tokens(input_ids if input_probs is None else input_probs) * self.embed_scale
+            if residuals is not None:
+                embeds = embeds + self._projected(residuals)
         if self.training and self.config.token_dropout:
             shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
             embeds = embeds * shown.unsqueeze(-1)
@@ -166,6 +173,14 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
                     hidden.unflatten(0, (-1, readings)).flatten(1, 2) for hidden in output.hidden_states
                 )
         return output
+
+    def _projected(self, residuals: torch.Tensor) -> torch.Tensor:
+        """Residuals (batch, tokens, hidden) -> (batch, tokens, d_model); in training, zero for some of the rows."""
+        projected = self.residual_projection(residuals.to(self.residual_projection.weight.dtype))
+        if self.training and self.config.residual_dropout:
+            shown = torch.rand(len(projected), device=projected.device) >= self.config.residual_dropout
+            projected = projected * shown[:, None, None]
+        return projected
 
 
 class TextDecoder(ShortStepsMixin, MotionToTextPreTrainedModel, MarianDecoder):
@@ -190,7 +205,9 @@ class MotionToTextModel(
     - `input_probs` (batch, tokens, K + 3): a distribution over motion ids for each token, hard or soft;
       differentiable.
 
-    And as in every model, `inputs_embeds` (batch, tokens, d_model) may stand for the vectors of motion ids.
+    And as in every model, `inputs_embeds` (batch, tokens, d_model) may stand for the vectors of motion ids. A model
+    with `config.read_residuals` reads more of `motion_values` than their codes; `residuals` may also be given beside
+    `input_ids`.
 
     `vq` is None without a `vq_config`; then the model takes no `motion_values`. It is frozen: no gradient reaches it.
     """
@@ -249,6 +266,13 @@ class MotionToTextModel(
             ValueError: if the model carries no motion VQ, a clip is shorter than one token, padding stands in front
                 of a clip, or the offset lies outside the first token.
         """
+        reading = self._read(motion_values, attention_mask, offset)
+        return reading["input_ids"], reading["attention_mask"]
+
+    def _read(
+        self, motion_values: torch.Tensor, attention_mask: torch.Tensor | None, offset: int
+    ) -> dict[str, torch.Tensor]:
+        """The results of `encode_motion` by name, and the ids' `residuals` if the model reads them."""
         if self.vq is None:
             raise ValueError(
                 "this motion-to-text model carries no motion VQ (its config has no vq_config); give input_ids or "
@@ -266,12 +290,16 @@ class MotionToTextModel(
         if offset:
             motion_values, attention_mask = _begun_later(motion_values, attention_mask, offset, unit_length)
         with torch.no_grad():
-            encoded = self.vq.encode(motion_values, attention_mask)
-        return codes_to_ids(encoded.codes, encoded.attention_mask, self.config)
+            encoded = self.vq.encode(motion_values, attention_mask, output_residuals=self.config.read_residuals)
+        ids, mask = codes_to_ids(encoded.codes, encoded.attention_mask, self.config)
+        reading = {"input_ids": ids, "attention_mask": mask}
+        if encoded.residuals is not None:
+            reading["residuals"] = F.pad(encoded.residuals, (0, 0, 1, 1))  # none for <bom> and <eom>
+        return reading
 
     def read_motion(
         self, motion_values: torch.Tensor, attention_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         """All readings of motion features that `config.read_offsets` names, as `forward` and `generate()` take them.
 
         Args:
@@ -279,15 +307,16 @@ class MotionToTextModel(
             attention_mask: (batch, frames), as for `encode_motion`.
 
         Returns:
-            `input_ids` (batch, readings, tokens + 2) and their attention mask (batch, readings * (tokens + 2)).
+            `input_ids` (batch, readings, tokens + 2), their `attention_mask` (batch, readings * (tokens + 2)) and,
+            with `config.read_residuals`, their `residuals` (batch, readings, tokens + 2, hidden).
 
         Raises:
             ValueError: as `encode_motion`, or if `config.read_offsets` does not fit.
         """
         self.config.validate_read_offsets()
-        readings = [self.encode_motion(motion_values, attention_mask, offset) for offset in self.config.read_offsets]
-        input_ids, attention_mask = (torch.stack(tensors, dim=1) for tensors in zip(*readings, strict=True))
-        return input_ids, attention_mask.flatten(1)
+        readings = [self._read(motion_values, attention_mask, offset) for offset in self.config.read_offsets]
+        read = {name: torch.stack([reading[name] for reading in readings], dim=1) for name in readings[0]}
+        return read | {"attention_mask": read["attention_mask"].flatten(1)}
 
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
@@ -322,16 +351,18 @@ class MotionToTextModel(
         self.final_logits_bias = nn.Buffer(F.pad(bias, (0, size - bias.shape[-1])))
         return decoder.embed_tokens
 
-    def _source(self, input_ids, attention_mask, motion_values, input_probs, inputs_embeds=None):
-        """The encoder's input as a dict with one entry, and its attention mask over tokens."""
+    def _source(self, input_ids, attention_mask, motion_values, input_probs, inputs_embeds=None, residuals=None):
+        """The encoder's input, its one form first and then what belongs to it, and its attention mask over tokens."""
         forms = {"input_ids": input_ids, "motion_values": motion_values, "input_probs": input_probs}
         forms["inputs_embeds"] = inputs_embeds
         source = {name: tensor for name, tensor in forms.items() if tensor is not None}
         if len(source) != 1:
             raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
+        if residuals is not None and (input_ids is None or not self.config.read_residuals):
+            raise ValueError("`residuals` belong to input_ids, and to a model with `config.read_residuals`")
         if motion_values is not None:
-            input_ids, attention_mask = self.read_motion(motion_values, attention_mask)
-            return {"input_ids": input_ids}, attention_mask
+            source = self.read_motion(motion_values, attention_mask)
+            return source, source.pop("attention_mask")
         ((name, tensor),) = source.items()
         # Ids may be those of several readings (batch, readings, tokens): what came of motion_values, for an assistant.
         shape = tensor.flatten(1).shape if tensor is input_ids else tensor.shape[:2]
@@ -348,6 +379,13 @@ class MotionToTextModel(
         refuse_unless(
             attention_mask[:, 0] != 0, f"{name} must be padded on the right side only: use padding_side='right'"
         )
+        if residuals is not None:
+            if residuals.shape[:-1] != tensor.shape or residuals.shape[-1] != self.config.vq_config.hidden_size:
+                raise ValueError(
+                    f"`residuals` has the shape {tuple(residuals.shape)}; it must be that of input_ids and the motion "
+                    f"VQ's hidden size, {(*tensor.shape, self.config.vq_config.hidden_size)}"
+                )
+            source["residuals"] = residuals
         return source, attention_mask
 
     @can_return_tuple
@@ -366,6 +404,7 @@ class MotionToTextModel(
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        residuals: torch.Tensor | None = None,
         **kwargs,
     ) -> Seq2SeqLMOutput:
         """Logits of the caption, and its loss.
@@ -388,6 +427,8 @@ class MotionToTextModel(
             use_cache: return `past_key_values`.
             num_items_in_batch: with the mean as reduction, divide by this number of labels (`Trainer` gives it when it
                 accumulates gradients) rather than by this batch's.
+            residuals: (batch, tokens, hidden) of `input_ids`, for a model with `config.read_residuals`: what the
+                codes leave out, see `MotionVQModel.encode`. Without them the codes alone are read.
             **kwargs: `output_hidden_states`, `output_attentions` and what else Marian takes. With several readings of
                 `motion_values`, `encoder_attentions` are (batch * readings, heads, tokens, tokens).
 
@@ -401,7 +442,8 @@ class MotionToTextModel(
         if labels is None and decoder_input_ids is None and decoder_inputs_embeds is None:
             raise ValueError(f"{NO_LABELS}; to describe a motion, call generate().")
         if encoder_outputs is None:
-            source, attention_mask = self._source(input_ids, attention_mask, motion_values, input_probs, inputs_embeds)
+            forms = input_ids, attention_mask, motion_values, input_probs, inputs_embeds, residuals
+            source, attention_mask = self._source(*forms)
             encoder_outputs = self.model.encoder(**source, attention_mask=attention_mask, **kwargs)
         if past_key_values is not None:
             check_cross_attention(past_key_values, encoder_outputs[0], self.model.decoder)
@@ -457,10 +499,15 @@ class MotionToTextModel(
             if not (ids[:, 0] == self.config.bom_id).all():
                 logger.warning("`input_ids` does not begin with <bom>, as in training: make it by `codes_to_ids`.")
         source, model_kwargs["attention_mask"] = self._source(
-            attention_mask=model_kwargs.get("attention_mask"), **forms
+            attention_mask=model_kwargs.get("attention_mask"), residuals=model_kwargs.pop("residuals", None), **forms
         )
-        name, tensor = source.popitem()
-        return tensor, name, model_kwargs
+        (name, tensor), *more = source.items()
+        return tensor, name, model_kwargs | dict(more)
+
+    def _prepare_encoder_decoder_kwargs_for_generation(self, *args, **kwargs):
+        model_kwargs = super()._prepare_encoder_decoder_kwargs_for_generation(*args, **kwargs)
+        model_kwargs.pop("residuals", None)  # which the encoder has read; it would be copied for every beam
+        return model_kwargs
 
     def _check_prompt(self, prompt: torch.Tensor | None, mask: torch.Tensor | None, cache: Cache | None):
         """Refuse captions to continue, ids (batch, length), that generate() would continue wrongly."""

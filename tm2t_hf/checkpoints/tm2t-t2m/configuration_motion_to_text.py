@@ -48,6 +48,11 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
         read_offsets: first frames of the readings of `motion_values`, each from 0 to `unit_length - 1`. Codes depend
             on where the first token begins; with `[0, 2]` the clip is encoded once from its first frame and once from
             its third, and the decoder attends to both. `[0]`, the paper's, is one reading.
+        read_residuals: also read of `motion_values` what their codes leave out, the residuals of
+            `MotionVQModel.encode`, which are projected and added to the codes' embeddings. Motion ids and
+            distributions are read without. The paper's model does not have it.
+        residual_dropout: share of the motions whose residuals are hidden in training, so that codes alone are
+            understood as well, such as those of generated motion.
 
     Raises:
         StrictDataclassError: naming the field that has the wrong type or does not fit the others.
@@ -86,6 +91,8 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
     forced_eos_token_id: int | list[int] | None = None
     share_encoder_decoder_embeddings: bool = False
     read_offsets: list[int] | tuple[int, ...] = (0,)
+    read_residuals: bool = False
+    residual_dropout: float | int = 0.3
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
@@ -109,7 +116,8 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
             heads = getattr(self, f"{side}_attention_heads")
             if heads < 1 or self.d_model % heads:
                 raise ValueError(f"{side}_attention_heads={heads} does not divide d_model={self.d_model}")
-        for name in ("dropout", "attention_dropout", "activation_dropout", "embedding_dropout", "token_dropout"):
+        shares = ("attention_dropout", "activation_dropout", "embedding_dropout", "token_dropout", "residual_dropout")
+        for name in ("dropout", *shares):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
         if not 0 <= self.label_smoothing <= 1 - 1 / self.vocab_size:
@@ -125,6 +133,8 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
                     raise ValueError(
                         f"{name} must be an id of the text vocabulary (0 to {self.vocab_size - 1}), got {index}"
                     )
+        if self.read_residuals and self.vq_config is None:
+            raise ValueError("read_residuals needs a vq_config: residuals are a motion VQ's")
         if self.share_encoder_decoder_embeddings:
             raise ValueError("share_encoder_decoder_embeddings must be False: motion and text share no vocabulary")
 

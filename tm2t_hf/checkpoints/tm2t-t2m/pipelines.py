@@ -487,7 +487,7 @@ class MotionToTextPipeline(_MotionPipeline):
 
     def _read_and_describe(self, model_inputs, generate_kwargs) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """What the model reads of the motions, and the ids (batch * samples, words) that it writes about them."""
-        read = dict(zip(("input_ids", "attention_mask"), self.model.read_motion(**model_inputs), strict=True))
+        read = self.model.read_motion(**model_inputs)
         return read, self._generate(read, generate_kwargs)
 
     def _facts(self, model_inputs, read: dict[str, torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
