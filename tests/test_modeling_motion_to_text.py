@@ -202,6 +202,21 @@ def test_residuals_are_hidden_from_whole_motions_in_training(motion):
     assert 15 < is_shown.sum() < 45
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # torch's own about quantization
+def test_residuals_in_other_types(motion):
+    values, mask = motion
+    model = tiny_model(read_residuals=True)
+    start = torch.tensor([[1, 5, 7]] * 3)
+    read = model.read_motion(values, mask) | {"decoder_input_ids": start}
+    logits = model(**read).logits
+    quantized = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+    assert 0 < (quantized(**read).logits - logits).norm() < 0.2 * logits.norm()
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    found = half(**read).logits
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - logits).norm() < 0.2 * logits.norm()
+
+
 def test_residuals_that_do_not_fit(motion):
     values, mask = motion
     with pytest.raises(StrictDataclassError, match="read_residuals needs a vq_config"):

@@ -14,6 +14,8 @@ from tm2t_hf.data import mirror_caption
 ACTION_SYNONYMS = {"bye": "wave-one-hand", "byebye": "wave-both-hands"}
 STYLE_SYNONYMS = {"old": "elderly", "tired": "exhausted", "masculinity": "masculine"}
 
+NO_LIMB = "(?! (?:hand(?! side)|arm|elbow|leg|knee|foot))"  # "walks, swinging the left arm": no direction
+
 # The first label all of whose patterns begin a word of the caption. Order matters: "raises the left hand and waves" is
 # a wave, "responds to a call" no call, and "bows as if dancing" no dance.
 ACTION_RULES = (
@@ -28,8 +30,8 @@ ACTION_RULES = (
     ("walk-turn-left", "turn", "left"),
     ("walk-turn-right", "turn", "right"),
     ("walk-back", "walk|step", "back(?! and forth)"),
-    ("walk-left", "walk|step", "left"),
-    ("walk-right", "walk|step", "right"),
+    ("walk-left", "walk|step", f"left{NO_LIMB}"),
+    ("walk-right", "walk|step", f"right{NO_LIMB}"),
     ("walk", "walk"),
     ("dash", "sprint|dash|fast"),
     ("run", "run|jog"),

@@ -27,6 +27,8 @@ CAPTIONS = {
     "a person responds to a call": ("respond", "normal"),
     "a woman walks forward then turns to the right": ("walk-turn-right", "feminine"),
     "a person walks and swings its arms back and forth": ("walk", "normal"),
+    "a person walks forward, making circular motions with their right hand": ("walk", "normal"),
+    "a person steps to the left hand side, holding the right arm": ("walk-left", "normal"),
     "A MAN KICKS": ("kick", "masculine"),
     "the person sits on a chair": (None, "normal"),
 }

@@ -160,7 +160,7 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         if embeds is None:  # Marian scales the embeddings of ids only
             embeds = self.embed_tokens(input_ids if input_probs is None else input_probs) * self.embed_scale
             if residuals is not None:
-                embeds = embeds + self._projected(residuals)
+                embeds = embeds + self._projected(residuals.to(embeds.dtype))
         if self.training and self.config.token_dropout:
             shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
             embeds = embeds * shown.unsqueeze(-1)
@@ -176,7 +176,7 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
 
     def _projected(self, residuals: torch.Tensor) -> torch.Tensor:
         """Residuals (batch, tokens, hidden) -> (batch, tokens, d_model); in training, zero for some of the rows."""
-        projected = self.residual_projection(residuals.to(self.residual_projection.weight.dtype))
+        projected = self.residual_projection(residuals)
         if self.training and self.config.residual_dropout:
             shown = torch.rand(len(projected), device=projected.device) >= self.config.residual_dropout
             projected = projected * shown[:, None, None]
