@@ -192,6 +192,11 @@ def main():
     model = load_whole(AutoModel, arguments.model, dtype=torch.float32).eval()
     output_dir = Path(arguments.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
+    if (readings := len(getattr(model.config, "read_offsets", [0]))) > 1:
+        logger.warning(
+            "This model reads every motion %d times (read_offsets), but encoder.onnx reads it once, so captions may "
+            "differ a little.", readings,
+        )  # fmt: skip
     for name, graph in graphs_of(model).items():
         path = output_dir / f"{name}.onnx"
         export(graph, path)
@@ -238,7 +243,7 @@ def graphs_of(model: nn.Module) -> dict[str, Graph]:
 def _transformer(model: nn.Module) -> dict[str, Graph]:
     ids, start = _source_ids(9), model.config.decoder_start_token_id
     if getattr(model.config, "read_residuals", False):
-        ids["residuals"] = torch.randn(*ids["input_ids"].shape, model.vq.config.hidden_size)
+        ids["residuals"] = torch.randn(*ids["input_ids"].shape, model.config.vq_config.hidden_size)
     with torch.no_grad():
         memory = Encoder(model)(**ids)
     read = torch.full((2, 4), start)

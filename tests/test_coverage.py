@@ -20,6 +20,7 @@ from tm2t_hf.coverage import (
     motion_facts,
     text_facts,
 )
+from tm2t_hf.pipelines import shipped_checkpoint
 
 CAPTIONS = ["a person walks forward", "someone waves the left hand", "the man is kicking"]
 
@@ -134,3 +135,8 @@ def test_facts_about_motions():
     expected = [0.5 / 2 / 4, 0.5 / 2, 7 / 10 / 4]
     torch.testing.assert_close(facts[:3].exp(), torch.tensor(expected))
     assert facts[3] == pytest.approx(-0.3)
+
+
+def test_worse_motions_and_less_likely_captions_have_lower_scores():
+    weights = load_coverage(shipped_checkpoint("tm2t-m2t"), "motion").calibration.weights
+    assert (weights[:3] < 0).all() and weights[3] > 0  # errors of the motion VQ; likelihood of the caption

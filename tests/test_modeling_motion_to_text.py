@@ -187,11 +187,13 @@ def test_residuals_are_read_with_their_codes(motion, offsets, tmp_path):
     assert torch.equal(again(motion_values=values, attention_mask=mask, decoder_input_ids=start).logits, logits)
 
 
-def test_residuals_are_hidden_from_whole_motions_in_training(motion):
+@pytest.mark.parametrize("offsets", [[0], [0, 2]])
+def test_residuals_are_hidden_from_whole_motions_in_training(motion, offsets):
     values, mask = motion
-    model = tiny_model(read_residuals=True, dropout=0.0, attention_dropout=0.0, residual_dropout=0.5)
-    read = {name: tensor.repeat_interleave(20, dim=0) for name, tensor in model._read(values, mask, 0).items()}
-    ids, mask, residuals = read.values()
+    sizes = {"dropout": 0.0, "attention_dropout": 0.0, "residual_dropout": 0.5, "read_offsets": offsets}
+    model = tiny_model(read_residuals=True, **sizes)
+    read = {name: tensor.repeat_interleave(20, dim=0) for name, tensor in model.read_motion(values, mask).items()}
+    ids, mask, residuals = (read[name] for name in ("input_ids", "attention_mask", "residuals"))
     model.train()
     with torch.no_grad():
         states = model.get_encoder()(ids, mask, residuals=residuals).last_hidden_state
@@ -217,6 +219,36 @@ def test_residuals_in_other_types(motion):
     assert (found.float() - logits).norm() < 0.2 * logits.norm()
 
 
+def test_offloaded_models_read_residuals(motion):
+    values, mask = motion
+    model = tiny_model(read_residuals=True)
+    wanted = model.generate(motion_values=values, attention_mask=mask, max_new_tokens=8)
+    offloaded = cpu_offload(copy.deepcopy(model), execution_device=torch.device("cpu"))
+    assert torch.equal(offloaded.generate(motion_values=values, attention_mask=mask, max_new_tokens=8), wanted)
+
+
+def test_an_assistant_may_read_codes_alone(motion):
+    values, _ = motion
+    model, assistant = tiny_model(read_residuals=True), tiny_model()
+    options = {"num_beams": 1, "do_sample": False, "max_new_tokens": 8}
+    wanted = model.generate(motion_values=values[:1], **options)
+    assert torch.equal(model.generate(motion_values=values[:1], assistant_model=assistant, **options), wanted)
+
+
+def test_every_weight_has_a_gradient_where_no_residuals_are_given(motion):
+    """Distributed training waits for it in vain otherwise."""
+    values, mask = motion
+    model = tiny_model(read_residuals=True, dropout=0.0, attention_dropout=0.0)
+    ids, mask = model.encode_motion(values, mask)
+    labels = torch.full((3, 2), 5)
+    expected = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    loss = model.train()(input_ids=ids, attention_mask=mask, labels=labels).loss
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    gradient = model.get_encoder().residual_projection.weight.grad
+    assert gradient is not None and not gradient.any()
+
+
 def test_residuals_that_do_not_fit(motion):
     values, mask = motion
     with pytest.raises(StrictDataclassError, match="read_residuals needs a vq_config"):
@@ -225,15 +257,24 @@ def test_residuals_that_do_not_fit(motion):
         tiny_config(residual_dropout=1.0)
     model = tiny_model(read_residuals=True)
     read = model.read_motion(values, mask)
+    residuals = read["residuals"]
     for call in (partial(model, decoder_input_ids=torch.ones(3, 1, dtype=torch.long)), model.generate):
-        with pytest.raises(ValueError, match="residuals. belong to input_ids, and to a model with"):
-            call(motion_values=values, attention_mask=mask, residuals=read["residuals"])
-        with pytest.raises(
-            ValueError, match=r"residuals. has the shape \(3, 1, 13, 15\); it must be .*\(3, 1, 13, 16\)"
-        ):
-            call(**read | {"residuals": read["residuals"][..., 1:]})
-    with pytest.raises(ValueError, match="residuals. belong to input_ids, and to a model with"):
-        tiny_model()(**read, decoder_input_ids=torch.ones(3, 1, dtype=torch.long))
+        with pytest.raises(ValueError, match="residuals. are those of input_ids; of motion_values, the model finds"):
+            call(motion_values=values, attention_mask=mask, residuals=residuals)
+        for wrong, found in ((residuals[..., 1:], r"\(3, 1, 13, 15\)"), (residuals.numpy(), "ndarray")):
+            with pytest.raises(ValueError, match=rf"must be a tensor of the shape \(3, 1, 13, 16\), .* got {found}"):
+                call(**read | {"residuals": wrong})
+        with pytest.raises(ValueError, match="residuals. holds NaN or infinite values"):
+            call(**read | {"residuals": residuals / 0})
+    plain = tiny_model()
+    with pytest.raises(ValueError, match="this model reads no residuals"):
+        plain(**read, decoder_input_ids=torch.ones(3, 1, dtype=torch.long))
+    plain.config.read_residuals = True
+    with pytest.raises(ValueError, match="this model has no weights for residuals"):
+        plain.generate(motion_values=values, attention_mask=mask)
+    model.vq = MotionVQModel(MotionVQConfig(hidden_size=8, codebook_size=CODES, feature_size=23))
+    with pytest.raises(ValueError, match="vq. has a hidden_size of 8, but the model reads residuals of 16"):
+        model.generate(motion_values=values, attention_mask=mask)
 
 
 def test_one_hot_probabilities_are_ids(model):

@@ -738,7 +738,7 @@ def test_captions_have_scores_and_unlike_motions_are_named(describe, motions, sa
 def test_the_score_of_a_caption_is_the_same_beside_longer_ones(describe, motions):
     """Beam search fills up what follows the end of a caption, up to the length of the longest, with more ends."""
     inputs = {**describe.processor(motion=motions[0], return_tensors="pt")}
-    read = dict(zip(("input_ids", "attention_mask"), describe.model.read_motion(**inputs), strict=True))
+    read = describe.model.read_motion(**inputs)
     config = describe.model.config
     caption = torch.tensor([[config.bos_token_id, 5, 6, config.eos_token_id]])
     alone = describe._facts(inputs, read, caption)
@@ -752,6 +752,9 @@ def test_likelihoods_are_those_of_the_caption(describe, motions):
     ids = describe.model.generate(**inputs)
     loss = describe.model(**inputs, labels=ids[:, 1:]).loss.detach()
     assert describe.facts_of(motions[0])[0, 3] == pytest.approx(-float(loss), abs=1e-5)
+    other = describe.processor.tokenizer("a person walks", return_tensors="pt")["input_ids"]
+    loss = describe.model(**inputs, labels=other[:, 1:]).loss.detach()
+    assert describe.facts_of(motions[0], "a person walks")[0, 3] == pytest.approx(-float(loss), abs=1e-5)
 
 
 def test_a_sentence_is_judged_without_its_motion(animate):

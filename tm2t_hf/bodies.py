@@ -168,7 +168,7 @@ def find_unit(joints: np.ndarray, skeleton: Skeleton) -> Finding:
     unit = min(metric or fitting, key=lambda unit: abs(np.log(height * METRES_PER_UNIT[unit] / ADULT)))
     if metric and len(fitting) == 1:
         return Finding(unit)
-    return Finding(unit, f"the unit seems to be {unit} by the height of the body, or else pass unit=")
+    return Finding(unit, f"the unit seems to be {unit} by the height of the body; if not, pass unit (--unit)")
 
 
 def rest_pose(joints: np.ndarray, skeleton: Skeleton) -> np.ndarray:

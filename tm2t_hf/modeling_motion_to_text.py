@@ -151,6 +151,7 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         has them.
         """
         readings = None
+        residuals = self._shown(residuals)
         if input_ids is not None and input_ids.dim() == 3:
             readings = input_ids.shape[1]
             input_ids = input_ids.flatten(0, 1)  # (batch * readings, tokens)
@@ -160,7 +161,12 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         if embeds is None:  # Marian scales the embeddings of ids only
             embeds = self.embed_tokens(input_ids if input_probs is None else input_probs) * self.embed_scale
             if residuals is not None:
-                embeds = embeds + self._projected(residuals.to(embeds.dtype))
+                embeds = embeds + self.residual_projection(residuals.to(embeds.dtype))
+        if residuals is None and self.residual_projection is not None and self.training:
+            # distributed training wants a gradient for every weight, at every step
+            embeds = embeds + self.residual_projection(
+                embeds.new_zeros(*embeds.shape[:2], self.residual_projection.in_features)
+            )
         if self.training and self.config.token_dropout:
             shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
             embeds = embeds * shown.unsqueeze(-1)
@@ -174,13 +180,18 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
                 )
         return output
 
-    def _projected(self, residuals: torch.Tensor) -> torch.Tensor:
-        """Residuals (batch, tokens, hidden) -> (batch, tokens, d_model); in training, zero for some of the rows."""
-        projected = self.residual_projection(residuals)
+    def _shown(self, residuals: torch.Tensor | None) -> torch.Tensor | None:
+        """Residuals (batch, ..., hidden); in training, those of some motions are zero."""
+        if residuals is None:
+            return None
+        if self.residual_projection is None:
+            raise ValueError(
+                "this model has no weights for residuals: it was trained without config.read_residuals; leave them out"
+            )
         if self.training and self.config.residual_dropout:
-            shown = torch.rand(len(projected), device=projected.device) >= self.config.residual_dropout
-            projected = projected * shown[:, None, None]
-        return projected
+            shown = torch.rand(len(residuals), device=residuals.device) >= self.config.residual_dropout
+            residuals = residuals * shown.view(-1, *[1] * (residuals.dim() - 1))
+        return residuals
 
 
 class TextDecoder(ShortStepsMixin, MotionToTextPreTrainedModel, MarianDecoder):
@@ -253,6 +264,8 @@ class MotionToTextModel(
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Motion ids of motion features, by the model's motion VQ.
 
+        They are one reading, without residuals; what the model itself reads of features, `read_motion` gives.
+
         Args:
             motion_values: (batch, frames, features), normalized.
             attention_mask: (batch, frames), 1 for frames and 0 for padding; all frames count without it.
@@ -282,6 +295,11 @@ class MotionToTextModel(
         if codes != known:
             raise ValueError(
                 f"`vq` has {codes} codes, but the model reads {known}: use the VQ that it was trained with."
+            )
+        if self.config.read_residuals and self.vq.config.hidden_size != self.config.vq_config.hidden_size:
+            raise ValueError(
+                f"`vq` has a hidden_size of {self.vq.config.hidden_size}, but the model reads residuals of "
+                f"{self.config.vq_config.hidden_size}: use the VQ that it was trained with."
             )
         padded_lengths(attention_mask, motion_values.shape[:2], "motion_values")
         unit_length = self.config.vq_config.unit_length
@@ -358,8 +376,10 @@ class MotionToTextModel(
         source = {name: tensor for name, tensor in forms.items() if tensor is not None}
         if len(source) != 1:
             raise ValueError("give the motion as exactly one of input_ids, motion_values and input_probs")
-        if residuals is not None and (input_ids is None or not self.config.read_residuals):
-            raise ValueError("`residuals` belong to input_ids, and to a model with `config.read_residuals`")
+        if residuals is not None and not self.config.read_residuals:
+            raise ValueError("this model reads no residuals (its config.read_residuals is False); leave them out")
+        if residuals is not None and input_ids is None:
+            raise ValueError("`residuals` are those of input_ids; of motion_values, the model finds them itself")
         if motion_values is not None:
             source = self.read_motion(motion_values, attention_mask)
             return source, source.pop("attention_mask")
@@ -380,11 +400,14 @@ class MotionToTextModel(
             attention_mask[:, 0] != 0, f"{name} must be padded on the right side only: use padding_side='right'"
         )
         if residuals is not None:
-            if residuals.shape[:-1] != tensor.shape or residuals.shape[-1] != self.config.vq_config.hidden_size:
+            hidden = self.config.vq_config.hidden_size
+            if not torch.is_tensor(residuals) or residuals.shape != (*tensor.shape, hidden):
                 raise ValueError(
-                    f"`residuals` has the shape {tuple(residuals.shape)}; it must be that of input_ids and the motion "
-                    f"VQ's hidden size, {(*tensor.shape, self.config.vq_config.hidden_size)}"
+                    f"`residuals` must be a tensor of the shape {(*tensor.shape, hidden)}, that of input_ids and the "
+                    "motion VQ's hidden size, with zeros for <bom>, <eom> and padding; got "
+                    f"{tuple(residuals.shape) if torch.is_tensor(residuals) else type(residuals).__name__}"
                 )
+            refuse_unless(residuals.isfinite(), "`residuals` holds NaN or infinite values")
             source["residuals"] = residuals
         return source, attention_mask
 
@@ -498,8 +521,11 @@ class MotionToTextModel(
             check_ids(ids, "input_ids", self.config.motion_vocab_size)
             if not (ids[:, 0] == self.config.bom_id).all():
                 logger.warning("`input_ids` does not begin with <bom>, as in training: make it by `codes_to_ids`.")
+        residuals = model_kwargs.pop("residuals", None)
+        if ids is not None and torch.is_tensor(ids) and ids.dim() == 3 and not self.config.read_residuals:
+            residuals = None  # the readings of another model, which this one assists
         source, model_kwargs["attention_mask"] = self._source(
-            attention_mask=model_kwargs.get("attention_mask"), residuals=model_kwargs.pop("residuals", None), **forms
+            attention_mask=model_kwargs.get("attention_mask"), residuals=residuals, **forms
         )
         (name, tensor), *more = source.items()
         return tensor, name, model_kwargs | dict(more)

@@ -441,6 +441,10 @@ def test_residuals_are_drawn_with_their_codes(translation_rows):
         del batch["residuals"]
     assert numbers == {0, 1}
     rows = [{name: value for name, value in row.items() if name != "residuals"} for row in translation_rows]
+    for pair in ((translation_rows[0], rows[1]), (rows[1], translation_rows[0])):  # the other has none
+        mixed, known = collator(list(pair)), [row["id"] for row in pair].index("a")
+        assert torch.equal(mixed["residuals"][known, :, 0], residuals[0, : mixed["residuals"].shape[1], 0])
+        assert not mixed["residuals"][1 - known].any()
     same = collator(rows)
     assert same.keys() == batch.keys() and all(torch.equal(same[name], batch[name]) for name in same)
     whole = TranslationCollator(tokenizer, MotionTokenizer(10), direction="m2t", random=False)(translation_rows)

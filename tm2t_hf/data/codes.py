@@ -110,7 +110,8 @@ def _encoded(batches: Iterator, vq_model: torch.nn.Module, residuals: bool) -> I
         lengths = encoded.attention_mask.sum(-1).tolist()
         found = {"codes": [row[:length].tolist() for row, length in zip(encoded.codes, lengths, strict=True)]}
         if residuals:
-            rest = encoded.residuals.half().cpu().numpy()  # (rows * offsets, tokens, hidden)
+            most = torch.finfo(torch.float16).max
+            rest = encoded.residuals.clamp(-most, most).half().cpu().numpy()  # (rows * offsets, tokens, hidden)
             found["residuals"] = [row[:length].tobytes() for row, length in zip(rest, lengths, strict=True)]
         end = 0
         for row, count in zip(rows, counts, strict=True):

@@ -96,7 +96,8 @@ class TranslationCollator:
 
     The source is `<bom> codes <eom>` or `<bos> caption <eos>`. Labels are what the decoder has to predict, so they
     hold no `<bom>` or `<bos>` (the decoder starts with it) but end with `<eom>` or `<eos>`, and are padded with -100.
-    From motion to text, rows with residuals give `residuals` (batch, tokens, hidden) as well, zero at special ids.
+    From motion to text, rows with residuals give `residuals` (batch, tokens, hidden) as well, zero at special ids and
+    for rows that have none.
 
     Args:
         tokenizer: text tokenizer that puts `<bos>` and `<eos>` around a caption.
@@ -141,9 +142,14 @@ class TranslationCollator:
         batch = {}
         if self.direction == "m2t":
             source, pad, target = motion_ids, self.motion_tokenizer.pad_token_id, self._ids(self.tokenizer, captions)
-            if residuals[0] is not None:
-                padded = torch.nn.utils.rnn.pad_sequence(list(residuals), batch_first=True)  # (batch, longest, hidden)
-                batch["residuals"] = torch.nn.functional.pad(padded.float(), (0, 0, 1, 1))
+            if any(each is not None for each in residuals):
+                hidden = next(each.shape[1] for each in residuals if each is not None)
+                known = [
+                    torch.zeros(len(sequence), hidden) if each is None else each.float()
+                    for sequence, each in zip(codes, residuals, strict=True)
+                ]
+                padded = torch.nn.utils.rnn.pad_sequence(known, batch_first=True)  # (batch, longest, hidden)
+                batch["residuals"] = torch.nn.functional.pad(padded, (0, 0, 1, 1))
         elif self.text_features is None:
             source, pad, target = self._ids(self.tokenizer, captions), self.tokenizer.pad_token_id, motion_ids
         else:

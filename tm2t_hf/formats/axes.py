@@ -39,9 +39,9 @@ def find_up(joints: np.ndarray, skeleton: Skeleton) -> Finding:
     best, second = sorted(scores, key=scores.get, reverse=True)[:2]
     if scores[best] - scores[second] < 0.2:
         usual, other = sorted((best, second), key=lambda up: -_USUAL.get(up, 0))
-        return Finding(usual, f"{usual} is taken to point up, but it may be {other}, or else pass up=")
+        return Finding(usual, f"{usual} is taken to point up, but it may be {other}; if so, pass up (--up)")
     if upright[best] < 0.5:
-        return Finding(best, f"{best} seems to point up, but the body does not stand, or else pass up=")
+        return Finding(best, f"{best} seems to point up, but the body does not stand; if not, pass up (--up)")
     return Finding(best)
 
 

@@ -203,7 +203,8 @@ def save_motion_coverage(
         folder: the checkpoint.
         describe: its pipeline.
         known: joints (frames, joints, 3) of motions like those that the model learned, which it did not see.
-        unknown: joints of motions unlike them; by default what `spoiled` makes of the known ones.
+        unknown: joints of motions unlike them; by default what `spoiled` makes of the known ones. Known ones with the
+            caption of another count as unknown too, so that the less likely of two captions has the lower score.
 
     Returns:
         How well the score tells them apart; None if there are too few of one kind, and nothing is written.
@@ -212,20 +213,33 @@ def save_motion_coverage(
     if min(len(known), len(unknown)) < FEWEST:
         logger.warning("There are too few motions to find out where what the model learned ends.")
         return None
-    calibration, report = calibrate(*(facts_of_motions(describe, motions) for motions in (known, unknown)))
+    describe.coverage = None  # what it has learned is only found out here
+    own = [captions[0]["generated_text"] for captions in describe(list(known))]
+    others = own[len(own) // 2 :] + own[: len(own) // 2]
+    wrong = [number for number in range(len(own)) if own[number] != others[number]]
+    unlike = facts_of_motions(describe, unknown)
+    mistold = facts_of_motions(describe, [known[n] for n in wrong], [others[n] for n in wrong])
+    calibration, report = calibrate(facts_of_motions(describe, known), torch.cat([unlike, mistold]))
     MotionCoverage(calibration).save(folder)
     return report
 
 
-def facts_of_motions(describe: MotionToTextPipeline, motions: Sequence[np.ndarray]) -> Tensor:
-    """Facts (motions, 4) about joints, as `motion_facts`. Spoiled ones look wrong, which is not worth a warning."""
+def facts_of_motions(
+    describe: MotionToTextPipeline, motions: Sequence[np.ndarray], captions: Sequence[str | None] | None = None
+) -> Tensor:
+    """Facts (motions, 4) about joints, as `motion_facts`, with these captions or those that the model writes.
+
+    Spoiled motions look wrong, which is not worth a warning.
+    """
+    captions = [None] * len(motions) if captions is None else captions
     doubts = logging.getLogger(feature_extraction_motion.__name__)
     level = doubts.level
     doubts.setLevel(logging.ERROR)
     try:
-        return torch.cat([describe.facts_of(motion) for motion in motions])
+        facts = [describe.facts_of(motion, caption) for motion, caption in zip(motions, captions, strict=True)]
     finally:
         doubts.setLevel(level)
+    return torch.cat([torch.empty(0, MotionCoverage.num_facts), *facts])
 
 
 def spoiled(motions: Sequence[np.ndarray], skeleton: Skeleton) -> Iterable[np.ndarray]:

@@ -173,12 +173,17 @@ class Quantization(NamedTuple):
 class MotionVQCodebook(nn.Embedding):
     """The codebook vectors, one row per code.
 
-    The search for the nearest one is part of `forward()`, since tools that move weights to the device when a module is
-    called (offloading, for one) know of nothing else.
+    The search for the nearest one, and what it leaves out, are part of `forward()`, since tools that move weights to
+    the device when a module is called (offloading, for one) know of nothing else.
     """
 
-    def forward(self, values: Tensor, nearest: bool = False) -> Tensor:
-        """Vectors (..., hidden) of codes (...); with `nearest` the codes (...) of latents (..., hidden)."""
+    def forward(self, values: Tensor, nearest: bool = False, latents: Tensor | None = None) -> Tensor:
+        """Vectors (..., hidden) of codes (...); with `nearest` the codes (...) of latents (..., hidden).
+
+        With `latents` (..., hidden) beside codes, the residuals of these: see `MotionVQEncoderOutput`.
+        """
+        if latents is not None:
+            return (latents - super().forward(values)) / self.weight.std(correction=0).clamp(min=1e-6)
         if not nearest:
             return super().forward(values)
         # in full precision also under autocast: bf16 would choose other codes than `encode` without it
@@ -391,8 +396,7 @@ class MotionVQModel(MotionVQPreTrainedModel):
         codes = self.quantizer.nearest(latents) * mask
         residuals = None
         if output_residuals:
-            residuals = (latents - self.quantizer.embedding(codes)) * mask.unsqueeze(-1)
-            residuals = residuals / self.quantizer.embedding.weight.std()
+            residuals = self.quantizer.embedding(codes, latents=latents) * mask.unsqueeze(-1)
         return MotionVQEncoderOutput(codes=codes, attention_mask=mask, residuals=residuals)
 
     def decode(self, codes: Tensor, attention_mask: Tensor | None = None) -> Tensor:

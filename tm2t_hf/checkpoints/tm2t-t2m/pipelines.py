@@ -467,7 +467,8 @@ class MotionToTextPipeline(_MotionPipeline):
     def _forward(self, model_inputs, **generate_kwargs):
         names = model_inputs.pop("name")
         batch = len(model_inputs["motion_values"])
-        read, ids = self._read_and_describe(model_inputs, generate_kwargs)
+        read = self.model.read_motion(**model_inputs)
+        ids = self._generate(read, generate_kwargs)
         captions = self.processor.batch_decode(ids, skip_special_tokens=True)
         scores = [math.nan] * len(ids)
         if self.coverage is not None:
@@ -478,17 +479,17 @@ class MotionToTextPipeline(_MotionPipeline):
             "names": _column(names),  # (batch, 1)
         }
 
-    def facts_of(self, motion, **motion_kwargs) -> torch.Tensor:
-        """The facts (1, 4) about one motion that its score is made of, see `coverage.motion_facts`."""
+    def facts_of(self, motion, caption: str | None = None, **motion_kwargs) -> torch.Tensor:
+        """The facts (1, 4) about a motion and a caption, by default the model's, see `coverage.motion_facts`."""
         inputs = self._ensure_tensor_on_device(self.preprocess(motion, **motion_kwargs), self.device)
         del inputs["name"]
         with torch.no_grad():
-            return self._facts(inputs, *self._read_and_describe(inputs, {})).cpu()
-
-    def _read_and_describe(self, model_inputs, generate_kwargs) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """What the model reads of the motions, and the ids (batch * samples, words) that it writes about them."""
-        read = self.model.read_motion(**model_inputs)
-        return read, self._generate(read, generate_kwargs)
+            read = self.model.read_motion(**inputs)
+            if caption is None:
+                ids = self._generate(read, {})
+            else:
+                ids = self.processor.tokenizer(caption, return_tensors="pt")["input_ids"].to(self.device)
+            return self._facts(inputs, read, ids).cpu()
 
     def _facts(self, model_inputs, read: dict[str, torch.Tensor], ids: torch.Tensor) -> torch.Tensor:
         """Motions, what was read of them and written about them (batch * samples, words) -> (batch * samples, 4)."""
