@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 # How many of each file are tried; 4000 takes hours.
-MUTATIONS = int(os.environ.get("TM2T_MUTATIONS", 30))
+MUTATIONS = int(os.environ.get("TM2T_MUTATIONS", 20))
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:

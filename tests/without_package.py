@@ -47,7 +47,7 @@ for model_type, name in names.items():
     }
 
 options = {"do_sample": False, "min_new_tokens": 3, "max_new_tokens": 3, "return_codes": True}
-for model_type in ("tm2t-t2m", "tm2t-t2m-on-encoder", "tm2t-t2m-transformer"):
+for model_type in names.keys() & {"tm2t-t2m", "tm2t-t2m-on-encoder", "tm2t-t2m-transformer"}:
     animate = pipeline("text-to-motion", model=names[model_type], **TRUST)
     report[model_type]["codes"] = animate("a person walks forward", **options)["codes"].tolist()
 describe = pipeline("motion-to-text", model=names["tm2t-m2t"], **TRUST)

@@ -20,7 +20,7 @@ from tm2t_hf.toy import make_toy_dataset
 from tm2t_hf.training import STAGES
 
 # Every n-th file operation of each script is tried, 1 tries them all; and so many kills at any time.
-STRIDE = int(os.environ.get("TM2T_KILL_STRIDE", "600"))
+STRIDE = int(os.environ.get("TM2T_KILL_STRIDE", "1200"))
 KILLS = int(os.environ.get("TM2T_KILLS", "1"))
 
 
