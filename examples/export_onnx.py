@@ -14,10 +14,10 @@
 | text to motion (GRU) | `encoder.onnx` | input_ids, attention_mask -> state, memory |
 | | `decoder.onnx` | decoder_input_ids (one), state, memory -> logits of the next token, state |
 
-`memory` stands for one or more outputs of the encoder. Batch and lengths are free.
-For a motion-to-text model with `read_residuals`, `vq_encode.onnx` gives residuals too, and `encoder.onnx` takes them,
-with a row of zeros for each special id. The motion values are normalized
-and the ids made by the processor, which has no part in the files; `generate` below shows the loop that uses them.
+`memory` stands for one or more outputs of the encoder. Batch and lengths are free. The motion values are normalized
+and the ids made by the processor, which has no part in the files; `generate` below shows the loop that uses them. For
+a motion-to-text model with `read_residuals`, `vq_encode.onnx` gives residuals too, and `encoder.onnx` takes them, with
+a row of zeros for each special id.
 `--int8` also writes the weights of all matrices but those of GRUs in 8 bits, to `int8/`.
 """
 

@@ -235,6 +235,15 @@ def test_an_assistant_may_read_codes_alone(motion):
     assert torch.equal(model.generate(motion_values=values[:1], assistant_model=assistant, **options), wanted)
 
 
+def test_only_the_encoder_is_given_residuals(motion):
+    """At every token and for every beam they would be copied."""
+    values, mask = motion
+    model, given = tiny_model(read_residuals=True), []
+    model.register_forward_pre_hook(lambda module, args, kwargs: given.append(kwargs.keys()), with_kwargs=True)
+    model.generate(motion_values=values, attention_mask=mask, num_beams=2, max_new_tokens=4)
+    assert given and not any("residuals" in names for names in given)
+
+
 def test_every_weight_has_a_gradient_where_no_residuals_are_given(motion):
     """Distributed training waits for it in vain otherwise."""
     values, mask = motion

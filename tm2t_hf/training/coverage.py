@@ -219,7 +219,7 @@ def save_motion_coverage(
     wrong = [number for number in range(len(own)) if own[number] != others[number]]
     unlike = facts_of_motions(describe, unknown)
     mistold = facts_of_motions(describe, [known[n] for n in wrong], [others[n] for n in wrong])
-    calibration, report = calibrate(facts_of_motions(describe, known), torch.cat([unlike, mistold]))
+    calibration, report = calibrate(facts_of_motions(describe, known, own), torch.cat([unlike, mistold]))
     MotionCoverage(calibration).save(folder)
     return report
 

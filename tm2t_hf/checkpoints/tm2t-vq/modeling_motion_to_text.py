@@ -160,13 +160,11 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         embeds = inputs_embeds
         if embeds is None:  # Marian scales the embeddings of ids only
             embeds = self.embed_tokens(input_ids if input_probs is None else input_probs) * self.embed_scale
-            if residuals is not None:
-                embeds = embeds + self.residual_projection(residuals.to(embeds.dtype))
         if residuals is None and self.residual_projection is not None and self.training:
             # distributed training wants a gradient for every weight, at every step
-            embeds = embeds + self.residual_projection(
-                embeds.new_zeros(*embeds.shape[:2], self.residual_projection.in_features)
-            )
+            residuals = embeds.new_zeros(*embeds.shape[:2], self.residual_projection.in_features)
+        if residuals is not None:
+            embeds = embeds + self.residual_projection(residuals.to(embeds.dtype))
         if self.training and self.config.token_dropout:
             shown = torch.rand(embeds.shape[:2], device=embeds.device) >= self.config.token_dropout
             embeds = embeds * shown.unsqueeze(-1)
@@ -521,19 +519,16 @@ class MotionToTextModel(
             check_ids(ids, "input_ids", self.config.motion_vocab_size)
             if not (ids[:, 0] == self.config.bom_id).all():
                 logger.warning("`input_ids` does not begin with <bom>, as in training: make it by `codes_to_ids`.")
-        residuals = model_kwargs.pop("residuals", None)
-        if ids is not None and torch.is_tensor(ids) and ids.dim() == 3 and not self.config.read_residuals:
-            residuals = None  # the readings of another model, which this one assists
         source, model_kwargs["attention_mask"] = self._source(
-            attention_mask=model_kwargs.get("attention_mask"), residuals=residuals, **forms
+            attention_mask=model_kwargs.get("attention_mask"), residuals=model_kwargs.pop("residuals", None), **forms
         )
         (name, tensor), *more = source.items()
         return tensor, name, model_kwargs | dict(more)
 
-    def _prepare_encoder_decoder_kwargs_for_generation(self, *args, **kwargs):
-        model_kwargs = super()._prepare_encoder_decoder_kwargs_for_generation(*args, **kwargs)
-        model_kwargs.pop("residuals", None)  # which the encoder has read; it would be copied for every beam
-        return model_kwargs
+    def _expand_inputs_for_generation(self, *args, residuals: torch.Tensor | None = None, **kwargs):
+        # The encoder has read the residuals: they would be copied for every beam, and reach an assistant, which may
+        # be a model that reads none.
+        return super()._expand_inputs_for_generation(*args, **kwargs)
 
     def _check_prompt(self, prompt: torch.Tensor | None, mask: torch.Tensor | None, cache: Cache | None):
         """Refuse captions to continue, ids (batch, length), that generate() would continue wrongly."""
