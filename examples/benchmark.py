@@ -167,9 +167,15 @@ def new_product(device: torch.device, dtype: torch.dtype) -> Callable[[], torch.
 def count_operations(work: Callable[[], None]) -> int:
     """Floating-point operations of the matrix products and convolutions of a work (of this process alone)."""
     # of the kernels of attention, the counter knows those of GPUs only
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    mapping = {torch.ops.mkl._mkl_linear: operations_of_packed_weights} if torch.backends.mkl.is_available() else {}
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
         work()
     return counter.get_total_flops()
+
+
+def operations_of_packed_weights(inputs: torch.Size, packed: object, weight: torch.Size, *others, **kwargs) -> int:
+    """Those of a product with weights that MKL has laid out, of the shapes of inputs (..., size) and weights."""
+    return 2 * inputs.numel() * weight[0]
 
 
 def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:

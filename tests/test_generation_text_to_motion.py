@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from test_modeling_text_to_motion import ATTENTIONS, BOM, EOM, PAD, tiny_model, tiny_text
 from transformers import DynamicCache, GenerationConfig
 
+from tm2t_hf.generation_text_to_motion import exponential_like
+
 STEPS = 8
 
 
@@ -154,6 +156,16 @@ def test_the_short_way_gives_the_same_ids(attention, options):
         found.append(model.generate(ids, attention_mask=mask, max_new_tokens=12, **options, **loop))
     assert torch.equal(found[0], found[1].sequences)
     assert (found[0] == EOM).any(), "no motion ends before the others"
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (32, 1027), (3, 0)])
+def test_exponential_numbers_are_those_of_torch(shape):
+    """Bit by bit, and they leave the generator where torch's own do."""
+    torch.manual_seed(0)
+    expected, state = torch.empty(shape).exponential_(), torch.get_rng_state()
+    torch.manual_seed(0)
+    assert torch.equal(exponential_like(torch.zeros(shape)), expected)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_numbers_that_are_none_end_in_an_error():

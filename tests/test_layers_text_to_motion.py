@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_modeling_text_to_motion import ATTENTIONS, BOM, tiny_model, tiny_text
 from torch import nn
 
-from tm2t_hf.modeling_text_to_motion import RecurrentCache
+from tm2t_hf.layers_text_to_motion import MotionDecoder, RecurrentCache
 
 
 def motions(rows, tokens=6):
@@ -240,3 +240,40 @@ def test_halves_of_a_layer_are_initialized_as_one():
         (model.encoder.attention.query, 2 * 128),
     ):
         assert layer.weight.std().item() == pytest.approx((2 / size) ** 0.5, rel=0.03)
+
+
+# ---- embeddings that are projected once ----------------------------------------------------------------------------
+
+
+VOCABULARY = 15  # codes and special ids
+
+
+def learned(model, teacher_forcing=True):
+    """Loss and gradients of 18 motion tokens."""
+    model.zero_grad()
+    loss = model(*tiny_text([5, 2, 3]), labels=motions(3).roll(-1, 1), teacher_forcing=teacher_forcing).loss
+    loss.backward()
+    return loss.detach(), [weight.grad for weight in model.parameters() if weight.requires_grad]
+
+
+@pytest.mark.parametrize("teacher_forcing", [True, False])
+def test_embeddings_are_projected_once_for_many_tokens(monkeypatch, teacher_forcing):
+    """That of every id, where more ids are read than there are; loss and gradients stay what they are."""
+    model = tiny_model(attention="early").train()
+    assert model.decoder._projects_all(18) and not model.decoder._projects_all(VOCABULARY)
+    found = learned(model, teacher_forcing)
+    monkeypatch.setattr(MotionDecoder, "_projects_all", lambda *arguments: False)
+    torch.testing.assert_close(found, learned(model, teacher_forcing), atol=1e-6, rtol=1e-5)
+
+
+def test_dropout_of_embeddings_is_of_each_token():
+    model = tiny_model(attention="early", dropout=0.5)
+    assert not model.train().decoder._projects_all(18) and model.eval().decoder._projects_all(18)
+
+
+@pytest.mark.parametrize("name", ["embed_tokens", "mix"])
+def test_hooks_see_every_token(name):
+    model, seen = tiny_model(attention="early"), []
+    getattr(model.decoder, name).register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    learned(model)
+    assert seen == [(3, 6, 8)]

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from transformers.utils import ModelOutput
 
 from .checks import check_count
-from .generation_text_to_motion import drawable, is_among
+from .generation_text_to_motion import drawable, exponential_like, is_among
 from .layers_text_to_motion import TextEncoderOutput
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_text_to_motion import TextToMotionModel
@@ -262,7 +262,7 @@ def frozen(model: nn.Module, training: bool = False) -> Iterator[nn.Module]:
 
 
 def _gumbel(like: Tensor) -> Tensor:
-    return -torch.empty_like(like, requires_grad=False).exponential_().log()
+    return exponential_like(like).log_().neg_()
 
 
 def _relaxed(scores: Tensor, drawn: Tensor, tau: float, hard: bool) -> Tensor:

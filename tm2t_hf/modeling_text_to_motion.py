@@ -21,6 +21,7 @@ from .generation_text_to_motion import (
     EndOfMotionByArgmax,
     MotionGenerationMixin,
     drawable,
+    exponential_like,
 )
 from .layers_text_to_motion import (
     Attend,
@@ -32,6 +33,7 @@ from .layers_text_to_motion import (
 )
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
+from .packed_weights import PackedWeight, is_plain
 from .recurrent import WordVectorsMixin
 from .text_features import FrozenPartsMixin
 
@@ -165,7 +167,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
 
         if teacher_forcing:
             attend = self.encoder.attention.stepwise(text, embeddings.shape[1])
-            layers, state = self.decoder.advance(embeddings, first, attend, mask, every_layer=output_hidden_states)
+            layers, state = self.decoder.advance(
+                embeddings, first, attend, mask, output_hidden_states, ids=decoder_input_ids
+            )
             states = layers[-1]
         elif decoder_input_ids is None or mask is not None or output_hidden_states or output_attentions:
             raise ValueError(
@@ -290,7 +294,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             return super()._sample(*arguments, **model_kwargs)
         output = self(**self.prepare_inputs_for_generation(input_ids, **model_kwargs), return_dict=True)
         text, logits, state = model_kwargs["encoder_outputs"], output.logits[:, -1], output.past_key_values.state
-        advance = self.decoder.stepper(self._attend(text), generation_config.max_length, len(input_ids))
+        steps = generation_config.max_length
+        advance = self.decoder.stepper(self._attend(text), steps, len(input_ids))
+        head = self._head(steps, len(input_ids))
         running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
         while True:
             scores = logits.to(input_ids.device, torch.float32)
@@ -299,7 +305,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             if generation_config.do_sample:
                 # The draws of `torch.multinomial`, which looks at its input twice, and so waits for the device.
                 probs = scores.softmax(-1)
-                ids = (probs / torch.empty_like(probs).exponential_()).argmax(-1)  # (batch,)
+                ids = (probs / exponential_like(probs)).argmax(-1)  # (batch,)
             else:
                 ids = scores.argmax(-1)
             ids = ids.where(running, pad_id.to(ids.device))
@@ -310,7 +316,13 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
                     raise ValueError(NOT_FINITE)
                 return input_ids
             top, state = advance(ids, state)
-            logits = self.lm_head(self.read(top, text)).squeeze(1)
+            logits = head(self.read(top, text)).squeeze(1)
+
+    def _head(self, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
+        """`lm_head` for one token after the other, without a gradient of its weight."""
+        if not is_plain(self.lm_head):
+            return self.lm_head
+        return PackedWeight(self.lm_head.weight.detach(), None, batch, steps)
 
     def unroll(
         self,
@@ -337,11 +349,12 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         """
         tops = []
         advance = self.decoder.stepper(self.encoder.attention.stepwise(text, steps), steps, len(ids))
+        head = self._head(steps, len(ids))
         for step in range(steps):
             top, state = advance(ids, state)
             tops.append(top)
             with torch.no_grad():
-                ids, done = choose(step, self.lm_head(self.read(top, text)).squeeze(1))
+                ids, done = choose(step, head(self.read(top, text)).squeeze(1))
             if done:
                 break
         return torch.cat(tops, dim=1), state

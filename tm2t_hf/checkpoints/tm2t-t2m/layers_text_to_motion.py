@@ -15,6 +15,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
+from .packed_weights import PackedWeight, is_plain, is_watched
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, learns_in_steps
@@ -63,17 +64,10 @@ class TextAttention(nn.Module):
         self.output = nn.Linear(size, size, bias=False)
         self.output.init_gain = HALF_GAIN
 
-    @property
-    def _query_is_plain(self) -> bool:
-        """Whether `query` is just its weights: not quantized, with an adapter or a hook, which have to be called."""
-        query = self.query
-        is_called_alone = query._forward_hooks or query._forward_pre_hooks or hasattr(query, "_hf_hook")
-        return type(query) is nn.Linear and type(query.weight) is nn.Parameter and not is_called_alone
-
     def project(self, words: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """Keys, values and key bias of word states (batch, words, 2 * text_hidden_size); mask is True for words."""
         keys = self.key(words) * self.query.out_features**-0.5  # (batch, words, motion_hidden_size)
-        if self._query_is_plain:
+        if is_plain(self.query):  # else it has to be called
             bias = keys @ self.query.bias  # (batch, words)
             keys = keys @ self.query.weight
         else:
@@ -88,7 +82,7 @@ class TextAttention(nn.Module):
         Returns:
             What is seen, of the same shape, and the weights of the words (batch, tokens, words).
         """
-        query = states if self._query_is_plain else self.query(states)
+        query = states if is_plain(self.query) else self.query(states)
         weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.key_states.transpose(1, 2)).softmax(-1)
         return weights @ text.value_states, weights
 
@@ -101,7 +95,7 @@ class TextAttention(nn.Module):
         values = StepwiseProduct(text.value_states, None, steps, batch)
 
         def attend(states: Tensor) -> tuple[Tensor, Tensor]:
-            query = states if self._query_is_plain else self.query(states)
+            query = states if is_plain(self.query) else self.query(states)
             weights = scores(query.squeeze(1)).softmax(-1)  # (batch, words)
             return values(weights).unsqueeze(1), weights.unsqueeze(1)
 
@@ -163,9 +157,9 @@ class MotionGRU(nn.GRU):
 
     def cells(self, steps: int, batch: int) -> list[Cell]:
         """The layers, to be moved by at most `steps` tokens, one at a time."""
-        if not learns_in_steps(*self.parameters()):
-            return [partial(_cell, weights=weights) for weights in self.all_weights]
-        return [_stepwise_cell(weights, steps, batch) for weights in self.all_weights]
+        if learns_in_steps(*self.parameters()):
+            return [_stepwise_cell(weights, steps, batch) for weights in self.all_weights]
+        return [_cell(weights, steps, batch) for weights in self.all_weights]
 
     def forward(
         self,
@@ -210,8 +204,14 @@ class MotionGRU(nn.GRU):
         return states, torch.stack(layers)
 
 
-def _cell(hidden: Tensor, own: Tensor, weights: list[Tensor]) -> Tensor:
-    return torch.gru_cell(hidden, own, *weights)
+def _cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
+    of_input, of_state, input_bias, state_bias = weights
+    from_input, from_state = (
+        PackedWeight(weight, bias, batch, steps) for weight, bias in ((of_input, input_bias), (of_state, state_bias))
+    )
+    if from_input.packed is None or from_state.packed is None:
+        return lambda hidden, own: torch.gru_cell(hidden, own, *weights)
+    return lambda hidden, own: gru_gates(from_input(hidden), from_state(own), own)
 
 
 def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
@@ -257,7 +257,13 @@ class MotionDecoder(nn.Module):
         return state.unflatten(-1, (self.gru.num_layers, -1)).transpose(0, 1).contiguous()
 
     def advance(
-        self, embeddings: Tensor, state: Tensor, attend: Attend, mask: Tensor | None = None, every_layer: bool = False
+        self,
+        embeddings: Tensor,
+        state: Tensor,
+        attend: Attend,
+        mask: Tensor | None = None,
+        every_layer: bool = False,
+        ids: Tensor | None = None,
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Read embeddings (batch, tokens, motion_hidden_size) -> see `MotionGRU.forward`.
 
@@ -267,11 +273,23 @@ class MotionDecoder(nn.Module):
             attend: to the text, one token after the other.
             mask: of the tokens.
             every_layer: return the states of all layers.
+            ids: (batch, tokens) whose embeddings they are, if known.
         """
-        inputs = self.dropout(embeddings)
         if self.late:
-            return self.gru(inputs, state, mask=mask, every_layer=every_layer)
-        return self.gru(self.mix(inputs), state, self._mix_with(attend), mask, every_layer)
+            return self.gru(self.dropout(embeddings), state, mask=mask, every_layer=every_layer)
+        if ids is not None and self._projects_all(ids.numel()):
+            inputs = F.embedding(ids, self.mix(self.embed_tokens.weight))
+        else:
+            inputs = self.mix(self.dropout(embeddings))
+        return self.gru(inputs, state, self._mix_with(attend), mask, every_layer)
+
+    def _projects_all(self, reads: int) -> bool:
+        """Whether to project the embedding of every id once, rather than of each of the ids that are read."""
+        if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # for any number of ids
+            return False
+        has_dropout = self.training and self.dropout.p > 0
+        is_one_map = is_plain(self.embed_tokens, nn.Embedding) and is_plain(self.mix) and not has_dropout
+        return is_one_map and reads > self.embed_tokens.num_embeddings
 
     def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """`advance` for ids that are not known beforehand, of at most `steps` tokens.
@@ -280,23 +298,32 @@ class MotionDecoder(nn.Module):
             A function of ids (batch,) and the state of all layers before them; it returns the top layer's states
             (batch, 1, motion_hidden_size) and the next state of all layers.
         """
-        embed, project, cells = self.embed_tokens, self.mix, None
-        if learns_in_steps(*self.gru.parameters()):
+        read, mix = self._reader(steps, batch), None if self.late else self._mix_with(attend)
+        cells = None
+        if not is_watched(self.gru) or learns_in_steps(*self.gru.parameters()):
             cells = self.gru.cells(steps, batch)
-        if learns_in_steps(embed.weight):
-            embed = StepwiseEmbedding(embed.weight, steps, batch)
-        if type(project) is nn.Linear and learns_in_steps(project.weight):  # and no adapter or the like
-            project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)
-        mix = self._mix_with(attend)
 
         def step(ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            inputs = self.dropout(embed(ids))  # (batch, size)
-            if not self.late:
-                inputs = project(inputs)
-            (top,), state = self.gru(inputs.unsqueeze(1), state, None if self.late else mix, cells=cells)
+            (top,), state = self.gru(read(ids).unsqueeze(1), state, mix, cells=cells)
             return top, state
 
         return step
+
+    def _reader(self, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
+        """What the GRU reads of ids (batch,), before the text is mixed in, (batch, size): for `stepper`."""
+        embed, project = self.embed_tokens, nn.Identity() if self.late else self.mix
+        table = embed.weight
+        if not self.late and self._projects_all(steps * batch):
+            table, project = project(table), nn.Identity()
+            embed = partial(F.embedding, weight=table)
+        elif is_plain(project):
+            if learns_in_steps(project.weight):
+                project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)
+            else:
+                project = PackedWeight(project.weight, project.bias, batch, steps)
+        if learns_in_steps(table):
+            embed = StepwiseEmbedding(table, steps, batch)
+        return lambda ids: project(self.dropout(embed(ids)))
 
     def _mix_with(self, attend: Attend) -> Callable[[Tensor, Tensor], Tensor]:
         """What the GRU reads, of a token and the state before it: early attention."""

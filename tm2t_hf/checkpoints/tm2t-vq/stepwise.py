@@ -7,12 +7,16 @@ a few rows, and reading and writing as much as the weight holds, each time. But 
 the one product X^T G of all their rows. So here a step only keeps its x_t, and leaves its g_t in a slot.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from .packed_weights import PackedWeight
 
 
 def learns_in_steps(*weights: Tensor) -> bool:
@@ -38,13 +42,25 @@ class StepwiseProduct:
         self.inputs: list[Tensor] = []
         rows = [batch] * steps if isinstance(batch, int) else list(batch)
         self.slots = iter(_ProductSlots.apply(matrix, bias, self.inputs, sum(rows)).split(rows))
-        self.matrix, self.bias = matrix.detach(), None if bias is None else bias.detach()
+        self.matrix, bias = matrix.detach(), None if bias is None else bias.detach()
+        if matrix.dim() == 2:
+            usual, uses = Counter(rows).most_common(1)[0]
+            self.multiply = PackedWeight(self.matrix.t(), bias, usual, uses)
+        else:
+            self.multiply = partial(_multiply_rows, matrix=self.matrix, bias=bias)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """(batch, size) -> (batch, out)."""
         inputs = inputs.to(self.matrix)  # in its type, and on its device
         self.inputs.append(inputs.detach())
-        return _Product.apply(inputs, next(self.slots), self.matrix, self.bias)
+        return _Product.apply(inputs, next(self.slots), self.matrix, self.multiply)
+
+
+def _multiply_rows(inputs: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+    """Rows (batch, size) times matrices (batch, size, out), plus biases (batch, out)."""
+    rows = inputs.unsqueeze(1)  # (batch, 1, size)
+    product = rows @ matrix if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, matrix)
+    return product.squeeze(1)
 
 
 class StepwiseEmbedding:
@@ -113,13 +129,9 @@ class _Product(torch.autograd.Function):
     """A step of a `StepwiseProduct`; the gradient of the matrix and of the bias goes into the slot."""
 
     @staticmethod
-    def forward(ctx, inputs: Tensor, slot: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx, inputs: Tensor, slot: Tensor, matrix: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.save_for_backward(matrix)
-        if matrix.dim() == 2:
-            return inputs @ matrix if bias is None else torch.addmm(bias, inputs, matrix)
-        rows = inputs.unsqueeze(1)  # (batch, 1, size)
-        product = rows @ matrix if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, matrix)
-        return product.squeeze(1)
+        return multiply(inputs)
 
     @staticmethod
     @once_differentiable
@@ -147,7 +159,9 @@ class _ProductSlots(torch.autograd.Function):
         inputs = torch.cat(ctx.inputs)  # (rows taken, size)
         gradients = gradients[: len(inputs)]
         if ctx.batch is None:
-            return inputs.t() @ gradients, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
+            # The matrix is a transposed weight, whose gradient has to lie in memory as the weight does.
+            of_matrix = (gradients.t() @ inputs).t()
+            return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
         inputs, gradients = (rows.unflatten(0, (-1, ctx.batch)) for rows in (inputs, gradients))
         of_matrix = torch.bmm(inputs.permute(1, 2, 0), gradients.transpose(0, 1))
         return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
