@@ -167,15 +167,22 @@ def new_product(device: torch.device, dtype: torch.dtype) -> Callable[[], torch.
 def count_operations(work: Callable[[], None]) -> int:
     """Floating-point operations of the matrix products and convolutions of a work (of this process alone)."""
     # of the kernels of attention, the counter knows those of GPUs only
-    mapping = {torch.ops.mkl._mkl_linear: operations_of_packed_weights} if torch.backends.mkl.is_available() else {}
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=packed_products()) as counter:
         work()
     return counter.get_total_flops()
 
 
-def operations_of_packed_weights(inputs: torch.Size, packed: object, weight: torch.Size, *others, **kwargs) -> int:
-    """Those of a product with weights that MKL has laid out, of the shapes of inputs (..., size) and weights."""
-    return 2 * inputs.numel() * weight[0]
+def packed_products() -> dict[object, Callable[..., int]]:
+    """For the counter: the products with weights that are laid out once, and how to count their operations."""
+
+    def of_mkl(inputs: torch.Size, packed: torch.Size, weight: torch.Size, *others, **kwargs) -> int:
+        return 2 * inputs.numel() * weight[0]  # what MKL has packed has another shape
+
+    def of_onednn(inputs: torch.Size, weight: torch.Size, *others, **kwargs) -> int:
+        return 2 * inputs.numel() * weight[0]
+
+    counts = {torch.ops.mkl._mkl_linear: of_mkl} if torch.backends.mkl.is_available() else {}
+    return counts | ({torch.ops.mkldnn._linear_pointwise: of_onednn} if torch.backends.mkldnn.is_available() else {})
 
 
 def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:

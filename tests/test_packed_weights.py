@@ -19,6 +19,10 @@ from tm2t_hf.packed_weights import PackedWeight, is_plain, packed
 from tm2t_hf.stepwise import StepwiseProduct
 
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch is built without MKL")
+needs_bfloat16 = pytest.mark.skipif(
+    not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+    reason="this processor has no bfloat16",
+)
 SIZE, OUT, ROWS = 300, 260, 16  # large enough to be packed
 
 
@@ -45,6 +49,20 @@ def test_values(weight, shape, bias):
     assert_close(product(inputs), F.linear(inputs, weight, bias))
 
 
+@needs_bfloat16
+@pytest.mark.parametrize("shape", [(ROWS,), (ROWS, 1), (ROWS + 1,), (2, ROWS, 3), (1,)])
+@pytest.mark.parametrize("bias", [None, torch.randn(OUT).bfloat16()])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_values_in_bfloat16(weight, shape, bias, autocast):
+    weight, inputs = weight.bfloat16(), torch.randn(*shape, SIZE).bfloat16()
+    product = PackedWeight(weight, bias, ROWS, 50)
+    assert product.packed is not None
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = product(inputs)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found, F.linear(inputs, weight, bias))
+
+
 @needs_mkl
 def test_inputs_and_weights_that_do_not_lie_in_order(weight):
     product = PackedWeight(weight.t().contiguous().t(), None, ROWS, 50)
@@ -60,7 +78,7 @@ def test_inputs_and_weights_that_do_not_lie_in_order(weight):
         (lambda weight: weight, 1000, 50),
         (lambda weight: weight, ROWS, 1),
         (lambda weight: weight[:20], ROWS, 50),
-        (lambda weight: weight.bfloat16(), ROWS, 50),
+        (lambda weight: weight.half(), ROWS, 50),
         (lambda weight: weight.double(), ROWS, 50),
         (lambda weight: weight.to("meta"), ROWS, 50),
         (nn.Parameter, ROWS, 50),
@@ -190,8 +208,9 @@ def without_packing(monkeypatch):
 
 @needs_mkl
 @pytest.mark.parametrize("attention", ["early", "late"])
-def test_motions_are_the_same(monkeypatch, counted, attention):
-    model = tiny_t2m(attention=attention, motion_hidden_size=256)
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)])
+def test_motions_are_the_same(monkeypatch, counted, attention, dtype):
+    model = tiny_t2m(attention=attention, motion_hidden_size=256).to(dtype)
     ids, mask = tiny_text([5, 2] * 8)
     options = {"attention_mask": mask, "do_sample": True, "max_new_tokens": 8, "min_new_tokens": 8}
     torch.manual_seed(0)

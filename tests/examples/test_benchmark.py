@@ -13,6 +13,7 @@ import torch
 from benchmarking import works
 from benchmarking.works import Setting
 
+from tm2t_hf.packed_weights import PackedWeight
 from tm2t_hf.toy import make_toy_dataset
 
 
@@ -121,3 +122,9 @@ def test_growth(monkeypatch, tmp_path):
     assert figures["training step, batch"]["motion VQ"]["sizes"] == [1, 2, 4]
     assert figures["tokenizing, clips"]["motion VQ"]["sizes"] == [20, 40]
     assert growth.Line([1, 2, 4, 8], [9, 9, 4, 8], []).slope == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_with_packed_weights_count(dtype):
+    product, inputs = PackedWeight(torch.randn(260, 300).to(dtype), None, 16, 50), torch.randn(2, 8, 300).to(dtype)
+    assert benchmark.count_operations(lambda: product(inputs)) == 2 * 16 * 300 * 260

@@ -255,10 +255,12 @@ class TextToMotionPipeline(_MotionPipeline):
         motions = self.model.decode_motion(ids)
         codes = pad_sequence(ids_to_codes(ids, self.model.config), batch_first=True)
         lengths = torch.tensor([len(motion) for motion in motions])
-        values = pad_sequence([motion.float() for motion in motions], batch_first=True)
+        values = pad_sequence([motion.float() for motion in motions], batch_first=True).cpu()
+        features, joints = self._features_and_joints(values)
         return {  # a first axis for the captions: transformers cuts batches along it
             "codes": codes.unflatten(0, (len(captions), -1)),  # (batch, samples, tokens)
-            "motion_values": values.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
+            "features": features.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, features)
+            "joints": joints.unflatten(0, (len(captions), -1)),  # (batch, samples, frames, joints, 3)
             "lengths": lengths.unflatten(0, (len(captions), -1)),  # (batch, samples)
             "captions": captions,  # (batch, 1)
             "scores": torch.tensor([request.score for request in requests]),  # (batch,)
@@ -316,12 +318,10 @@ class TextToMotionPipeline(_MotionPipeline):
 
     def postprocess(self, model_outputs, return_codes=False, **options):
         """What the model wrote for one caption or chain -> motions."""
-        extractor = self.processor.feature_extractor
         if "chain" in model_outputs:
-            motion = self._finished(
-                model_outputs["chain"], model_outputs["codes"] if return_codes else None, **options
-            )
-            scale, frames = motion["fps"] / extractor.fps, len(motion["joints"])
+            features, joints = self._features_and_joints(model_outputs["chain"])
+            motion = self._finished(features, joints, model_outputs["codes"] if return_codes else None, **options)
+            scale, frames = motion["fps"] / self.processor.feature_extractor.fps, len(motion["joints"])
             ends = [min(round(end * scale), frames) for end in model_outputs["ends"]]
             starts = [0, *ends[:-1]]
             ends[-1] = frames  # resampling ends with the last instant inside the motion
@@ -337,14 +337,15 @@ class TextToMotionPipeline(_MotionPipeline):
         caption = model_outputs["captions"][0, 0]
         score = self._score(caption, float(model_outputs["scores"][0]), str(model_outputs["nearest"][0, 0]))
         samples = []
-        samples_of = (model_outputs[name][0] for name in ("motion_values", "codes", "lengths"))
-        for values, codes, length in zip(*samples_of, strict=True):
+        samples_of = (model_outputs[name][0] for name in ("features", "joints", "codes", "lengths"))
+        for features, joints, codes, length in zip(*samples_of, strict=True):
             if length == 0:
                 logger.warning(
                     f"The motion for {_shown(caption)} has 0 frames: the model ended at once; pass min_seconds."
                 )
             codes = codes[: length // self.model.config.vq_config.unit_length] if return_codes else None
-            samples.append(self._finished(values[:length], codes, **options) | {"score": score})
+            own = features[:length].clone(), joints[:length].clone()  # which keep the batch from being kept with them
+            samples.append(self._finished(*own, codes, **options) | {"score": score})
         return samples[0] if len(samples) == 1 else samples
 
     def _score(self, caption: str, score: float, nearest: str) -> float | None:
@@ -358,18 +359,23 @@ class TextToMotionPipeline(_MotionPipeline):
             )
         return score
 
+    def _features_and_joints(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Normalized features (..., frames, features) -> features, and joints (..., frames, joints, 3) in meters."""
+        extractor = self.processor.feature_extractor
+        features = extractor.denormalize(values)
+        return features, extractor.to_joints(features)
+
     def _finished(
         self,
-        values: torch.Tensor,
+        features: torch.Tensor,
+        joints: torch.Tensor,
         codes: torch.Tensor | None,
         clean: bool = False,
         output_fps: float | None = None,
         height: float | None = None,
     ) -> dict:
-        """Normalized features (frames, features) -> features, joints and frame rate, as asked for, and the codes."""
+        """Features (frames, features) and joints -> features, joints and frame rate, as asked for, and the codes."""
         extractor = self.processor.feature_extractor
-        features = extractor.denormalize(values)
-        joints = extractor.to_joints(features)
         fps = extractor.fps
         if clean and len(joints):
             joints = torch.from_numpy(clean_motion(joints.numpy(), extractor.skeleton, fps))

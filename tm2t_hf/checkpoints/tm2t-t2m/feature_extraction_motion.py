@@ -267,9 +267,9 @@ class MotionFeatureExtractor(SequenceFeatureExtractor):
         return joints
 
     def to_joints(self, features: torch.Tensor) -> torch.Tensor:
-        """Features (frames, features), not normalized -> joints (frames, joints, 3) in meters, y up."""
-        if len(features) == 0:  # a model may end a motion at once
-            return features.new_zeros(0, self.skeleton.num_joints, 3)
+        """Features (..., frames, features), not normalized -> joints (..., frames, joints, 3) in meters, y up."""
+        if features.shape[-2] == 0:  # a model may end a motion at once
+            return features.new_zeros(*features.shape[:-1], self.skeleton.num_joints, 3)
         return features_to_joints(features, self.skeleton.num_joints) * self.skeleton.metres_per_unit
 
     def save_pretrained(self, save_directory: str | PathLike, push_to_hub: bool = False, **kwargs):
