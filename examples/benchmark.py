@@ -109,10 +109,10 @@ def main():
         found.append(measure(name, setting, arguments.seconds))
         lines.append(row_of(found[-1]))
         print(lines[-1], flush=True)
-    if arguments.json:
-        report = {"machine": machine, "works": [asdict(figures) for figures in found]}
-        with written_beside(Path(arguments.json)) as part:
-            part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        if arguments.json:  # now: a later work may fail
+            report = {"machine": machine, "works": [asdict(figures) for figures in found]}
+            with written_beside(Path(arguments.json)) as part:
+                part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if arguments.write_into:
         write_into(Path(arguments.write_into), mark, lines)
 
@@ -158,7 +158,7 @@ def measure(name: str, setting: Setting, seconds: float) -> Figures:
 
 
 def new_product(device: torch.device, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
-    """A large matrix product, of which this is the second."""
+    """A large matrix product that has run once before."""
     product = partial(torch.mm, *torch.randn(2, PRODUCT, PRODUCT, device=device, dtype=dtype))
     product()
     return product
@@ -188,10 +188,15 @@ def packed_products() -> dict[object, Callable[..., int]]:
 def timed(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
     """Seconds of one call, and those of the processor in this process and those that it waits for."""
     synchronize(device)
-    start, cpu_start = time.perf_counter(), sum(os.times()[:4])
+    start, cpu_start = time.perf_counter(), processor_time()
     work()
     synchronize(device)
-    return time.perf_counter() - start, sum(os.times()[:4]) - cpu_start
+    return time.perf_counter() - start, processor_time() - cpu_start
+
+
+def processor_time() -> float:
+    """Seconds so far of this process, and of those that it has waited for."""
+    return time.process_time() + sum(os.times()[2:4])
 
 
 def synchronize(device: torch.device) -> None:
@@ -227,7 +232,7 @@ def row_of(figures: Figures) -> str:
         f"{figures.gflop:.3g}" if has_arithmetic else "",
         f"{figures.gflop_per_second:.0f}" if has_arithmetic else "",
         f"{figures.share_of_product_rate:.0%}" if has_arithmetic else "",
-        "" if figures.peak_memory_gb is None else f"{figures.peak_memory_gb:.2f}",
+        f"{figures.peak_memory_gb:.2f}" if has_arithmetic and figures.peak_memory_gb is not None else "",
         "" if figures.times_original is None else f"{figures.times_original:.2g}",
     ]
     return f"| {' | '.join(cells)} |"

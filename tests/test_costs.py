@@ -12,14 +12,15 @@ from torch.profiler import ProfilerActivity, profile
 from tm2t_hf import MotionToTextConfig, MotionToTextModel
 from tm2t_hf.alignment import inverse_alignment_loss
 
-PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkl::_mkl_linear", "mkldnn::_linear_pointwise")
+LIBRARIES = ("aten::", "mkl::", "mkldnn::")
 
 
 def operators(work) -> Counter:
     """How often each operator ran."""
     with profile(activities=[ProfilerActivity.CPU]) as record:
         work()
-    return Counter(event.name for event in record.events() if event.name.startswith("aten::"))
+    return Counter(event.name for event in record.events() if event.name.startswith(LIBRARIES))
 
 
 def per_step(work, steps=(8, 12, 16)) -> Counter:
@@ -83,13 +84,12 @@ def test_a_step_of_the_alignment(t2m, m2t):
     ids, mask = tiny_text([5, 2])
     captions = torch.tensor([[5, 6, 7, 2], [8, 2, -100, -100]])
 
+    with torch.no_grad():
+        t2m.lm_head.weight[t2m.config.eos_token_id] = 0  # never the likeliest
+
     def work(tokens):
         t2m.zero_grad()
-        noise = torch.zeros(tokens, 2, t2m.config.vocab_size)
-        noise[..., t2m.config.eos_token_id] = -99
-        output = inverse_alignment_loss(
-            t2m, m2t, captions, ids, mask, max_tokens=tokens, noise=noise, end_rule="sample"
-        )
+        output = inverse_alignment_loss(t2m, m2t, captions, ids, mask, max_tokens=tokens)
         assert output.samples.lengths.tolist() == [tokens, tokens]
         output.loss.backward()
 
@@ -97,7 +97,8 @@ def test_a_step_of_the_alignment(t2m, m2t):
     # as above, and the logits to draw from
     assert products(growth) == 9
     assert growth["aten::embedding_dense_backward"] == growth["aten::index_add_"] == 0
-    assert growth["aten::exponential_"] == growth["aten::softmax"] - 1 == 0  # the attention's
+    # noise is drawn once; the softmax is the attention's
+    assert growth["aten::exponential_"] == growth["aten::uniform_"] == growth["aten::softmax"] - 1 == 0
 
 
 def test_a_token_of_sampling(t2m):
@@ -111,6 +112,20 @@ def test_a_token_of_sampling(t2m):
     # gates, scores, values, logits
     assert products(growth) == 5
     assert growth["aten::_local_scalar_dense"] == 1, "one look at the result per token: whether all have ended"
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch is built without MKL")
+def test_weights_are_packed_once():
+    model = tiny_model(attention="early", motion_hidden_size=256)
+    ids, mask = tiny_text([5, 2] * 8)
+
+    def work(tokens):
+        lengths = {"min_new_tokens": tokens, "max_new_tokens": tokens}
+        model.generate(ids, attention_mask=mask, do_sample=True, top_k=5, **lengths)
+
+    growth = per_step(work)
+    assert products(growth) == 5 and growth["mkl::_mkl_linear"] == 2  # input and state to gates
+    assert growth["mkl::_mkl_reorder_linear_weight"] == 0
 
 
 def test_a_token_of_a_beam_search(m2t):

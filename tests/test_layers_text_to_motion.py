@@ -266,14 +266,56 @@ def test_embeddings_are_projected_once_for_many_tokens(monkeypatch, teacher_forc
     torch.testing.assert_close(found, learned(model, teacher_forcing), atol=1e-6, rtol=1e-5)
 
 
-def test_dropout_of_embeddings_is_of_each_token():
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.train(),
+        lambda model: model.decoder.dropout.train(),  # Monte Carlo dropout
+        lambda model: setattr(model.decoder, "dropout", nn.Identity()),
+        lambda model: setattr(model.decoder.embed_tokens, "padding_idx", 5),
+        lambda model: setattr(model.decoder.embed_tokens, "max_norm", 1.0),
+        lambda model: setattr(model.decoder.embed_tokens, "sparse", True),
+        lambda model: setattr(model.decoder.embed_tokens, "scale_grad_by_freq", True),
+    ],
+)
+def test_embeddings_that_differ_from_token_to_token(change):
     model = tiny_model(attention="early", dropout=0.5)
-    assert not model.train().decoder._projects_all(18) and model.eval().decoder._projects_all(18)
-
-
-@pytest.mark.parametrize("name", ["embed_tokens", "mix"])
-def test_hooks_see_every_token(name):
-    model, seen = tiny_model(attention="early"), []
-    getattr(model.decoder, name).register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    assert model.decoder._projects_all(18)
+    change(model)
+    assert not model.decoder._projects_all(18)
     learned(model)
-    assert seen == [(3, 6, 8)]
+
+
+@pytest.mark.parametrize("name", ["embed_tokens", "mix", "dropout"])
+def test_hooks_see_every_token(name):
+    model, seen, passed = tiny_model(attention="early"), [], []
+    module = getattr(model.decoder, name)
+    forward = module.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    learned(model)
+    forward.remove()
+    module.register_full_backward_hook(lambda module, inputs, outputs: passed.append(outputs[0].shape))
+    learned(model)
+    assert seen == passed == [(3, 6, 8)]
+
+
+def test_embeddings_that_are_returned_have_a_gradient():
+    model = tiny_model(attention="early")
+    output = model(*tiny_text([5, 2, 3]), decoder_input_ids=motions(3), output_hidden_states=True)
+    embeddings = output.decoder_hidden_states[0]
+    embeddings.retain_grad()
+    output.logits.square().sum().backward()
+    assert embeddings.grad.abs().sum() > 0
+
+
+def test_gradients_of_many_tokens_in_bfloat16():
+    """The gradients of all tokens with one id add up: rounded at each of them, most of the sum would be lost."""
+    model = tiny_model(attention="early")
+    text = tiny_text([5] * 64)
+    motion = torch.full((64, 50), 3)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        model.zero_grad()
+        with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+            model(*text, decoder_input_ids=motion, labels=motion).loss.backward()
+        found.append(model.decoder.mix.weight.grad.clone())
+    assert (found[1] - found[0]).norm() < 0.05 * found[0].norm()

@@ -2,20 +2,15 @@
 # Licensed under the Apache License, Version 2.0.
 """Packed weights give what the weights give, and are used where they may be, and nowhere else."""
 
-import copy
-import threading
-
 import pytest
 import torch
-from test_modeling_motion_to_text import motion_ids
-from test_modeling_motion_to_text import tiny_model as tiny_m2t
 from test_modeling_text_to_motion import tiny_model as tiny_t2m
 from test_modeling_text_to_motion import tiny_text
 from torch import nn
 from torch.nn import functional as F
 
 from tm2t_hf import packed_weights
-from tm2t_hf.packed_weights import PackedWeight, is_plain, packed
+from tm2t_hf.packed_weights import PackedWeight, is_plain
 from tm2t_hf.stepwise import StepwiseProduct
 
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch is built without MKL")
@@ -133,56 +128,52 @@ def test_gradients_of_products_in_steps():
     assert_close(found, expected)
 
 
-# ---- layers of a model ----------------------------------------------------------------------------------------------
-
-
-class Watched(nn.Linear):
-    """A linear layer that is something else, too."""
+@needs_mkl
+@pytest.mark.parametrize("learning", ["weight", "bias"])
+def test_what_learns_gets_its_gradient(weight, learning):
+    """Whether it was to learn from the start, or since then."""
+    for since in (False, True):
+        parts = {"weight": weight.clone(), "bias": torch.zeros(OUT)}
+        if not since:
+            parts[learning].requires_grad_()
+        product = PackedWeight(parts["weight"], parts["bias"], ROWS, 50)
+        assert (product.packed is not None) == since
+        parts[learning].requires_grad_()
+        product(torch.randn(ROWS, SIZE)).sum().backward()
+        assert parts[learning].grad.abs().sum() > 0
 
 
 @needs_mkl
-@torch.no_grad()
-def test_layers_are_packed_for_a_while():
-    layers = nn.Sequential(nn.Linear(SIZE, SIZE), nn.Linear(SIZE, 4), Watched(SIZE, SIZE), nn.Linear(SIZE, SIZE))
-    layers[3].register_forward_hook(lambda *arguments: None)
-    inputs = torch.randn(ROWS, SIZE)
-    before = layers[0](inputs)
-    with pytest.raises(RuntimeError, match="stop"), packed(layers, rows=ROWS, uses=50):
-        assert [isinstance(vars(layer).get("forward"), PackedWeight) for layer in layers] == [True, *[False] * 3]
-        assert_close(layers[0](inputs), before)
-        raise RuntimeError("stop")
-    assert all(is_plain(layer) for layer in layers[:2])
-    assert torch.equal(layers[0](inputs), before)
+def test_transforms_and_traces_see_the_product_itself(weight):
+    def multiply(inputs):
+        return PackedWeight(weight, None, ROWS, 50)(inputs)
+
+    inputs = torch.randn(3, ROWS, SIZE)
+    expected = F.linear(inputs, weight)
+    traced = torch.jit.trace(multiply, inputs[0])
+    assert "mkl" not in str(traced.graph)
+    assert_close(traced(inputs[1]), expected[1])
+    assert_close(torch.func.vmap(multiply)(inputs), expected)
 
 
-@needs_mkl
-@torch.no_grad()
-def test_layers_that_two_threads_use():
-    layer, inputs, packings, end = nn.Linear(SIZE, SIZE), torch.randn(ROWS, SIZE), [], threading.Event()
-
-    def other():
-        with packed(layer, rows=2 * ROWS, uses=50):
-            packings.append(vars(layer).get("forward"))
-            end.wait(10)
-
-    before = layer(inputs)
-    with packed(layer, rows=ROWS, uses=50):
-        thread = threading.Thread(target=other)
-        thread.start()
-        assert_close(layer(inputs), before)
-    assert torch.equal(layer(inputs), before)
-    end.set()
-    thread.join()
-    assert packings[0].rows == ROWS, "the first packing stays until its owner is done"
-    assert is_plain(layer)
-
-
-@needs_mkl
-def test_layers_that_learn_are_not_packed():
-    layer = nn.Linear(SIZE, SIZE)
-    with packed(layer, rows=ROWS, uses=50):
-        layer(torch.randn(ROWS, SIZE)).sum().backward()
-    assert layer.weight.grad.abs().sum() > 0
+@pytest.mark.parametrize(
+    "watch",
+    [
+        lambda layer: layer.register_forward_hook(lambda *arguments: None),
+        lambda layer: layer.register_forward_pre_hook(lambda *arguments: None),
+        lambda layer: layer.register_full_backward_hook(lambda *arguments: None),
+        lambda layer: layer.register_full_backward_pre_hook(lambda *arguments: None),
+        lambda layer: nn.modules.module.register_module_forward_hook(lambda *arguments: None),
+        lambda layer: setattr(layer, "forward", lambda inputs: inputs),
+    ],
+)
+def test_layers_that_are_more_than_their_weights(watch):
+    layer = nn.Linear(4, 4)
+    assert is_plain(layer) and not is_plain(layer, nn.Embedding)
+    handle = watch(layer)
+    assert not is_plain(layer)
+    if handle is not None:
+        handle.remove()
 
 
 # ---- models ---------------------------------------------------------------------------------------------------------
@@ -222,22 +213,6 @@ def test_motions_are_the_same(monkeypatch, counted, attention, dtype):
 
 
 @needs_mkl
-@pytest.mark.parametrize("num_beams", [1, 2])
-def test_captions_are_the_same(monkeypatch, counted, num_beams):
-    model = tiny_m2t(d_model=256, decoder_attention_heads=4, encoder_attention_heads=4)
-    ids = motion_ids([[3, 1, 4], [9, 2]] * 8)
-    options = {"num_beams": num_beams, "max_new_tokens": 8, "output_logits": True, "return_dict_in_generate": True}
-    found = model.generate(ids, **options)
-    layers = [layer for layer in model.model.decoder.modules() if is_plain(layer)]
-    large = [layer for layer in layers if layer.weight.numel() >= packed_weights.LEAST_WEIGHTS]
-    assert len(counted) == len(large) > 0
-    without_packing(monkeypatch)
-    expected = model.generate(ids, **options)
-    assert torch.equal(found.sequences, expected.sequences)
-    assert_close(torch.stack(found.logits), torch.stack(expected.logits))
-
-
-@needs_mkl
 @pytest.mark.parametrize("attention", ["early", "late"])
 @pytest.mark.parametrize("teacher_forcing", [True, False])
 def test_the_model_learns_the_same(monkeypatch, counted, attention, teacher_forcing):
@@ -256,14 +231,42 @@ def test_the_model_learns_the_same(monkeypatch, counted, attention, teacher_forc
 
 
 @needs_mkl
-def test_a_model_goes_on_learning_after_it_generated():
-    """Nothing of a packing stays, so that new weights count, and the model can be copied and saved."""
-    model = tiny_m2t(d_model=256, decoder_attention_heads=4, encoder_attention_heads=4)
-    ids = motion_ids([[3, 1, 4], [9, 2]] * 8)
-    model.generate(ids, max_new_tokens=8)
+def test_second_derivatives_through_a_frozen_model(monkeypatch, counted):
+    """Steps of packed weights are differentiable once, so frozen weights are packed without gradients only."""
+    model = tiny_t2m(attention="early", motion_hidden_size=256).requires_grad_(False)
+    _, mask = tiny_text([5, 2] * 8)
+    words = torch.randn(*mask.shape, 10, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    motion = torch.randint(0, 12, (16, 6), generator=torch.Generator().manual_seed(0))
+
+    def product():
+        logits = model(inputs_embeds=words, attention_mask=mask, decoder_input_ids=motion).logits
+        (first,) = torch.autograd.grad(logits.square().mean(), words, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), words)[0]
+
+    found = product()
+    assert not counted
+    without_packing(monkeypatch)
+    assert torch.equal(found, product())
+
+
+def test_a_head_with_a_bias():
+    model = tiny_t2m(attention="early")
+    model.lm_head = nn.Linear(8, model.config.vocab_size)
     with torch.no_grad():
-        for weight in model.model.decoder.parameters():
-            weight.mul_(-1)
-    fresh = copy.deepcopy(model)
-    assert not any("forward" in vars(module) for module in model.modules())
-    assert torch.equal(model.generate(ids, max_new_tokens=8), fresh.generate(ids, max_new_tokens=8))
+        model.lm_head.bias[7] = 1e4
+    ids, mask = tiny_text([5, 2])
+    found = model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=4)
+    assert (found[:, 1:] == 7).all()
+
+
+@needs_mkl
+@pytest.mark.parametrize("teacher_forcing", [True, False])
+def test_biases_that_learn_alone(teacher_forcing):
+    """As in BitFit (Ben Zaken et al., 2022)."""
+    model = tiny_t2m(attention="early", motion_hidden_size=256).train()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.split(".")[-1].startswith("bias"))
+    ids, mask = tiny_text([5, 2] * 8)
+    model(ids, mask, labels=torch.ones(16, 6, dtype=torch.long), teacher_forcing=teacher_forcing).loss.backward()
+    learned = {name: bias.grad for name, bias in model.decoder.named_parameters() if bias.requires_grad}
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in learned.values())

@@ -15,10 +15,10 @@ from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
-from .packed_weights import PackedWeight, is_plain, is_watched
+from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
-from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, learns_in_steps
+from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, gru_gates_alone, learns_in_steps
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
@@ -206,12 +206,12 @@ class MotionGRU(nn.GRU):
 
 def _cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
     of_input, of_state, input_bias, state_bias = weights
-    from_input, from_state = (
-        PackedWeight(weight, bias, batch, steps) for weight, bias in ((of_input, input_bias), (of_state, state_bias))
-    )
-    if from_input.packed is None or from_state.packed is None:
-        return lambda hidden, own: torch.gru_cell(hidden, own, *weights)
-    return lambda hidden, own: gru_gates(from_input(hidden), from_state(own), own)
+    if not torch.is_grad_enabled():
+        from_input = PackedWeight(of_input, input_bias, batch, steps)
+        from_state = PackedWeight(of_state, state_bias, batch, steps)
+        if from_input.packed is not None and from_state.packed is not None:
+            return lambda hidden, own: gru_gates_alone(from_input(hidden), from_state(own), own)
+    return lambda hidden, own: torch.gru_cell(hidden, own, *weights)
 
 
 def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
@@ -223,6 +223,11 @@ def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
         return gru_gates(from_input(hidden), from_state(own), own)
 
     return cell
+
+
+def _rows_of(table: Tensor, ids: Tensor) -> Tensor:
+    """Rows (..., size) of ids (...), whose gradients are not added up in half precision."""
+    return F.embedding(ids, table.to(torch.promote_types(table.dtype, torch.float32))).to(table.dtype)
 
 
 # Text seen from motion states (batch, tokens, motion_hidden_size), and the weights of its words.
@@ -278,18 +283,20 @@ class MotionDecoder(nn.Module):
         if self.late:
             return self.gru(self.dropout(embeddings), state, mask=mask, every_layer=every_layer)
         if ids is not None and self._projects_all(ids.numel()):
-            inputs = F.embedding(ids, self.mix(self.embed_tokens.weight))
+            inputs = _rows_of(self.mix(self.embed_tokens.weight), ids)
         else:
             inputs = self.mix(self.dropout(embeddings))
         return self.gru(inputs, state, self._mix_with(attend), mask, every_layer)
 
     def _projects_all(self, reads: int) -> bool:
         """Whether to project the embedding of every id once, rather than of each of the ids that are read."""
-        if torch.compiler.is_compiling() or torch.compiler.is_exporting():  # for any number of ids
+        if is_recorded():  # a program for any number of ids must not depend on this one
             return False
-        has_dropout = self.training and self.dropout.p > 0
-        is_one_map = is_plain(self.embed_tokens, nn.Embedding) and is_plain(self.mix) and not has_dropout
-        return is_one_map and reads > self.embed_tokens.num_embeddings
+        embed, mix, dropout = self.embed_tokens, self.mix, self.dropout
+        options = embed.padding_idx, embed.max_norm, embed.scale_grad_by_freq or None, embed.sparse or None
+        is_looked_up = is_plain(embed, nn.Embedding) and all(option is None for option in options)
+        drops = type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
+        return reads > embed.num_embeddings and is_looked_up and is_plain(mix) and not drops
 
     def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """`advance` for ids that are not known beforehand, of at most `steps` tokens.
@@ -300,7 +307,7 @@ class MotionDecoder(nn.Module):
         """
         read, mix = self._reader(steps, batch), None if self.late else self._mix_with(attend)
         cells = None
-        if not is_watched(self.gru) or learns_in_steps(*self.gru.parameters()):
+        if not has_hooks(self.gru) or learns_in_steps(*self.gru.parameters()):
             cells = self.gru.cells(steps, batch)
 
         def step(ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -315,7 +322,7 @@ class MotionDecoder(nn.Module):
         table = embed.weight
         if not self.late and self._projects_all(steps * batch):
             table, project = project(table), nn.Identity()
-            embed = partial(F.embedding, weight=table)
+            embed = partial(_rows_of, table)
         elif is_plain(project):
             if learns_in_steps(project.weight):
                 project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)

@@ -120,14 +120,16 @@ def new_t2m(setting: Setting) -> TextToMotionModel:
     config = TextToMotionConfig(**setting.model_config("t2m"), text_vocab_size=TEXT_VOCABULARY)
     model = TextToMotionModel(config)
     with torch.no_grad():
-        model.lm_head.weight[config.eos_token_id] = 0  # never the likeliest
+        model.lm_head.weight[config.eos_token_id] = 0  # its logit is 0, which is never the largest
     model.generation_config.update(do_sample=True, top_k=100, eom_by_argmax=True)  # the original's rules
     return model
 
 
 def new_m2t(setting: Setting) -> MotionToTextModel:
     """A motion-to-text model of random weights."""
-    sizes = setting.model_config("m2t") | {"vocab_size": TEXT_VOCABULARY, "read_offsets": [0]}
+    # it is given ids: nothing of a motion VQ
+    own = {"vocab_size": TEXT_VOCABULARY, "read_offsets": [0], "read_residuals": False}
+    sizes = setting.model_config("m2t") | own
     return MotionToTextModel(MotionToTextConfig(**sizes))
 
 
@@ -297,8 +299,14 @@ def import_tm2t_hf(setting: Setting) -> Callable[[], None]:
 
 def command_line(setting: Setting) -> Callable[[], None]:
     """`tm2t-hf generate` from a cold start to a GIF."""
-    gif = Path(tempfile.mkdtemp()) / "motion.gif"
-    return in_new_process("-m", "tm2t_hf.cli", "generate", PROMPT, "--output", str(gif))
+    folder = tempfile.TemporaryDirectory()
+    run = in_new_process("-m", "tm2t_hf.cli", "generate", PROMPT, "--output", str(Path(folder.name) / "motion.gif"))
+
+    def run_in_folder():  # which is there as long as this is
+        assert Path(folder.name).is_dir()
+        run()
+
+    return run_in_folder
 
 
 STAGES = {"m2t": "M2T", "t2m": "T2M", "vq": "VQ"}

@@ -124,7 +124,29 @@ def test_growth(monkeypatch, tmp_path):
     assert growth.Line([1, 2, 4, 8], [9, 9, 4, 8], []).slope == pytest.approx(1)
 
 
+@pytest.mark.parametrize("size", works.CONFIG_OF_SIZE)
+@pytest.mark.parametrize("new_model", [works.new_t2m, works.new_m2t, works.new_vq])
+def test_every_size_has_its_models(size, new_model):
+    with torch.device("meta"):
+        new_model(Setting(torch.device("meta"), torch.float32, size))
+
+
+def test_figures_are_written_before_a_later_work_fails(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "PRODUCT", 64)
+
+    def fail(setting):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setitem(benchmark.WORKS, "m2t_step", benchmark.WORKS["m2t_step"]._replace(prepare=fail))
+    flags = ("--size", "tiny", "--device", "cpu", "--seconds", 0, "--json", tmp_path / "report.json")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(*flags, "--only", "vq_encoding_1", "m2t_step")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [figures["name"] for figures in report["works"]] == ["vq_encoding_1"]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_products_with_packed_weights_count(dtype):
     product, inputs = PackedWeight(torch.randn(260, 300).to(dtype), None, 16, 50), torch.randn(2, 8, 300).to(dtype)
     assert benchmark.count_operations(lambda: product(inputs)) == 2 * 16 * 300 * 260
+    assert product.packed is not None or not torch.backends.mkl.is_available() or dtype == torch.bfloat16

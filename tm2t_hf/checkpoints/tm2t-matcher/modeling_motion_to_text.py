@@ -23,9 +23,9 @@ from transformers.models.marian.modeling_marian import (
 )
 from transformers.utils import can_return_tuple, logging
 
+from .beams import BeamsShareSourceMixin
 from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
-from .fast_tokens import FastTokensMixin
 from .frozen_parts import FrozenStorageMixin
 from .generation_arguments import NO_LABELS, CheckedGenerationMixin, check_cross_attention
 from .loading import WholeWeightsMixin
@@ -203,7 +203,7 @@ class TextDecoder(ShortStepsMixin, MotionToTextPreTrainedModel, MarianDecoder):
 
 
 class MotionToTextModel(
-    FastTokensMixin, FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel
+    BeamsShareSourceMixin, FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel
 ):
     """Translates motion to text.
 

@@ -96,17 +96,30 @@ def gru_gates(of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
     return _GRUGates.apply(of_input, of_state, state)
 
 
+def gru_gates_alone(of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
+    """`gru_gates` where nothing is differentiated."""
+    return _moved(*_gates_and_new(of_input, of_state), state)
+
+
+def _gates_and_new(of_input: Tensor, of_state: Tensor) -> tuple[Tensor, Tensor]:
+    """Reset and update gates (batch, 2 * size), and the new gate (batch, size)."""
+    size = of_input.shape[-1] // 3
+    gates = (of_input[:, : 2 * size] + of_state[:, : 2 * size]).sigmoid_()
+    return gates, torch.addcmul(of_input[:, 2 * size :], gates[:, :size], of_state[:, 2 * size :]).tanh_()
+
+
+def _moved(gates: Tensor, new: Tensor, state: Tensor) -> Tensor:
+    return new + gates[:, state.shape[-1] :] * (state - new)
+
+
 class _GRUGates(torch.autograd.Function):
     """See `gru_gates`."""
 
     @staticmethod
     def forward(ctx, of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
-        size = state.shape[-1]
-        gates = (of_input[:, : 2 * size] + of_state[:, : 2 * size]).sigmoid_()
-        reset, update = gates.chunk(2, dim=-1)
-        new = torch.addcmul(of_input[:, 2 * size :], reset, of_state[:, 2 * size :]).tanh_()
+        gates, new = _gates_and_new(of_input, of_state)
         ctx.save_for_backward(gates, new, of_state, state)
-        return new + update * (state - new)
+        return _moved(gates, new, state)
 
     @staticmethod
     @once_differentiable
@@ -193,8 +206,10 @@ class _EmbeddingSlots(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradients: Tensor):
         ids = torch.stack(ctx.ids)  # (taken, batch)
-        of_table = gradients.new_zeros(ctx.rows, gradients.shape[-1])
-        return of_table.index_add_(0, ids.flatten(), gradients[: len(ids)].flatten(0, 1)), None, None, None
+        # Many rows add up to one: not in half precision.
+        given = gradients[: len(ids)].flatten(0, 1).to(torch.promote_types(gradients.dtype, torch.float32))
+        of_table = given.new_zeros(ctx.rows, given.shape[-1]).index_add_(0, ids.flatten(), given)
+        return of_table.to(gradients.dtype), None, None, None
 
 
-__all__ = ["StepwiseEmbedding", "StepwiseProduct", "gru_gates", "learns_in_steps"]
+__all__ = ["StepwiseEmbedding", "StepwiseProduct", "gru_gates", "gru_gates_alone", "learns_in_steps"]

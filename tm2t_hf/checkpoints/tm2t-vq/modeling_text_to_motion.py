@@ -167,9 +167,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
 
         if teacher_forcing:
             attend = self.encoder.attention.stepwise(text, embeddings.shape[1])
-            layers, state = self.decoder.advance(
-                embeddings, first, attend, mask, output_hidden_states, ids=decoder_input_ids
-            )
+            ids = None if output_hidden_states else decoder_input_ids  # embeddings that are returned have a gradient
+            layers, state = self.decoder.advance(embeddings, first, attend, mask, output_hidden_states, ids)
             states = layers[-1]
         elif decoder_input_ids is None or mask is not None or output_hidden_states or output_attentions:
             raise ValueError(
@@ -322,7 +321,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         """`lm_head` for one token after the other, without a gradient of its weight."""
         if not is_plain(self.lm_head):
             return self.lm_head
-        return PackedWeight(self.lm_head.weight.detach(), None, batch, steps)
+        bias = None if self.lm_head.bias is None else self.lm_head.bias.detach()
+        return PackedWeight(self.lm_head.weight.detach(), bias, batch, steps)
 
     def unroll(
         self,

@@ -18,8 +18,8 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.marian.modeling_marian import MarianDecoder, MarianEncoder, MarianPreTrainedModel
 from transformers.utils import ModelOutput, can_return_tuple
 
+from .beams import BeamsShareSourceMixin
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
-from .fast_tokens import FastTokensMixin
 from .generation_arguments import check_cross_attention
 from .generation_text_to_motion import MotionGenerationMixin
 from .loading import WholeWeightsMixin
@@ -169,7 +169,7 @@ def visible_positions(mask: Tensor) -> Tensor:
 
 
 class TextToMotionTransformer(
-    FastTokensMixin,
+    BeamsShareSourceMixin,
     FrozenPartsMixin,
     WordVectorsMixin,
     TextToMotionTransformerPreTrainedModel,

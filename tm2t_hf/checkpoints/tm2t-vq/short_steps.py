@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from .packed_weights import is_watched
+from .packed_weights import has_hooks
 
 HARMLESS = {"return_dict", "use_cache"}  # options that change nothing here
 
@@ -61,7 +61,7 @@ class ShortStepsMixin:
         if len(cache.is_updated) != len(self.layers) or not all(cache.is_updated.values()):
             return False  # keys and values of the source are not there yet
         return not any(
-            type(kept) is not DynamicLayer or any(map(is_watched, (layer, layer.self_attn, layer.encoder_attn)))
+            type(kept) is not DynamicLayer or any(map(has_hooks, (layer, layer.self_attn, layer.encoder_attn)))
             for layer, kept in zip(self.layers, cache.self_attention_cache.layers, strict=True)
         )
 
