@@ -9,7 +9,8 @@ Prints a Markdown table: the median time of each work, the processor time in it 
 the number of threads where the work waits), its arithmetic by matrix products and convolutions, their rate, that rate
 as a share of the rate of a large matrix product, which is measured alternately with the work so that both see the same
 machine, and the peak memory of the process or of the GPU. For the size of the paper on a CPU, the last column compares
-with the authors' code, at the rate of float32 products that its machine had. docs/performance.md has such tables.
+with the authors' code, at the rate of float32 products or convolutions that its machine had. docs/performance.md has
+such tables.
 """
 
 import json
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from benchmarking.works import EPOCHS, ORIGINAL_RATE, WORKS, Setting
+from benchmarking.works import EPOCHS, ORIGINAL_RATES, WORKS, Setting
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import HfArgumentParser
@@ -36,6 +37,7 @@ from tm2t_hf.training import run
 COLUMNS = ("work", "median (ms)", "CPU time (ms)", "GFLOP", "GFLOP/s", "of a product's rate", "peak memory (GB)")
 COLUMNS += ("original / this",)
 PRODUCT = 2048  # rows and columns of the matrix product that gives the machine's rate
+CONVOLUTION = (128, 1024, 16), (1024, 1024, 3)  # that of the convolutions: its input and its weights
 
 
 @dataclass
@@ -132,27 +134,26 @@ def describe_machine(setting: Setting) -> dict[str, str | int]:
 def measure(name: str, setting: Setting, seconds: float) -> Figures:
     """Repeat one work for some seconds, alternately with a matrix product."""
     torch.manual_seed(0)
-    title, prepare, original = (WORKS | EPOCHS)[name]
+    title, prepare, original, bound = (WORKS | EPOCHS)[name]
     restart_peak_memory(setting.device)
     work = prepare(setting)
     gflop = count_operations(work) / 1e9  # and warm up
     if setting.compile:
         work()  # the counter sees no compiled code, so that this is the call that compiles
     memory = peak_memory(setting.device)
-    product, single_product = (new_product(setting.device, dtype) for dtype in (setting.dtype, torch.float32))
-    times, products, single_products = [], [], []
+    product, yardstick = new_product(setting.device, setting.dtype), YARDSTICKS[bound](setting.device, torch.float32)
+    times, products, yardsticks = [], [], []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 3:
         times.append(timed(work, setting.device))
         products.append(timed(product, setting.device)[0])
-        single_products.append(timed(single_product, setting.device)[0])
+        yardsticks.append(timed(yardstick, setting.device)[0])
     median, cpu_median = (statistics.median(column) for column in zip(*times, strict=True))
-    product_rate, single_rate = (
-        2 * PRODUCT**3 / 1e9 / statistics.median(each) for each in (products, single_products)
-    )
+    product_rate = 2 * PRODUCT**3 / 1e9 / statistics.median(products)
     times_original = None
     if original is not None and setting.size == "paper" and setting.device.type == "cpu":
-        times_original = original * ORIGINAL_RATE / (median * single_rate)
+        rate_here = count_operations(yardstick) / 1e9 / statistics.median(yardsticks)
+        times_original = original * ORIGINAL_RATES[bound] / (median * rate_here)
     rate = gflop / median
     return Figures(name, title, median, cpu_median, gflop, rate, rate / product_rate, memory, times_original)
 
@@ -162,6 +163,17 @@ def new_product(device: torch.device, dtype: torch.dtype) -> Callable[[], torch.
     product = partial(torch.mm, *torch.randn(2, PRODUCT, PRODUCT, device=device, dtype=dtype))
     product()
     return product
+
+
+def new_convolution(device: torch.device, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
+    """A convolution of the size of those in the motion VQ, which has run once before."""
+    motion, weight = (torch.randn(shape, device=device, dtype=dtype) for shape in CONVOLUTION)
+    convolution = partial(torch.conv1d, motion, weight, padding=1)
+    convolution()
+    return convolution
+
+
+YARDSTICKS = {"product": new_product, "convolution": new_convolution}  # of the rates in `ORIGINAL_RATES`
 
 
 def count_operations(work: Callable[[], None]) -> int:

@@ -76,9 +76,9 @@ def _pack(weight: Tensor, rows: int) -> Tensor:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether a module has hooks, so that it must be called."""
+    """Whether a module has hooks of its own, so that it must be called."""
     hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
-    return any(hooks) or hasattr(module, "_hf_hook") or nn.modules.module._has_any_global_hook()
+    return any(hooks) or hasattr(module, "_hf_hook")
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module] = nn.Linear) -> bool:
