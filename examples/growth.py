@@ -5,7 +5,7 @@ r"""Draw how time and memory grow with the batch, with the length of a motion, a
     python examples/growth.py --size small --output docs/images/growth.png
 
 Each line is labeled with its slope on the logarithmic axes, fitted to its larger half: 1 is time in proportion. Below
-1, something that does not grow takes a part of the time, as reading the weights does; above 1, there is waste.
+1, something that does not grow takes a part of the time, as calls of operators do; above 1, there is waste.
 """
 
 import json
