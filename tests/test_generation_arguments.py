@@ -59,7 +59,7 @@ def test_every_model_looks_at_arguments_and_at_its_generation_config(model_and_i
 
 def test_a_number_of_new_tokens_replaces_the_models_own_limit(model_and_ids, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
-    monkeypatch.setattr(logging.getLogger("transformers"), "level", logging.WARNING)  # whatever a test before it chose
+    caplog.set_level(logging.WARNING, logger="transformers")  # whatever a test before it chose
     model, ids = model_and_ids
     model.generation_config.eos_token_id = None
     model.generation_config.max_length = 20
