@@ -266,6 +266,21 @@ def test_embeddings_are_projected_once_for_many_tokens(monkeypatch, teacher_forc
     torch.testing.assert_close(found, learned(model, teacher_forcing), atol=1e-6, rtol=1e-5)
 
 
+class Wrapped(nn.Module):
+    """A layer in another one, as adapters have it."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.base_layer = layer
+
+    @property
+    def weight(self):
+        return self.base_layer.weight
+
+    def forward(self, inputs):
+        return self.base_layer(inputs)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -276,6 +291,8 @@ def test_embeddings_are_projected_once_for_many_tokens(monkeypatch, teacher_forc
         lambda model: setattr(model.decoder.embed_tokens, "max_norm", 1.0),
         lambda model: setattr(model.decoder.embed_tokens, "sparse", True),
         lambda model: setattr(model.decoder.embed_tokens, "scale_grad_by_freq", True),
+        lambda model: setattr(model.decoder, "embed_tokens", Wrapped(model.decoder.embed_tokens)),
+        lambda model: setattr(model.decoder, "mix", Wrapped(model.decoder.mix)),
     ],
 )
 def test_embeddings_that_differ_from_token_to_token(change):

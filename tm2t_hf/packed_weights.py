@@ -87,4 +87,4 @@ def is_plain(module: nn.Module, kind: type[nn.Module] = nn.Linear) -> bool:
     return is_itself and not has_hooks(module)
 
 
-__all__ = ["PackedWeight", "is_plain", "is_recorded", "has_hooks"]
+__all__ = ["PackedWeight", "has_hooks", "is_plain", "is_recorded"]

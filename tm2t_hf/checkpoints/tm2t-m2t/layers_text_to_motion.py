@@ -290,13 +290,13 @@ class MotionDecoder(nn.Module):
 
     def _projects_all(self, reads: int) -> bool:
         """Whether to project the embedding of every id once, rather than of each of the ids that are read."""
-        if is_recorded():  # a program for any number of ids must not depend on this one
+        embed, dropout = self.embed_tokens, self.dropout
+        # a program that is recorded for any number of ids must not depend on this one
+        if is_recorded() or not is_plain(embed, nn.Embedding) or not is_plain(self.mix):
             return False
-        embed, mix, dropout = self.embed_tokens, self.mix, self.dropout
         options = embed.padding_idx, embed.max_norm, embed.scale_grad_by_freq or None, embed.sparse or None
-        is_looked_up = is_plain(embed, nn.Embedding) and all(option is None for option in options)
         drops = type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
-        return reads > embed.num_embeddings and is_looked_up and is_plain(mix) and not drops
+        return reads > embed.num_embeddings and not drops and all(option is None for option in options)
 
     def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """`advance` for ids that are not known beforehand, of at most `steps` tokens.
