@@ -132,7 +132,7 @@ def describe_machine(setting: Setting) -> dict[str, str | int]:
 
 
 def measure(name: str, setting: Setting, seconds: float) -> Figures:
-    """Repeat one work for some seconds, alternately with a matrix product."""
+    """Repeat one work for some seconds, alternately with a matrix product and the yardstick of the original."""
     torch.manual_seed(0)
     title, prepare, original, bound = (WORKS | EPOCHS)[name]
     restart_peak_memory(setting.device)

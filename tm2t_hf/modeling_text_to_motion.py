@@ -33,7 +33,7 @@ from .layers_text_to_motion import (
 )
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
-from .packed_weights import PackedWeight, is_plain
+from .packed_weights import packed_layer
 from .recurrent import WordVectorsMixin
 from .text_features import FrozenPartsMixin
 
@@ -295,7 +295,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         text, logits, state = model_kwargs["encoder_outputs"], output.logits[:, -1], output.past_key_values.state
         steps = generation_config.max_length
         advance = self.decoder.stepper(self._attend(text), steps, len(input_ids))
-        head = self._head(steps, len(input_ids))
+        head = packed_layer(self.lm_head, len(input_ids), steps)
         running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
         while True:
             scores = logits.to(input_ids.device, torch.float32)
@@ -316,13 +316,6 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
                 return input_ids
             top, state = advance(ids, state)
             logits = head(self.read(top, text)).squeeze(1)
-
-    def _head(self, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
-        """`lm_head` for one token after the other, without a gradient of its weight."""
-        if not is_plain(self.lm_head):
-            return self.lm_head
-        bias = None if self.lm_head.bias is None else self.lm_head.bias.detach()
-        return PackedWeight(self.lm_head.weight.detach(), bias, batch, steps)
 
     def unroll(
         self,
@@ -349,7 +342,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         """
         tops = []
         advance = self.decoder.stepper(self.encoder.attention.stepwise(text, steps), steps, len(ids))
-        head = self._head(steps, len(ids))
+        with torch.no_grad():
+            head = packed_layer(self.lm_head, len(ids), steps)
         for step in range(steps):
             top, state = advance(ids, state)
             tops.append(top)

@@ -299,14 +299,12 @@ def import_tm2t_hf(setting: Setting) -> Callable[[], None]:
 
 def command_line(setting: Setting) -> Callable[[], None]:
     """`tm2t-hf generate` from a cold start to a GIF."""
-    folder = tempfile.TemporaryDirectory()
-    run = in_new_process("-m", "tm2t_hf.cli", "generate", PROMPT, "--output", str(Path(folder.name) / "motion.gif"))
 
-    def run_in_folder():  # which is there as long as this is
-        assert Path(folder.name).is_dir()
-        run()
+    def run():
+        with tempfile.TemporaryDirectory() as folder:
+            in_new_process("-m", "tm2t_hf.cli", "generate", PROMPT, "--output", str(Path(folder) / "motion.gif"))()
 
-    return run_in_folder
+    return run
 
 
 STAGES = {"m2t": "M2T", "t2m": "T2M", "vq": "VQ"}

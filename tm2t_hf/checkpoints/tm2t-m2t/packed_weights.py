@@ -7,6 +7,8 @@ a good part of the time. MKL and, in bfloat16, oneDNN can keep the copy. Torch h
 uses: so does this. Products with 12 to 256 rows are 1.1 to 1.8 times as fast so. Others are torch's own.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -87,4 +89,9 @@ def is_plain(module: nn.Module, kind: type[nn.Module] = nn.Linear) -> bool:
     return is_itself and not has_hooks(module)
 
 
-__all__ = ["PackedWeight", "has_hooks", "is_plain", "is_recorded"]
+def packed_layer(layer: nn.Module, rows: int, uses: int) -> Callable[[Tensor], Tensor]:
+    """A layer for inputs with a fixed number of rows: as a `PackedWeight` if it is plain, else as it is."""
+    return PackedWeight(layer.weight, layer.bias, rows, uses) if is_plain(layer) else layer
+
+
+__all__ = ["PackedWeight", "has_hooks", "is_plain", "is_recorded", "packed_layer"]

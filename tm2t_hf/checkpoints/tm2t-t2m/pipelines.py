@@ -344,7 +344,7 @@ class TextToMotionPipeline(_MotionPipeline):
                     f"The motion for {_shown(caption)} has 0 frames: the model ended at once; pass min_seconds."
                 )
             codes = codes[: length // self.model.config.vq_config.unit_length] if return_codes else None
-            own = features[:length].clone(), joints[:length].clone()  # which keep the batch from being kept with them
+            own = features[:length].clone(), joints[:length].clone()  # a view would keep the whole batch in memory
             samples.append(self._finished(*own, codes, **options) | {"score": score})
         return samples[0] if len(samples) == 1 else samples
 

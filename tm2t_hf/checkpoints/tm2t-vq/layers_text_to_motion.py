@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
-from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded
+from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded, packed_layer
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, gru_gates_alone, learns_in_steps
@@ -323,11 +323,10 @@ class MotionDecoder(nn.Module):
         if not self.late and self._projects_all(steps * batch):
             table, project = project(table), nn.Identity()
             embed = partial(_rows_of, table)
-        elif is_plain(project):
-            if learns_in_steps(project.weight):
-                project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)
-            else:
-                project = PackedWeight(project.weight, project.bias, batch, steps)
+        elif is_plain(project) and learns_in_steps(project.weight):
+            project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)
+        else:
+            project = packed_layer(project, batch, steps)
         if learns_in_steps(table):
             embed = StepwiseEmbedding(table, steps, batch)
         return lambda ids: project(self.dropout(embed(ids)))
