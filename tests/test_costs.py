@@ -129,10 +129,25 @@ def test_weights_are_packed_once():
 
 
 def test_a_token_of_a_beam_search(m2t):
-    motion = torch.tensor([[1, 2, 3, 4], [3, 2, 1, 0]])
+    motion = torch.tensor([[m2t.config.bom_id, 2, 3, 4], [m2t.config.bom_id, 2, 1, 0]])
 
     def work(tokens):
         m2t.generate(motion, num_beams=2, min_new_tokens=tokens, max_new_tokens=tokens)
+
+    growth = per_step(work)
+    # each layer: query, key and value at once, three further projections of the two attentions, two of the inner layer
+    assert products(growth) - growth["aten::bmm"] == 2 * 6 + 1
+    # keys and values are written once, and stay where they are whichever beams go on
+    assert growth["aten::index_select"] - growth["aten::embedding"] == 0
+    assert growth["aten::cat"] < 4 and growth["aten::topk"] == 2
+
+
+def test_a_token_of_a_beam_search_that_returns_more(m2t):
+    motion = torch.tensor([[m2t.config.bom_id, 2, 3, 4], [m2t.config.bom_id, 2, 1, 0]])
+
+    def work(tokens):
+        lengths = {"min_new_tokens": tokens, "max_new_tokens": tokens}
+        m2t.generate(motion, num_beams=2, return_dict_in_generate=True, **lengths)
 
     growth = per_step(work)
     # each layer: four projections of its own attention, two of that to the motion, two of the inner layer

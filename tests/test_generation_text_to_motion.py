@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_modeling_text_to_motion import ATTENTIONS, BOM, EOM, PAD, tiny_model, tiny_text
 from transformers import DynamicCache, GenerationConfig
 
-from tm2t_hf.generation_text_to_motion import exponential_like
+from tm2t_hf.sampling import exponential_like
 
 STEPS = 8
 

@@ -22,11 +22,11 @@ from torch.nn import functional as F
 from transformers.utils import ModelOutput
 
 from .checks import check_count
-from .generation_text_to_motion import drawable, exponential_like, is_among
 from .layers_text_to_motion import TextEncoderOutput
 from .modeling_motion_to_text import MotionToTextModel
 from .modeling_text_to_motion import TextToMotionModel
 from .modeling_text_to_motion_transformer import EncodedText, TextToMotionTransformer
+from .sampling import Drawable, exponential_like
 from .vocabulary import MotionVocabularyMixin
 
 TextToMotion = TextToMotionModel | TextToMotionTransformer  # which learn alike
@@ -99,17 +99,17 @@ def gumbel_rollout(
     lengths = torch.full((batch,), max_tokens, device=device)
     if noise is None:
         noise = _gumbel(torch.empty(max_tokens, batch, config.vocab_size, device=device))
-    is_never = is_among(never, noise)
+    drawable = Drawable(never, top_k, noise)
     drawn = []
 
     def draw(step: int, logits: Tensor) -> tuple[Tensor, bool]:
-        drawn.append((drawable(logits, is_never, top_k) + noise[step]).argmax(-1))  # (batch,)
+        drawn.append((drawable(logits) + noise[step]).argmax(-1))  # (batch,)
         ends = (logits.argmax(-1) if end_rule == "argmax" else drawn[-1]) == config.eos_token_id
         lengths[ends & (lengths == max_tokens)] = step
         return drawn[-1], bool((lengths < max_tokens).all())
 
     logits = model.free_run(text, max_tokens, draw)  # (batch, tokens, K + 3)
-    scores = drawable(logits, is_never, top_k) + noise[: len(drawn)].transpose(0, 1)
+    scores = drawable(logits) + noise[: len(drawn)].transpose(0, 1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
     probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
     return MotionSamples(probs, lengths, logits, F.pad(ids[:, :-1], (1, 0), value=config.bos_token_id))
@@ -138,7 +138,7 @@ def teacher_forced_samples(
     """
     config = model.config
     special = [config.bos_token_id, config.eos_token_id, config.pad_token_id]
-    scores = drawable(logits, is_among(special, logits), top_k) + (_gumbel(logits) if noise is None else noise)
+    scores = Drawable(special, top_k, logits)(logits) + (_gumbel(logits) if noise is None else noise)
     probs = _with_bom(_relaxed(scores, scores.argmax(-1), tau, hard), config)
     lengths = ((labels >= 0) & (labels < config.codebook_size)).sum(1)
     return MotionSamples(probs, lengths, logits, model.prepare_decoder_input_ids_from_labels(labels))

@@ -2,14 +2,18 @@
 # Licensed under the Apache License, Version 2.0.
 """What the text-to-motion model and the matcher share: word vectors, and a GRU over rows of unequal length."""
 
+from collections import Counter
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedConfig
 
+from .packed_weights import PackedWeight
 from .padding import before
-from .stepwise import StepwiseProduct, gru_gates, learns_in_steps
+from .stepwise import StepwiseProduct, gru_gates, gru_gates_alone, learns_in_steps
 
 
 class WordVectorsMixin:
@@ -118,21 +122,41 @@ class BidirectionalGRU(nn.GRU):
         if torch.compiler.is_exporting():  # which packing, with its loop over the lengths' values, prevents
             return self._run_padded(inputs, lengths, initial_state)
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        if inputs.device.type == "cpu" and learns_in_steps(*self.parameters()):
-            packed, last = self._run_in_steps(packed, initial_state)
-        else:
+        products = self._products(packed.batch_sizes.tolist()) if inputs.device.type == "cpu" else None
+        if products is None:
             packed, last = super().forward(packed, initial_state)
+        else:
+            packed, last = self._run_in_steps(packed, initial_state, products)
         states, _ = pad_packed_sequence(packed, batch_first=True)
         return states, last.transpose(0, 1).flatten(1)
 
-    def _run_in_steps(self, packed: PackedSequence, initial_state: Tensor) -> tuple[PackedSequence, Tensor]:
-        """The same as torch, whose backward pass on a CPU fills and adds a tensor of all steps up at every step."""
+    def _products(self, rows: list[int]) -> list[Callable[[Tensor], Tensor]] | None:
+        """The product of each direction's state, whose rows at each step are given; None where torch is as fast.
+
+        On a CPU, torch's backward pass fills and adds a tensor of all steps up at every step, and its forward pass
+        lays the weights out anew at every step.
+        """
+        if learns_in_steps(*self.parameters()):
+            return [
+                StepwiseProduct(of_state.t(), bias, len(rows), rows[:: -1 if direction else 1])
+                for direction, (_, of_state, _, bias) in enumerate(self.all_weights)
+            ]
+        if torch.is_grad_enabled():
+            return None
+        usual, uses = Counter(rows).most_common(1)[0]
+        products = [PackedWeight(of_state, bias, usual, uses) for _, of_state, _, bias in self.all_weights]
+        return products if all(product.packed is not None for product in products) else None
+
+    def _run_in_steps(
+        self, packed: PackedSequence, initial_state: Tensor, products: list[Callable[[Tensor], Tensor]]
+    ) -> tuple[PackedSequence, Tensor]:
+        """The same as torch, by products of the states that are given for each direction."""
+        move = gru_gates if torch.is_grad_enabled() else gru_gates_alone
         rows = packed.batch_sizes.tolist()  # at each step; the longest sequence is the first row
         directions, last = [], []
-        for direction, (of_input, of_state, input_bias, state_bias) in enumerate(self.all_weights):
+        for direction, (of_input, _, input_bias, _) in enumerate(self.all_weights):
             gates = F.linear(packed.data, of_input, input_bias).split(rows)
             order = list(enumerate(rows))[:: -1 if direction else 1]
-            product = StepwiseProduct(of_state.t(), state_bias, len(rows), [number for _, number in order])
             states: list[Tensor] = [None] * len(rows)
             first = initial_state[direction]  # (batch, size)
             state, ended = first[: order[0][1]], []
@@ -142,7 +166,7 @@ class BidirectionalGRU(nn.GRU):
                 elif number < len(state):
                     ended.append(state[number:])
                     state = state[:number]
-                states[step] = state = gru_gates(gates[step], product(state), state)
+                states[step] = state = move(gates[step], products[direction](state), state)
             directions.append(torch.cat(states))
             last.append(torch.cat([state, *ended[::-1]])[packed.unsorted_indices])
         return packed._replace(data=torch.cat(directions, dim=-1)), torch.stack(last)

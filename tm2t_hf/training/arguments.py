@@ -104,7 +104,7 @@ class LoopArguments:
     gradient_checkpointing: bool = field(
         default=False, metadata={"help": "Compute activations again in the backward pass, to save memory."}
     )
-    fused_optimizer: bool = field(default=False, metadata={"help": "Use the fused kernels of AdamW."})
+    fused_optimizer: bool = field(default=True, metadata={"help": "Update the weights by AdamW's fused kernels."})
     compile: bool = field(default=False, metadata={"help": "Compile the model with torch.compile."})
     num_workers: int = field(default=0, metadata={"help": "Processes per process that load data."})
     validate_every: int = field(default=1, metadata={"help": "Epochs between validations, each with a checkpoint."})

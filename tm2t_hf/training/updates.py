@@ -2,6 +2,7 @@
 # Licensed under the Apache License, Version 2.0.
 """Updates of the weights: the optimizer, what makes them cheaper, and batches that are larger than the memory."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from math import isfinite
@@ -13,6 +14,8 @@ from .arguments import LoopArguments
 from .checkpoints import TrainingError
 from .losses import Loss, Means, counts_over_processes, minimized, sums_over_processes
 
+logger = logging.getLogger(__name__)
+
 
 def make_optimizer(
     arguments: LoopArguments, model: torch.nn.Module, learning_rates: dict[str, float]
@@ -23,18 +26,15 @@ def make_optimizer(
         arguments: of the script.
         model: has the parameters.
         learning_rates: of parameters whose names begin with these keys, in place of `arguments.learning_rate`.
-
-    Raises:
-        ValueError: there is no fused AdamW for the device.
     """
     parameters = parameter_groups(model, learning_rates)
     options = {"lr": arguments.learning_rate, "weight_decay": arguments.weight_decay}
-    if not arguments.fused_optimizer:
-        return torch.optim.AdamW(parameters, **options)
-    try:
-        return torch.optim.AdamW(parameters, **options, fused=True)
-    except RuntimeError as error:
-        raise ValueError(f"There is no fused AdamW here ({error}); leave out --fused_optimizer.") from error
+    if arguments.fused_optimizer:
+        try:
+            return torch.optim.AdamW(parameters, **options, fused=True)
+        except RuntimeError as error:
+            logger.info(f"There is no fused AdamW here ({error}): the plain one gives the same.")
+    return torch.optim.AdamW(parameters, **options)
 
 
 def parameter_groups(model: torch.nn.Module, learning_rates: dict[str, float]) -> list[dict]:
