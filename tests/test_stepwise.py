@@ -8,7 +8,7 @@ from test_modeling_text_to_motion import ATTENTIONS, BOM, tiny_model, tiny_text
 from torch.nn import functional as F
 
 from tm2t_hf import layers_text_to_motion
-from tm2t_hf.stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates
+from tm2t_hf.stepwise import StepwiseEmbedding, StepwiseGRU, StepwiseProduct, StepwiseRowProduct, gru_step
 
 STEPS, BATCH, SIZE, OUT = 3, 2, 4, 5
 
@@ -25,7 +25,11 @@ def test_gradients_of_a_product(of_each_row, has_bias, taken):
     rows = (BATCH,) if of_each_row else ()
 
     def run(inputs, matrix, *bias):
-        product = StepwiseProduct(matrix, bias[0] if bias else None, STEPS, BATCH)
+        bias = bias[0] if bias else None
+        if of_each_row:
+            product = StepwiseRowProduct(matrix, bias, STEPS)
+        else:
+            product = StepwiseProduct(matrix, bias, STEPS, BATCH)
         outputs = [product(inputs)]
         for _ in range(taken - 1):
             outputs.append(product(outputs[-1].tanh()))
@@ -61,14 +65,43 @@ def test_a_product_of_fewer_rows_at_each_step():
     assert torch.autograd.gradcheck(run, arguments)
 
 
-def test_the_gates_of_a_gru():
-    arguments = [numbers(BATCH, 3 * SIZE), numbers(BATCH, 3 * SIZE), numbers(BATCH, SIZE)]
+@pytest.mark.parametrize("taken", [1, STEPS])
+def test_the_steps_of_a_gru(taken):
+    """Inputs depend on the states, and not all steps need to be taken."""
     cell = torch.nn.GRUCell(SIZE, SIZE).double()
-    inputs, state = numbers(BATCH, SIZE), arguments[-1]
-    of_input = F.linear(inputs, cell.weight_ih, cell.bias_ih)
-    of_state = F.linear(state, cell.weight_hh, cell.bias_hh)
-    torch.testing.assert_close(gru_gates(of_input, of_state, state), cell(inputs, state))
-    assert torch.autograd.gradcheck(gru_gates, arguments)
+    arguments = [numbers(BATCH, SIZE), numbers(BATCH, SIZE), *cell.parameters()]
+
+    def run(inputs, state, of_input, of_state, input_bias, state_bias):
+        move, states = StepwiseGRU(of_state.t(), state_bias, STEPS, BATCH), [state]
+        for _ in range(taken):
+            states.append(move(F.linear(inputs * states[-1], of_input, input_bias), states[-1]))
+        return torch.stack(states)
+
+    expected = [arguments[1]]
+    for _ in range(taken):
+        expected.append(cell(arguments[0] * expected[-1], expected[-1]))
+    torch.testing.assert_close(run(*arguments), torch.stack(expected))
+    assert torch.autograd.gradcheck(run, arguments)
+
+
+def test_a_step_of_a_gru_without_gradients():
+    cell, inputs, state = torch.nn.GRUCell(SIZE, SIZE).double(), numbers(BATCH, SIZE), numbers(BATCH, SIZE)
+    parts = F.linear(inputs, cell.weight_ih, cell.bias_ih), F.linear(state, cell.weight_hh, cell.bias_hh)
+    torch.testing.assert_close(gru_step(*parts, state), cell(inputs, state))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_gru_under_autocast_keeps_the_type_of_its_state(dtype):
+    matrix, of_input = numbers(SIZE, 3 * SIZE).float(), torch.randn(BATCH, 3 * SIZE, dtype=dtype, requires_grad=True)
+    state = torch.randn(BATCH, SIZE, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        moved = StepwiseGRU(matrix, None, 1, BATCH)(of_input, state)
+    assert moved.dtype == torch.float32
+    gradients = torch.autograd.grad(moved.sum(), [matrix, of_input, state])
+    assert [gradient.dtype for gradient in gradients] == [torch.float32, dtype, torch.float32]
+    expected = torch.autograd.grad(gru_step(of_input.float(), state @ matrix, state).sum(), [matrix, of_input, state])
+    for own, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(own.float(), other.float(), atol=0.05, rtol=0.05)
 
 
 def test_gradients_of_an_embedding():

@@ -18,7 +18,14 @@ from .generation_arguments import check_cached_source
 from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded, packed_layer
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
-from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, gru_gates_alone, learns_in_steps
+from .stepwise import (
+    StepwiseEmbedding,
+    StepwiseGRU,
+    StepwiseProduct,
+    StepwiseRowProduct,
+    gru_step,
+    learns_in_steps,
+)
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
@@ -90,9 +97,8 @@ class TextAttention(nn.Module):
             return partial(self, text=text)
         if not learns_in_steps(text.key_states, text.value_states):
             return self._attend_to(text)
-        batch = len(text.key_states)
-        scores = StepwiseProduct(text.key_states.transpose(1, 2), text.key_bias, steps, batch)
-        values = StepwiseProduct(text.value_states, None, steps, batch)
+        scores = StepwiseRowProduct(text.key_states.transpose(1, 2), text.key_bias, steps)
+        values = StepwiseRowProduct(text.value_states, None, steps)
 
         def attend(states: Tensor) -> tuple[Tensor, Tensor]:
             query = states if is_plain(self.query) else self.query(states)
@@ -223,19 +229,15 @@ def _cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
         from_input = PackedWeight(of_input, input_bias, batch, steps)
         from_state = PackedWeight(of_state, state_bias, batch, steps)
         if from_input.packed is not None and from_state.packed is not None:
-            return lambda hidden, own: gru_gates_alone(from_input(hidden), from_state(own), own)
+            return lambda hidden, own: gru_step(from_input(hidden), from_state(own), own)
     return lambda hidden, own: torch.gru_cell(hidden, own, *weights)
 
 
 def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
     of_input, of_state, input_bias, state_bias = weights
     from_input = StepwiseProduct(of_input.t(), input_bias, steps, batch)
-    from_state = StepwiseProduct(of_state.t(), state_bias, steps, batch)
-
-    def cell(hidden: Tensor, own: Tensor) -> Tensor:
-        return gru_gates(from_input(hidden), from_state(own), own)
-
-    return cell
+    move = StepwiseGRU(of_state.t(), state_bias, steps, batch)
+    return lambda hidden, own: move(from_input(hidden), own)
 
 
 def _rows_of(table: Tensor, ids: Tensor) -> Tensor:

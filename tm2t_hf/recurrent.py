@@ -4,6 +4,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from transformers import PreTrainedConfig
 
 from .packed_weights import PackedWeight
 from .padding import before
-from .stepwise import StepwiseProduct, gru_gates, gru_gates_alone, learns_in_steps
+from .stepwise import StepwiseGRU, gru_step, learns_in_steps
 
 
 class WordVectorsMixin:
@@ -100,6 +101,10 @@ def mirrored(values: Tensor, lengths: Tensor) -> Tensor:
     return values.gather(1, places.unsqueeze(-1).expand_as(values))
 
 
+def _step_by(product: Callable[[Tensor], Tensor], of_input: Tensor, state: Tensor) -> Tensor:
+    return gru_step(of_input, product(state), state)
+
+
 class BidirectionalGRU(nn.GRU):
     """A bidirectional GRU of one layer over rows of unequal length."""
 
@@ -122,36 +127,37 @@ class BidirectionalGRU(nn.GRU):
         if torch.compiler.is_exporting():  # which packing, with its loop over the lengths' values, prevents
             return self._run_padded(inputs, lengths, initial_state)
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        products = self._products(packed.batch_sizes.tolist()) if inputs.device.type == "cpu" else None
-        if products is None:
+        steps = self._steps(packed.batch_sizes.tolist()) if inputs.device.type == "cpu" else None
+        if steps is None:
             packed, last = super().forward(packed, initial_state)
         else:
-            packed, last = self._run_in_steps(packed, initial_state, products)
+            packed, last = self._run_in_steps(packed, initial_state, steps)
         states, _ = pad_packed_sequence(packed, batch_first=True)
         return states, last.transpose(0, 1).flatten(1)
 
-    def _products(self, rows: list[int]) -> list[Callable[[Tensor], Tensor]] | None:
-        """The product of each direction's state, whose rows at each step are given; None where torch is as fast.
+    def _steps(self, rows: list[int]) -> list[Callable[[Tensor, Tensor], Tensor]] | None:
+        """What moves each direction by a step, whose rows are given; None where torch is as fast.
 
         On a CPU, torch's backward pass fills and adds a tensor of all steps up at every step, and its forward pass
         lays the weights out anew at every step.
         """
         if learns_in_steps(*self.parameters()):
             return [
-                StepwiseProduct(of_state.t(), bias, len(rows), rows[:: -1 if direction else 1])
+                StepwiseGRU(of_state.t(), bias, len(rows), rows[:: -1 if direction else 1])
                 for direction, (_, of_state, _, bias) in enumerate(self.all_weights)
             ]
         if torch.is_grad_enabled():
             return None
         usual, uses = Counter(rows).most_common(1)[0]
         products = [PackedWeight(of_state, bias, usual, uses) for _, of_state, _, bias in self.all_weights]
-        return products if all(product.packed is not None for product in products) else None
+        if any(product.packed is None for product in products):
+            return None
+        return [partial(_step_by, product) for product in products]
 
     def _run_in_steps(
-        self, packed: PackedSequence, initial_state: Tensor, products: list[Callable[[Tensor], Tensor]]
+        self, packed: PackedSequence, initial_state: Tensor, steps: list[Callable[[Tensor, Tensor], Tensor]]
     ) -> tuple[PackedSequence, Tensor]:
-        """The same as torch, by products of the states that are given for each direction."""
-        move = gru_gates if torch.is_grad_enabled() else gru_gates_alone
+        """The same as torch, by what moves each direction by a step: see `_steps`."""
         rows = packed.batch_sizes.tolist()  # at each step; the longest sequence is the first row
         directions, last = [], []
         for direction, (of_input, _, input_bias, _) in enumerate(self.all_weights):
@@ -166,7 +172,7 @@ class BidirectionalGRU(nn.GRU):
                 elif number < len(state):
                     ended.append(state[number:])
                     state = state[:number]
-                states[step] = state = move(gates[step], products[direction](state), state)
+                states[step] = state = steps[direction](gates[step], state)
             directions.append(torch.cat(states))
             last.append(torch.cat([state, *ended[::-1]])[packed.unsorted_indices])
         return packed._replace(data=torch.cat(directions, dim=-1)), torch.stack(last)
