@@ -3,7 +3,7 @@
 """The parts of the text-to-motion model: text encoder, attention, motion decoder, and the decoder's state."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +18,14 @@ from .generation_arguments import check_cached_source
 from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded, packed_layer
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
-from .stepwise import StepwiseEmbedding, StepwiseProduct, gru_gates, gru_gates_alone, learns_in_steps
+from .stepwise import (
+    StepwiseEmbedding,
+    StepwiseGRU,
+    StepwiseProduct,
+    StepwiseRowProduct,
+    gru_step,
+    learns_in_steps,
+)
 from .text_features import TextFeaturesMixin, hand_on_rules, new_text_encoder
 
 # In the paper `output` and `mix` are the halves of a layer from twice the size, which is initialized as a whole. It is
@@ -82,22 +89,32 @@ class TextAttention(nn.Module):
         Returns:
             What is seen, of the same shape, and the weights of the words (batch, tokens, words).
         """
-        query = states if is_plain(self.query) else self.query(states)
-        weights = torch.baddbmm(text.key_bias.unsqueeze(1), query, text.key_states.transpose(1, 2)).softmax(-1)
-        return weights @ text.value_states, weights
+        return self._attend_to(text)(states)
 
     def stepwise(self, text: TextEncoderOutput, steps: int) -> "Attend":
         """`forward` for one token (batch, 1, motion_hidden_size) after the other, at most `steps` of them."""
-        if not learns_in_steps(text.key_states, text.value_states):
+        if has_hooks(self):
             return partial(self, text=text)
-        batch = len(text.key_states)
-        scores = StepwiseProduct(text.key_states.transpose(1, 2), text.key_bias, steps, batch)
-        values = StepwiseProduct(text.value_states, None, steps, batch)
+        if not learns_in_steps(text.key_states, text.value_states):
+            return self._attend_to(text)
+        scores = StepwiseRowProduct(text.key_states.transpose(1, 2), text.key_bias, steps)
+        values = StepwiseRowProduct(text.value_states, None, steps)
 
         def attend(states: Tensor) -> tuple[Tensor, Tensor]:
             query = states if is_plain(self.query) else self.query(states)
             weights = scores(query.squeeze(1)).softmax(-1)  # (batch, words)
             return values(weights).unsqueeze(1), weights.unsqueeze(1)
+
+        return attend
+
+    def _attend_to(self, text: TextEncoderOutput) -> "Attend":
+        """`forward` for one text, of which all that depends on no motion is found once."""
+        keys, bias, values = text.key_states.transpose(1, 2), text.key_bias.unsqueeze(1), text.value_states
+        has_query = not is_plain(self.query)
+
+        def attend(states: Tensor) -> tuple[Tensor, Tensor]:
+            weights = torch.baddbmm(bias, self.query(states) if has_query else states, keys).softmax(-1)
+            return torch.bmm(weights, values), weights
 
         return attend
 
@@ -168,7 +185,6 @@ class MotionGRU(nn.GRU):
         mix: Callable[[Tensor, Tensor], Tensor] | None = None,
         mask: Tensor | None = None,
         every_layer: bool = False,
-        cells: list[Cell] | None = None,
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """Read tokens.
 
@@ -178,23 +194,17 @@ class MotionGRU(nn.GRU):
             mix: makes of a token's input and the top layer's state before it, both (batch, size), what is read.
             mask: (batch, tokens) False for tokens to skip, which leave the state as it is.
             every_layer: return the states of all layers, not of the top one alone.
-            cells: of a longer run that these tokens are a part of.
 
         Returns:
             States (batch, tokens, size) of each layer that was asked for, and the last state of all layers.
         """
-        if cells is None and mix is None and mask is None and (not every_layer or self.num_layers == 1):
+        if mix is None and mask is None and (not every_layer or self.num_layers == 1):
             states, state = super().forward(inputs, state)
             return (states,), state
-        cells = self.cells(*inputs.shape[1::-1]) if cells is None else cells
+        cells = self.cells(*inputs.shape[1::-1])
         layers, steps = list(state), []
-        for step, hidden in enumerate(inputs.unbind(1)):
-            if mix is not None:
-                hidden = mix(hidden, layers[-1])
-            earlier, layers = layers, []
-            for own, cell in zip(earlier, cells, strict=True):
-                hidden = cell(hidden, own)
-                layers.append(hidden)
+        for step, own in enumerate(inputs.unbind(1)):
+            earlier, layers = layers, moved(layers, own if mix is None else mix(own, layers[-1]), cells)
             if mask is not None:
                 kept = mask[:, step, None]
                 layers = [torch.where(kept, new, old) for new, old in zip(layers, earlier, strict=True)]
@@ -204,25 +214,30 @@ class MotionGRU(nn.GRU):
         return states, torch.stack(layers)
 
 
+def moved(layers: Sequence[Tensor], hidden: Tensor, cells: list[Cell]) -> list[Tensor]:
+    """States (batch, size) of all layers after a token, of which the lowest reads `hidden` (batch, size)."""
+    states = []
+    for own, cell in zip(layers, cells, strict=True):
+        hidden = cell(hidden, own)
+        states.append(hidden)
+    return states
+
+
 def _cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
     of_input, of_state, input_bias, state_bias = weights
     if not torch.is_grad_enabled():
         from_input = PackedWeight(of_input, input_bias, batch, steps)
         from_state = PackedWeight(of_state, state_bias, batch, steps)
         if from_input.packed is not None and from_state.packed is not None:
-            return lambda hidden, own: gru_gates_alone(from_input(hidden), from_state(own), own)
+            return lambda hidden, own: gru_step(from_input(hidden), from_state(own), own)
     return lambda hidden, own: torch.gru_cell(hidden, own, *weights)
 
 
 def _stepwise_cell(weights: list[Tensor], steps: int, batch: int) -> Cell:
     of_input, of_state, input_bias, state_bias = weights
     from_input = StepwiseProduct(of_input.t(), input_bias, steps, batch)
-    from_state = StepwiseProduct(of_state.t(), state_bias, steps, batch)
-
-    def cell(hidden: Tensor, own: Tensor) -> Tensor:
-        return gru_gates(from_input(hidden), from_state(own), own)
-
-    return cell
+    move = StepwiseGRU(of_state.t(), state_bias, steps, batch)
+    return lambda hidden, own: move(from_input(hidden), own)
 
 
 def _rows_of(table: Tensor, ids: Tensor) -> Tensor:
@@ -290,29 +305,38 @@ class MotionDecoder(nn.Module):
 
     def _projects_all(self, reads: int) -> bool:
         """Whether to project the embedding of every id once, rather than of each of the ids that are read."""
-        embed, dropout = self.embed_tokens, self.dropout
+        embed = self.embed_tokens
         # a program that is recorded for any number of ids must not depend on this one
         if is_recorded() or not is_plain(embed, nn.Embedding) or not is_plain(self.mix):
             return False
         options = embed.padding_idx, embed.max_norm, embed.scale_grad_by_freq or None, embed.sparse or None
-        drops = type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
-        return reads > embed.num_embeddings and not drops and all(option is None for option in options)
+        return reads > embed.num_embeddings and not self._drops() and all(option is None for option in options)
 
-    def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def _drops(self) -> bool:
+        """Whether `dropout` has to be called."""
+        dropout = self.dropout
+        return type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
+
+    def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Sequence[Tensor]], list[Tensor]]:
         """`advance` for ids that are not known beforehand, of at most `steps` tokens.
 
         Returns:
-            A function of ids (batch,) and the state of all layers before them; it returns the top layer's states
-            (batch, 1, motion_hidden_size) and the next state of all layers.
+            A function of ids (batch,) and the states of all layers before them, each (batch, motion_hidden_size); it
+            returns those after them.
         """
         read, mix = self._reader(steps, batch), None if self.late else self._mix_with(attend)
-        cells = None
-        if not has_hooks(self.gru) or learns_in_steps(*self.gru.parameters()):
-            cells = self.gru.cells(steps, batch)
+        if has_hooks(self.gru):  # which would be passed by otherwise
 
-        def step(ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-            (top,), state = self.gru(read(ids).unsqueeze(1), state, mix, cells=cells)
-            return top, state
+            def step(ids: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+                return list(self.gru(read(ids).unsqueeze(1), torch.stack(list(states)), mix)[1])
+
+            return step
+
+        cells = self.gru.cells(steps, batch)
+
+        def step(ids: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+            own = read(ids)
+            return moved(states, own if mix is None else mix(own, states[-1]), cells)
 
         return step
 
@@ -329,7 +353,9 @@ class MotionDecoder(nn.Module):
             project = packed_layer(project, batch, steps)
         if learns_in_steps(table):
             embed = StepwiseEmbedding(table, steps, batch)
-        return lambda ids: project(self.dropout(embed(ids)))
+        if self._drops():
+            return lambda ids: project(self.dropout(embed(ids)))
+        return lambda ids: project(embed(ids))
 
     def _mix_with(self, attend: Attend) -> Callable[[Tensor, Tensor], Tensor]:
         """What the GRU reads, of a token and the state before it: early attention."""

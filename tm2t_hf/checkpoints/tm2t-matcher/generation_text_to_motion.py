@@ -18,6 +18,7 @@ from transformers.utils import ModelOutput
 from .configuration_base import SPECIAL_IDS
 from .generation_arguments import CheckedGenerationMixin, check_generation_arguments
 from .layers_text_to_motion import RecurrentCache
+from .sampling import Drawable, is_among
 from .vocabulary import check_ids, ids_to_codes
 
 # `labels` are those of a batch that `Seq2SeqTrainer(predict_with_generate=True)` passes on as it is.
@@ -77,45 +78,16 @@ class EndOfMotionByArgmax(LogitsProcessor):
     def __init__(self, eom_id: int, top_k: int | None = None, bom_id: int | None = None, pad_id: int | None = None):
         self.eom_id, self.top_k = eom_id, top_k
         self.never = [i for i in (eom_id, bom_id, pad_id) if i is not None]
-        self._is_never: Tensor | None = None
+        self._prepared: tuple[Drawable, Tensor] | None = None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (batch, vocabulary) -> the same, with -inf at ids that are not to be drawn."""
-        if self._is_never is None or self._is_never.device != scores.device:
-            self._is_never = is_among(self.never, scores)
+        if self._prepared is None or self._prepared[1].device != scores.device:
+            is_other = ~is_among([self.eom_id], scores)
+            self._prepared = Drawable(self.never, self.top_k, scores), is_other
+        drawable, is_other = self._prepared
         ends = scores.argmax(-1, keepdim=True) == self.eom_id  # (batch, 1)
-        kept = drawable(scores, self._is_never, self.top_k).masked_fill_(ends, -torch.inf)
-        only = slice(self.eom_id, self.eom_id + 1)
-        kept[:, only] = torch.where(ends, scores[:, only], -torch.inf)
-        return kept
-
-
-def is_among(ids: list[int], logits: Tensor) -> Tensor:
-    """(vocabulary,) bool, True at these ids of logits (..., vocabulary)."""
-    places = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-    for index in ids:  # one by one: a list of places would have to be copied to the device
-        places[index] = True
-    return places
-
-
-def drawable(logits: Tensor, is_never: Tensor, top_k: int | None) -> Tensor:
-    """Logits (..., vocabulary) with -inf at all but the k likeliest, and at ids that are never drawn (which count).
-
-    Where all k likeliest are never drawn, the likeliest of the others stays.
-    """
-    kept = logits.masked_fill(is_never, -torch.inf)
-    if top_k is not None and top_k < logits.shape[-1]:
-        least = logits.topk(top_k, sorted=False).values.amin(-1, keepdim=True)
-        least = torch.minimum(least, kept.amax(-1, keepdim=True))
-        kept = kept.masked_fill(kept < least, -torch.inf)
-    return kept
-
-
-def exponential_like(values: Tensor) -> Tensor:
-    """The draws of `torch.empty(values.shape).exponential_()`, bit by bit, in less than half of its time on a CPU."""
-    if values.device.type != "cpu" or values.dtype != torch.float32:
-        return torch.empty_like(values, requires_grad=False).exponential_()
-    return torch.rand(values.shape, dtype=torch.float64, device="cpu").neg_().log1p_().neg_().float()
+        return torch.where(ends, scores.masked_fill(is_other, -torch.inf), drawable(scores))
 
 
 class MotionGenerationMixin(CheckedGenerationMixin):
@@ -374,9 +346,6 @@ __all__ = [
     "LIMITS",
     "EndOfMotionByArgmax",
     "MotionGenerationMixin",
-    "drawable",
-    "exponential_like",
     "find_limit",
-    "is_among",
     "replaced_lengths",
 ]

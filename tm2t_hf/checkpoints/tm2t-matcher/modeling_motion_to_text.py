@@ -23,7 +23,7 @@ from transformers.models.marian.modeling_marian import (
 )
 from transformers.utils import can_return_tuple, logging
 
-from .beams import BeamsShareSourceMixin
+from .beams import ShortBeamsMixin
 from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
@@ -203,7 +203,7 @@ class TextDecoder(ShortStepsMixin, MotionToTextPreTrainedModel, MarianDecoder):
 
 
 class MotionToTextModel(
-    BeamsShareSourceMixin, FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel
+    ShortBeamsMixin, FrozenStorageMixin, MotionToTextPreTrainedModel, CheckedGenerationMixin, MarianMTModel
 ):
     """Translates motion to text.
 

@@ -17,12 +17,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import NO_LABELS
-from .generation_text_to_motion import (
-    EndOfMotionByArgmax,
-    MotionGenerationMixin,
-    drawable,
-    exponential_like,
-)
+from .generation_text_to_motion import EndOfMotionByArgmax, MotionGenerationMixin
 from .layers_text_to_motion import (
     Attend,
     MotionDecoder,
@@ -35,6 +30,7 @@ from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .packed_weights import packed_layer
 from .recurrent import WordVectorsMixin
+from .sampling import Endings, draw, short_processes
 from .text_features import FrozenPartsMixin
 
 NOT_FINITE = "The model gives NaN or infinite logits: check its weights, or load it in float32."
@@ -292,30 +288,27 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             arguments = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
             return super()._sample(*arguments, **model_kwargs)
         output = self(**self.prepare_inputs_for_generation(input_ids, **model_kwargs), return_dict=True)
-        text, logits, state = model_kwargs["encoder_outputs"], output.logits[:, -1], output.past_key_values.state
+        text, logits, states = model_kwargs["encoder_outputs"], output.logits[:, -1], output.past_key_values.state
         steps = generation_config.max_length
-        advance = self.decoder.stepper(self._attend(text), steps, len(input_ids))
+        attend = self.encoder.attention.stepwise(text, steps)
+        advance = self.decoder.stepper(attend, steps, len(input_ids))
         head = packed_layer(self.lm_head, len(input_ids), steps)
+        choose = draw if generation_config.do_sample else partial(torch.argmax, dim=-1)
+        processes, pad_id = short_processes(logits_processor), pad_id.to(input_ids.device)
         running = torch.ones(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        endings = Endings(stopping_criteria, running)
         while True:
             scores = logits.to(input_ids.device, torch.float32)
-            for process in logits_processor:  # the list itself inspects the signature of each at every token
+            for process in processes:
                 scores = process(input_ids, scores)
-            if generation_config.do_sample:
-                # The draws of `torch.multinomial`, which looks at its input twice, and so waits for the device.
-                probs = scores.softmax(-1)
-                ids = (probs / exponential_like(probs)).argmax(-1)  # (batch,)
-            else:
-                ids = scores.argmax(-1)
-            ids = ids.where(running, pad_id.to(ids.device))
+            ids = choose(scores).where(endings.running, pad_id)  # (batch,)
             input_ids = torch.cat([input_ids, ids.unsqueeze(1)], dim=1)
-            running = running & ~stopping_criteria(input_ids, None)
-            if not running.any():
+            if endings.all_after(input_ids):
                 if not logits.isfinite().all():
                     raise ValueError(NOT_FINITE)
                 return input_ids
-            top, state = advance(ids, state)
-            logits = head(self.read(top, text)).squeeze(1)
+            states = advance(ids, states)
+            logits = head(self.decoder.read(states[-1].unsqueeze(1), attend).squeeze(1))
 
     def unroll(
         self,
@@ -340,18 +333,18 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         Returns:
             GRU states (batch, chosen, motion_hidden_size), and the last state of all layers.
         """
-        tops = []
+        tops, states = [], state
         advance = self.decoder.stepper(self.encoder.attention.stepwise(text, steps), steps, len(ids))
         with torch.no_grad():
             head = packed_layer(self.lm_head, len(ids), steps)
         for step in range(steps):
-            top, state = advance(ids, state)
-            tops.append(top)
+            states = advance(ids, states)
+            tops.append(states[-1])
             with torch.no_grad():
-                ids, done = choose(step, head(self.read(top, text)).squeeze(1))
+                ids, done = choose(step, head(self.read(states[-1].unsqueeze(1), text).squeeze(1)))
             if done:
                 break
-        return torch.cat(tops, dim=1), state
+        return torch.stack(tops, dim=1), torch.stack(states)
 
 
 def _tokens_to_read(mask: Tensor | None, embeddings: Tensor, seen: int) -> Tensor | None:
@@ -374,5 +367,4 @@ __all__ = [
     "TextEncoderOutput",
     "TextToMotionModel",
     "TextToMotionPreTrainedModel",
-    "drawable",
 ]

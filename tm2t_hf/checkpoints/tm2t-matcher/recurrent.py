@@ -2,14 +2,19 @@
 # Licensed under the Apache License, Version 2.0.
 """What the text-to-motion model and the matcher share: word vectors, and a GRU over rows of unequal length."""
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedConfig
 
+from .packed_weights import PackedWeight
 from .padding import before
-from .stepwise import StepwiseProduct, gru_gates, learns_in_steps
+from .stepwise import StepwiseGRU, gru_step, learns_in_steps
 
 
 class WordVectorsMixin:
@@ -96,6 +101,10 @@ def mirrored(values: Tensor, lengths: Tensor) -> Tensor:
     return values.gather(1, places.unsqueeze(-1).expand_as(values))
 
 
+def _step_by(product: Callable[[Tensor], Tensor], of_input: Tensor, state: Tensor) -> Tensor:
+    return gru_step(of_input, product(state), state)
+
+
 class BidirectionalGRU(nn.GRU):
     """A bidirectional GRU of one layer over rows of unequal length."""
 
@@ -118,21 +127,42 @@ class BidirectionalGRU(nn.GRU):
         if torch.compiler.is_exporting():  # which packing, with its loop over the lengths' values, prevents
             return self._run_padded(inputs, lengths, initial_state)
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        if inputs.device.type == "cpu" and learns_in_steps(*self.parameters()):
-            packed, last = self._run_in_steps(packed, initial_state)
-        else:
+        steps = self._steps(packed.batch_sizes.tolist()) if inputs.device.type == "cpu" else None
+        if steps is None:
             packed, last = super().forward(packed, initial_state)
+        else:
+            packed, last = self._run_in_steps(packed, initial_state, steps)
         states, _ = pad_packed_sequence(packed, batch_first=True)
         return states, last.transpose(0, 1).flatten(1)
 
-    def _run_in_steps(self, packed: PackedSequence, initial_state: Tensor) -> tuple[PackedSequence, Tensor]:
-        """The same as torch, whose backward pass on a CPU fills and adds a tensor of all steps up at every step."""
+    def _steps(self, rows: list[int]) -> list[Callable[[Tensor, Tensor], Tensor]] | None:
+        """What moves each direction by a step, whose rows are given; None where torch is as fast.
+
+        On a CPU, torch's backward pass fills and adds a tensor of all steps up at every step, and its forward pass
+        lays the weights out anew at every step.
+        """
+        if learns_in_steps(*self.parameters()):
+            return [
+                StepwiseGRU(of_state.t(), bias, len(rows), rows[:: -1 if direction else 1])
+                for direction, (_, of_state, _, bias) in enumerate(self.all_weights)
+            ]
+        if torch.is_grad_enabled():
+            return None
+        usual, uses = Counter(rows).most_common(1)[0]
+        products = [PackedWeight(of_state, bias, usual, uses) for _, of_state, _, bias in self.all_weights]
+        if any(product.packed is None for product in products):
+            return None
+        return [partial(_step_by, product) for product in products]
+
+    def _run_in_steps(
+        self, packed: PackedSequence, initial_state: Tensor, steps: list[Callable[[Tensor, Tensor], Tensor]]
+    ) -> tuple[PackedSequence, Tensor]:
+        """The same as torch, by what moves each direction by a step: see `_steps`."""
         rows = packed.batch_sizes.tolist()  # at each step; the longest sequence is the first row
         directions, last = [], []
-        for direction, (of_input, of_state, input_bias, state_bias) in enumerate(self.all_weights):
+        for direction, (of_input, _, input_bias, _) in enumerate(self.all_weights):
             gates = F.linear(packed.data, of_input, input_bias).split(rows)
             order = list(enumerate(rows))[:: -1 if direction else 1]
-            product = StepwiseProduct(of_state.t(), state_bias, len(rows), [number for _, number in order])
             states: list[Tensor] = [None] * len(rows)
             first = initial_state[direction]  # (batch, size)
             state, ended = first[: order[0][1]], []
@@ -142,7 +172,7 @@ class BidirectionalGRU(nn.GRU):
                 elif number < len(state):
                     ended.append(state[number:])
                     state = state[:number]
-                states[step] = state = gru_gates(gates[step], product(state), state)
+                states[step] = state = steps[direction](gates[step], state)
             directions.append(torch.cat(states))
             last.append(torch.cat([state, *ended[::-1]])[packed.unsorted_indices])
         return packed._replace(data=torch.cat(directions, dim=-1)), torch.stack(last)

@@ -9,7 +9,6 @@ the one product X^T G of all their rows. So here a step only keeps its x_t, and 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +16,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .packed_weights import PackedWeight
+
+sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
 
 
 def learns_in_steps(*weights: Tensor) -> bool:
@@ -28,26 +29,20 @@ class StepwiseProduct:
     """`inputs @ matrix + bias`, step by step; differentiable once.
 
     Args:
-        matrix: (size, out), or (batch, size, out) where each row has its own.
-        bias: (out,), or (batch, out) where each row has its own; None for none.
+        matrix: (size, out).
+        bias: (out,), or None for none.
         steps: how often it is called, at most.
-        batch: rows of the inputs; or, for a shared matrix, the rows at each step.
+        batch: rows of the inputs, of all steps or of each.
     """
 
     def __init__(self, matrix: Tensor, bias: Tensor | None, steps: int, batch: int | Sequence[int]):
-        device = matrix.device.type
-        if torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
-            matrix, bias = matrix.to(dtype), None if bias is None else bias.to(dtype)
+        matrix, bias = _as_in_autocast(matrix, bias)
         self.inputs: list[Tensor] = []
         rows = [batch] * steps if isinstance(batch, int) else list(batch)
         self.slots = iter(_ProductSlots.apply(matrix, bias, self.inputs, sum(rows)).split(rows))
         self.matrix, bias = matrix.detach(), None if bias is None else bias.detach()
-        if matrix.dim() == 2:
-            usual, uses = Counter(rows).most_common(1)[0]
-            self.multiply = PackedWeight(self.matrix.t(), bias, usual, uses)
-        else:
-            self.multiply = partial(_multiply_rows, matrix=self.matrix, bias=bias)
+        usual, uses = Counter(rows).most_common(1)[0]
+        self.multiply = PackedWeight(self.matrix.t(), bias, usual, uses)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """(batch, size) -> (batch, out)."""
@@ -56,11 +51,57 @@ class StepwiseProduct:
         return _Product.apply(inputs, next(self.slots), self.matrix, self.multiply)
 
 
-def _multiply_rows(inputs: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
-    """Rows (batch, size) times matrices (batch, size, out), plus biases (batch, out)."""
-    rows = inputs.unsqueeze(1)  # (batch, 1, size)
-    product = rows @ matrix if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, matrix)
-    return product.squeeze(1)
+class StepwiseGRU(StepwiseProduct):
+    """The state of a GRU, step by step, of which the part of the input is given; differentiable once.
+
+    By itself, autograd keeps every intermediate result and joins the gates' gradients by copying them.
+
+    Args:
+        matrix: (size, 3 * size) of the state's part of the reset, update and new gates.
+        bias: (3 * size,).
+        steps: how often it is called, at most.
+        batch: rows of the inputs, of all steps or of each.
+    """
+
+    def __call__(self, of_input: Tensor, state: Tensor) -> Tensor:
+        """The state (batch, size) after a step.
+
+        Args:
+            of_input: (batch, 3 * size) the input's part of the gates, biases included.
+            state: (batch, size) before it.
+        """
+        self.inputs.append(state.detach().to(self.matrix))
+        return _GRUStep.apply(of_input, state, next(self.slots), self.matrix, self.multiply)
+
+
+class StepwiseRowProduct:
+    """As `StepwiseProduct`, where each row has a matrix and a bias of its own.
+
+    Args:
+        matrices: (batch, size, out).
+        biases: (batch, out), or None for none.
+        steps: how often it is called, at most.
+    """
+
+    def __init__(self, matrices: Tensor, biases: Tensor | None, steps: int):
+        matrices, biases = _as_in_autocast(matrices, biases)
+        self.inputs: list[Tensor] = []
+        self.slots = iter(_RowProductSlots.apply(matrices, biases, self.inputs, steps).unbind())
+        self.matrices, self.biases = matrices.detach(), None if biases is None else biases.detach()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(batch, size) -> (batch, out)."""
+        inputs = inputs.to(self.matrices)
+        self.inputs.append(inputs.detach())
+        return _RowProduct.apply(inputs, next(self.slots), self.matrices, self.biases)
+
+
+def _as_in_autocast(matrix: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    device = matrix.device.type
+    if not torch.is_autocast_enabled(device):
+        return matrix, bias
+    dtype = torch.get_autocast_dtype(device)
+    return matrix.to(dtype), None if bias is None else bias.to(dtype)
 
 
 class StepwiseEmbedding:
@@ -83,21 +124,14 @@ class StepwiseEmbedding:
         return _Lookup.apply(ids, next(self.slots), self.table)
 
 
-def gru_gates(of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
-    """The state of a GRU after a step; differentiable once.
-
-    By itself, autograd keeps every intermediate result and joins the gates' gradients by copying them.
+def gru_step(of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
+    """The state (batch, size) of a GRU after a step, where nothing is differentiated.
 
     Args:
         of_input: (batch, 3 * size) the input's part of the reset, update and new gates, biases included.
         of_state: (batch, 3 * size) the part of the state.
         state: (batch, size) before the step.
     """
-    return _GRUGates.apply(of_input, of_state, state)
-
-
-def gru_gates_alone(of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
-    """`gru_gates` where nothing is differentiated."""
     return _moved(*_gates_and_new(of_input, of_state), state)
 
 
@@ -112,30 +146,33 @@ def _moved(gates: Tensor, new: Tensor, state: Tensor) -> Tensor:
     return new + gates[:, state.shape[-1] :] * (state - new)
 
 
-class _GRUGates(torch.autograd.Function):
-    """See `gru_gates`."""
+class _GRUStep(torch.autograd.Function):
+    """A step of a `StepwiseGRU`; the gradient of the matrix and of the bias goes into the slot."""
 
     @staticmethod
-    def forward(ctx, of_input: Tensor, of_state: Tensor, state: Tensor) -> Tensor:
+    def forward(
+        ctx, of_input: Tensor, state: Tensor, slot: Tensor, matrix: Tensor, multiply: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        of_state = multiply(state.to(matrix))
         gates, new = _gates_and_new(of_input, of_state)
-        ctx.save_for_backward(gates, new, of_state, state)
+        ctx.save_for_backward(gates, new, of_state[:, -new.shape[-1] :], state, matrix)
         return _moved(gates, new, state)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor):
-        gates, new, of_state, state = ctx.saved_tensors
-        size = state.shape[-1]
+        gates, new, of_state, state, matrix = ctx.saved_tensors
+        size = new.shape[-1]
         reset, update = gates.chunk(2, dim=-1)
-        of_new = gradient * (1 - update) * (1 - new * new)
-        to_input = torch.empty_like(of_state)
+        kept = gradient * update
+        to_input = new.new_empty(len(new), 3 * size)
         to_reset, to_update, to_new = to_input.chunk(3, dim=-1)
-        to_reset.copy_(of_new * of_state[:, 2 * size :] * (reset * (1 - reset)))
-        to_update.copy_(gradient * (state - new) * (update * (1 - update)))
-        to_new.copy_(of_new)
-        to_state = to_input.clone()
+        to_new.copy_(tanh_backward(gradient - kept, new))
+        to_reset.copy_(sigmoid_backward(to_new * of_state, reset))
+        to_update.copy_(sigmoid_backward(gradient * (state - new), update))
+        to_state = to_input.to(matrix.dtype, copy=True)
         to_state[:, 2 * size :] *= reset
-        return to_input, to_state, gradient * update
+        return to_input, kept + (to_state @ matrix.t()).to(kept), to_state, None, None
 
 
 class _Product(torch.autograd.Function):
@@ -150,11 +187,7 @@ class _Product(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient: Tensor):
         (matrix,) = ctx.saved_tensors
-        of_inputs = None
-        if ctx.needs_input_grad[0]:
-            rows = gradient if matrix.dim() == 2 else gradient.unsqueeze(1)
-            of_inputs = (rows @ matrix.mT).view(*gradient.shape[:1], -1)
-        return of_inputs, gradient, None, None
+        return gradient @ matrix.t() if ctx.needs_input_grad[0] else None, gradient, None, None
 
 
 class _ProductSlots(torch.autograd.Function):
@@ -163,7 +196,6 @@ class _ProductSlots(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrix: Tensor, bias: Tensor | None, inputs: list[Tensor], rows: int) -> Tensor:
         ctx.inputs = inputs
-        ctx.batch = None if matrix.dim() == 2 else len(matrix)
         return matrix.new_zeros(()).expand(rows, matrix.shape[-1])
 
     @staticmethod
@@ -171,13 +203,44 @@ class _ProductSlots(torch.autograd.Function):
     def backward(ctx, gradients: Tensor):
         inputs = torch.cat(ctx.inputs)  # (rows taken, size)
         gradients = gradients[: len(inputs)]
-        if ctx.batch is None:
-            # The matrix is a transposed weight, whose gradient has to lie in memory as the weight does.
-            of_matrix = (gradients.t() @ inputs).t()
-            return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
-        inputs, gradients = (rows.unflatten(0, (-1, ctx.batch)) for rows in (inputs, gradients))
-        of_matrix = torch.bmm(inputs.permute(1, 2, 0), gradients.transpose(0, 1))
+        # The matrix is a transposed weight, whose gradient has to lie in memory as the weight does.
+        of_matrix = (gradients.t() @ inputs).t()
         return of_matrix, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
+
+
+class _RowProduct(torch.autograd.Function):
+    """As `_Product`, of a `StepwiseRowProduct`."""
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, slot: Tensor, matrices: Tensor, biases: Tensor | None) -> Tensor:
+        ctx.save_for_backward(matrices)
+        rows = inputs.unsqueeze(1)  # (batch, 1, size)
+        product = rows @ matrices if biases is None else torch.baddbmm(biases.unsqueeze(1), rows, matrices)
+        return product.squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor):
+        (matrices,) = ctx.saved_tensors
+        of_inputs = (gradient.unsqueeze(1) @ matrices.mT).squeeze(1) if ctx.needs_input_grad[0] else None
+        return of_inputs, gradient, None, None
+
+
+class _RowProductSlots(torch.autograd.Function):
+    """Slots (steps, batch, out) of a `StepwiseRowProduct`, as `_ProductSlots`."""
+
+    @staticmethod
+    def forward(ctx, matrices: Tensor, biases: Tensor | None, inputs: list[Tensor], steps: int) -> Tensor:
+        ctx.inputs = inputs
+        return matrices.new_zeros(()).expand(steps, len(matrices), matrices.shape[-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradients: Tensor):
+        inputs = torch.stack(ctx.inputs)  # (steps taken, batch, size)
+        gradients = gradients[: len(inputs)]
+        of_matrices = torch.bmm(inputs.permute(1, 2, 0), gradients.transpose(0, 1))
+        return of_matrices, gradients.sum(0) if ctx.needs_input_grad[1] else None, None, None
 
 
 class _Lookup(torch.autograd.Function):
@@ -212,4 +275,11 @@ class _EmbeddingSlots(torch.autograd.Function):
         return of_table.to(gradients.dtype), None, None, None
 
 
-__all__ = ["StepwiseEmbedding", "StepwiseProduct", "gru_gates", "gru_gates_alone", "learns_in_steps"]
+__all__ = [
+    "StepwiseEmbedding",
+    "StepwiseGRU",
+    "StepwiseProduct",
+    "StepwiseRowProduct",
+    "gru_step",
+    "learns_in_steps",
+]
