@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from test_modeling_text_to_motion import ATTENTIONS, BOM, tiny_model, tiny_text
 from torch import nn
 
-from tm2t_hf.layers_text_to_motion import MotionDecoder, RecurrentCache
+from tm2t_hf import TextToMotionConfig
+from tm2t_hf.layers_text_to_motion import MotionDecoder, RecurrentCache, TextAttention
 
 
 def motions(rows, tokens=6):
@@ -336,3 +337,32 @@ def test_gradients_of_many_tokens_in_bfloat16():
             model(*text, decoder_input_ids=motion, labels=motion).loss.backward()
         found.append(model.decoder.mix.weight.grad.clone())
     assert (found[1] - found[0]).norm() < 0.05 * found[0].norm()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_weights_are_joined_for_many_words(monkeypatch, masked):
+    """Keys, values and their gradients are the same, whichever product comes first."""
+    torch.manual_seed(0)
+    attention = TextAttention(TextToMotionConfig(codebook_size=12, text_hidden_size=6, motion_hidden_size=10)).double()
+    nn.init.normal_(attention.query.bias)
+    nn.init.normal_(attention.value.bias)
+    words, few = (torch.randn(2, number, 12, dtype=torch.double, requires_grad=True) for number in (6, 5))
+    assert attention._joins(words) and not attention._joins(few)
+    mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2]) if masked else None
+    results = []
+    for joins in (True, False):
+        monkeypatch.setattr(attention, "_joins", lambda words, joins=joins: joins)
+        projected = attention.project(words, mask)
+        loss = sum(
+            (values.clamp(min=-99) * torch.arange(6.0)[:, None]).sum() for values in list(projected.values())[:2]
+        )
+        loss = loss + (projected["key_bias"].clamp(min=-99) * torch.arange(6.0)).sum()
+        results.append([*projected.values(), *torch.autograd.grad(loss, [words, *attention.parameters()])])
+    torch.testing.assert_close(*results)
+
+
+def test_layers_that_have_to_be_called_are_not_joined():
+    attention, calls = tiny_model().encoder.attention, []
+    attention.value.register_forward_hook(lambda *arguments: calls.append(arguments))
+    attention.project(torch.randn(20, 5, attention.value.in_features), None)
+    assert len(calls) == 1

@@ -73,15 +73,26 @@ class TextAttention(nn.Module):
 
     def project(self, words: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
         """Keys, values and key bias of word states (batch, words, 2 * text_hidden_size); mask is True for words."""
-        keys = self.key(words) * self.query.out_features**-0.5  # (batch, words, motion_hidden_size)
-        if is_plain(self.query):  # else it has to be called
-            bias = keys @ self.query.bias  # (batch, words)
-            keys = keys @ self.query.weight
+        rate = self.query.out_features**-0.5
+        if self._joins(words):
+            keys = F.linear(words, self.query.weight.t() @ self.key.weight * rate)
+            bias = words @ (self.query.bias @ self.key.weight * rate)  # (batch, words)
+            values = F.linear(words, self.output.weight @ self.value.weight, self.output.weight @ self.value.bias)
         else:
+            keys = self.key(words) * rate  # (batch, words, motion_hidden_size)
             bias = keys.new_zeros(keys.shape[:2])
+            if is_plain(self.query):  # else it has to be called
+                keys, bias = keys @ self.query.weight, keys @ self.query.bias
+            values = self.output(self.value(words))
         if mask is not None:
             bias = bias.masked_fill(~mask, torch.finfo(bias.dtype).min)
-        return {"key_states": keys, "value_states": self.output(self.value(words)), "key_bias": bias}
+        return {"key_states": keys, "value_states": values, "key_bias": bias}
+
+    def _joins(self, words: Tensor) -> bool:
+        """Whether to multiply the weights with each other first: less arithmetic, where there are many words."""
+        layers = self.query, self.key, self.value, self.output
+        are_many = not is_recorded() and words.shape[:2].numel() > self.query.out_features
+        return are_many and all(is_plain(layer) for layer in layers)
 
     def forward(self, states: Tensor, text: TextEncoderOutput) -> tuple[Tensor, Tensor]:
         """Text seen from motion states (batch, tokens, motion_hidden_size).
