@@ -8,7 +8,14 @@ from test_modeling_text_to_motion import ATTENTIONS, BOM, tiny_model, tiny_text
 from torch.nn import functional as F
 
 from tm2t_hf import layers_text_to_motion
-from tm2t_hf.stepwise import StepwiseEmbedding, StepwiseGRU, StepwiseProduct, StepwiseRowProduct, gru_step
+from tm2t_hf.stepwise import (
+    StepwiseEmbedding,
+    StepwiseGRU,
+    StepwiseProduct,
+    StepwiseRowProduct,
+    gru_step,
+    with_gradients,
+)
 
 STEPS, BATCH, SIZE, OUT = 3, 2, 4, 5
 
@@ -151,3 +158,16 @@ def test_the_model_learns_as_by_plain_autograd(monkeypatch, attention, num_layer
         found.append((loss.detach(), [weight.grad for weight in model.parameters() if weight.requires_grad]))
     torch.testing.assert_close(*found, atol=1e-6, rtol=1e-5)
     assert all(gradient.abs().sum() > 0 for gradient in found[0][1])
+
+
+def test_gradients_of_a_product_that_is_known():
+    inputs, weight = numbers(2, 3, SIZE), numbers(OUT, SIZE)
+
+    def run(inputs, weight):
+        return with_gradients((inputs @ weight.t()).detach(), inputs, weight)
+
+    torch.testing.assert_close(run(inputs, weight), F.linear(inputs, weight))
+    product = (inputs @ weight.t()).sin().sum()
+    expected = torch.autograd.grad(product, [inputs, weight])
+    found = torch.autograd.grad(run(inputs, weight).sin().sum(), [inputs, weight])
+    torch.testing.assert_close(found, expected)

@@ -111,7 +111,7 @@ def gumbel_rollout(
     logits = model.free_run(text, max_tokens, draw)  # (batch, tokens, K + 3)
     scores = drawable(logits) + noise[: len(drawn)].transpose(0, 1)
     ids = torch.stack(drawn, dim=1)  # (batch, tokens)
-    probs = _with_bom(_relaxed(scores, ids, tau, hard), config)
+    probs = _sampled(scores, ids, tau, hard, config.bos_token_id)
     return MotionSamples(probs, lengths, logits, F.pad(ids[:, :-1], (1, 0), value=config.bos_token_id))
 
 
@@ -139,7 +139,7 @@ def teacher_forced_samples(
     config = model.config
     special = [config.bos_token_id, config.eos_token_id, config.pad_token_id]
     scores = Drawable(special, top_k, logits)(logits) + (_gumbel(logits) if noise is None else noise)
-    probs = _with_bom(_relaxed(scores, scores.argmax(-1), tau, hard), config)
+    probs = _sampled(scores, scores.argmax(-1), tau, hard, config.bos_token_id)
     lengths = ((labels >= 0) & (labels < config.codebook_size)).sum(1)
     return MotionSamples(probs, lengths, logits, model.prepare_decoder_input_ids_from_labels(labels))
 
@@ -232,18 +232,16 @@ def translation_source(
         `input_probs` (batch, tokens, K + 3) and their attention mask (batch, tokens): `<bom>`, the codes and, if asked
         for, `<eom>`: the row's own where it drew one, with its gradient.
     """
-    probs, end = samples.probs, samples.lengths[:, None] + 1  # (batch, 1): the place behind the codes
+    probs, end = samples.probs, samples.lengths + 1  # (batch,): the place behind the codes
+    longest = int(end.max()) + append_eom
     if append_eom:
-        probs = F.pad(probs, (0, 0, 0, 1))
-        places = torch.arange(probs.shape[1], device=probs.device)
-        lacking = (places == end) & (probs.argmax(-1) != config.eos_token_id)  # (batch, tokens)
+        probs = F.pad(probs, (0, 0, 0, max(0, longest - probs.shape[1])))  # a copy in any case
+        rows = torch.arange(len(end), device=end.device)
+        lacking = probs.detach()[rows, end].argmax(-1) != config.eos_token_id  # (batch,)
         eom = F.one_hot(end.new_tensor(config.eos_token_id), config.vocab_size).to(probs.dtype)
-        probs = torch.where(lacking.unsqueeze(-1), eom, probs)
-        mask = places <= end
-    else:
-        mask = torch.arange(probs.shape[1], device=probs.device) < end
-    longest = int(mask.sum(1).max())
-    return probs[:, :longest], mask[:, :longest].long()
+        probs = probs.index_put_((rows[lacking], end[lacking]), eom)
+    mask = torch.arange(longest, device=end.device) < (end + append_eom)[:, None]
+    return probs[:, :longest], mask.long()
 
 
 @contextmanager
@@ -265,32 +263,32 @@ def _gumbel(like: Tensor) -> Tensor:
     return exponential_like(like).log_().neg_()
 
 
-def _relaxed(scores: Tensor, drawn: Tensor, tau: float, hard: bool) -> Tensor:
-    """Gumbel-softmax of noisy scores (batch, tokens, K + 3), whose drawn ids are given: straight through, or soft."""
+def _sampled(scores: Tensor, drawn: Tensor, tau: float, hard: bool, bom_id: int) -> Tensor:
+    """Gumbel-softmax of noisy scores (batch, tokens, K + 3), whose drawn ids are given: straight through, or soft.
+
+    Returns:
+        (batch, 1 + tokens, K + 3), the one-hot of `<bom>` first.
+    """
     if not tau > 0:
         raise ValueError(f"`tau` must be positive, got {tau}.")
-    soft = (scores / tau).softmax(-1)
-    if not hard:
-        return soft
-    return _StraightThrough.apply(soft, drawn)
+    soft = (scores / tau if tau != 1 else scores).softmax(-1)
+    if hard:
+        return _StraightThrough.apply(soft, F.pad(drawn, (1, 0), value=bom_id))
+    begin = torch.zeros_like(soft[:, :1])
+    begin[..., bom_id] = 1
+    return torch.cat([begin, soft], dim=1)
 
 
 class _StraightThrough(torch.autograd.Function):
-    """One-hots of drawn ids (...), whose gradient is that of the relaxed samples (..., K + 3)."""
+    """One-hots of ids (batch, 1 + tokens), `<bom>` first, whose gradient is that of the relaxed samples."""
 
     @staticmethod
-    def forward(ctx, soft: Tensor, drawn: Tensor) -> Tensor:
-        return torch.zeros_like(soft).scatter_(-1, drawn.unsqueeze(-1), 1.0)
+    def forward(ctx, soft: Tensor, ids: Tensor) -> Tensor:
+        return soft.new_zeros(*ids.shape, soft.shape[-1]).scatter_(-1, ids.unsqueeze(-1), 1.0)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        return gradient, None
-
-
-def _with_bom(probs: Tensor, config: MotionVocabularyMixin) -> Tensor:
-    begin = torch.zeros_like(probs[:, :1])
-    begin[..., config.bos_token_id] = 1
-    return torch.cat([begin, probs], dim=1)
+        return gradient[:, 1:], None
 
 
 def _predicting(samples: MotionSamples) -> Tensor:
