@@ -28,6 +28,7 @@ from .configuration_base import SPECIAL_IDS
 from .configuration_motion_to_text import MotionToTextConfig
 from .frozen_parts import FrozenStorageMixin
 from .generation_arguments import NO_LABELS, CheckedGenerationMixin, check_cross_attention
+from .layers_transformer import use_own_layers
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
 from .padding import padded_lengths, refuse_unless
@@ -133,6 +134,7 @@ class MotionEncoder(MotionToTextPreTrainedModel, MarianEncoder):
         # Its own table: Marian would size and pad it with the text vocabulary's figures.
         self.embed_tokens = MotionEmbedding(config.motion_vocab_size, config.d_model, config.pad_id)
         self.embed_positions = InterleavedPositions(config, "motion")
+        use_own_layers(self)
         self.residual_projection = None
         if config.read_residuals:
             self.residual_projection = nn.Linear(config.vq_config.hidden_size, config.d_model, bias=False)
@@ -199,6 +201,7 @@ class TextDecoder(ShortStepsMixin, MotionToTextPreTrainedModel, MarianDecoder):
         super().__init__(config)
         self.dropout = config.embedding_dropout
         self.embed_positions = InterleavedPositions(config, "caption")
+        use_own_layers(self)
         self.post_init()
 
 

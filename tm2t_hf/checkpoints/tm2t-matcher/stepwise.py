@@ -146,6 +146,34 @@ def _moved(gates: Tensor, new: Tensor, state: Tensor) -> Tensor:
     return new + gates[:, state.shape[-1] :] * (state - new)
 
 
+def with_gradients(product: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    """`inputs @ weight.t()`, which has been computed already, step by step, without a gradient.
+
+    Args:
+        product: (..., out).
+        inputs: (..., size).
+        weight: (out, size).
+    """
+    return _KnownProduct.apply(product, inputs, weight)
+
+
+class _KnownProduct(torch.autograd.Function):
+    """See `with_gradients`."""
+
+    @staticmethod
+    def forward(ctx, product: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return product.view_as(product)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor):
+        inputs, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
+        of_inputs = gradient @ weight if ctx.needs_input_grad[1] else None
+        of_weight = gradient.flatten(0, -2).t() @ inputs.flatten(0, -2) if ctx.needs_input_grad[2] else None
+        return None, of_inputs, of_weight
+
+
 class _GRUStep(torch.autograd.Function):
     """A step of a `StepwiseGRU`; the gradient of the matrix and of the bias goes into the slot."""
 
@@ -282,4 +310,5 @@ __all__ = [
     "StepwiseRowProduct",
     "gru_step",
     "learns_in_steps",
+    "with_gradients",
 ]

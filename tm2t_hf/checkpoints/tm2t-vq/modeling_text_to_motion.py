@@ -28,9 +28,10 @@ from .layers_text_to_motion import (
 )
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
-from .packed_weights import packed_layer
+from .packed_weights import is_plain, packed_layer
 from .recurrent import WordVectorsMixin
 from .sampling import Endings, draw, short_processes
+from .stepwise import learns_in_steps, with_gradients
 from .text_features import FrozenPartsMixin
 
 NOT_FINITE = "The model gives NaN or infinite logits: check its weights, or load it in float32."
@@ -260,8 +261,17 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             Logits (batch, chosen, K + 3).
         """
         begin = torch.full((len(text.pooler_output),), self.config.bos_token_id, device=text.pooler_output.device)
-        states, _ = self.unroll(begin, self.decoder.start(text), text, steps, choose)
-        return self.lm_head(self.read(states, text))
+        kept = []
+
+        def keep_and_choose(step: int, logits: Tensor) -> tuple[Tensor, bool]:
+            kept.append(logits)
+            return choose(step, logits)
+
+        states, _ = self.unroll(begin, self.decoder.start(text), text, steps, keep_and_choose)
+        read = self.read(states, text)
+        if is_plain(self.lm_head) and learns_in_steps(read):
+            return with_gradients(torch.stack(kept, dim=1), read, self.lm_head.weight)
+        return self.lm_head(read)
 
     def _sample(
         self,
@@ -320,8 +330,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
     ) -> tuple[Tensor, Tensor]:
         """Let the decoder run on its own choices.
 
-        The gradient flows along the recurrent state, not through the choices; the logits here are without it, since
-        all of them are computed anew, in one go, from the states that are returned.
+        The gradient flows along the recurrent state, not through the choices. The logits here are without it: those
+        of all steps get it at once, from the states that are returned.
 
         Args:
             ids: (batch,) first ids.

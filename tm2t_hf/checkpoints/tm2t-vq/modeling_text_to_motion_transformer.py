@@ -22,6 +22,7 @@ from .beams import BeamsShareSourceMixin
 from .configuration_text_to_motion_transformer import TextToMotionTransformerConfig
 from .generation_arguments import check_cross_attention
 from .generation_text_to_motion import MotionGenerationMixin
+from .layers_transformer import use_own_layers
 from .loading import WholeWeightsMixin
 from .modeling_motion_to_text import InterleavedPositions
 from .modeling_motion_vq import MotionVQModel
@@ -36,7 +37,7 @@ class TextToMotionTransformerPreTrainedModel(WholeWeightsMixin, MarianPreTrained
 
     config: TextToMotionTransformerConfig
     main_input_name = "input_ids"
-    _no_split_modules = ["MarianEncoderLayer", "MarianDecoderLayer", "MotionVQEncoder", "MotionVQDecoder"]
+    _no_split_modules = ["TransformerEncoderLayer", "TransformerDecoderLayer", "MotionVQEncoder", "MotionVQDecoder"]
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -71,6 +72,7 @@ class TransformerTextEncoder(TextFeaturesMixin, TextToMotionTransformerPreTraine
         super().__init__(config)
         self.dropout = config.embedding_dropout
         self.embed_positions = InterleavedPositions(config, "caption")
+        use_own_layers(self)
         self.text_encoder = new_text_encoder(config)
         if self.text_encoder is None:
             self.embed_tokens = nn.Embedding(config.text_vocab_size, config.d_model, config.text_pad_id)
@@ -127,6 +129,7 @@ class TransformerMotionDecoder(ShortStepsMixin, TextToMotionTransformerPreTraine
         self.token_scale, self.embed_scale = self.embed_scale, 1.0  # scaled here, before the positions are added
         self.embed_positions = NoPositions()
         self.positions = InterleavedPositions(config, "motion")
+        use_own_layers(self)
         self.post_init()
 
     def forward(

@@ -1,0 +1,108 @@
+# Copyright 2026 The tm2t_hf team.
+# Licensed under the Apache License, Version 2.0.
+"""Marian's layers with `dropout` in place of torch's; nothing else differs."""
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import Cache
+from transformers.models.marian.modeling_marian import MarianAttention, MarianDecoderLayer, MarianEncoderLayer
+
+from .dropout import dropout
+
+
+class TransformerAttention(MarianAttention):
+    """Marian's attention; in training, weights are dropped by `dropout`."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        key_value_states: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        **kwargs,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As in `MarianAttention`."""
+        drops = self.training and self.dropout and past_key_values is None and hidden_states.device.type == "cpu"
+        if not drops or self.config._attn_implementation != "sdpa" or kwargs.get("output_attentions"):
+            return super().forward(hidden_states, key_value_states, past_key_values, attention_mask, **kwargs)
+        source = hidden_states if key_value_states is None else key_value_states
+        query, keys, values = (
+            project(states).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
+            for project, states in ((self.q_proj, hidden_states), (self.k_proj, source), (self.v_proj, source))
+        )
+        scores = (query * self.scaling) @ keys.transpose(-1, -2)  # (batch, heads, length, source)
+        if attention_mask is not None:
+            scores = _hide(scores, attention_mask)
+        elif self.is_causal and key_value_states is None:
+            scores = _hide(scores, torch.ones_like(scores[0, 0], dtype=torch.bool).tril())
+        weights = dropout(scores.softmax(-1), self.dropout, self.training)
+        seen = (weights.to(values.dtype) @ values).transpose(1, 2).reshape(hidden_states.shape)
+        return self.out_proj(seen), None
+
+
+def _hide(scores: Tensor, mask: Tensor) -> Tensor:
+    """Scores without what a mask hides: bools, True for what is seen, or what is added to them."""
+    if mask.dtype == torch.bool:
+        return scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    return scores + mask
+
+
+class TransformerEncoderLayer(MarianEncoderLayer):
+    """A layer of Marian's encoder; in training, its outputs are dropped by `dropout`."""
+
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor, **kwargs) -> Tensor:
+        """As in `MarianEncoderLayer`."""
+        if not self.training:
+            return super().forward(hidden_states, attention_mask, **kwargs)
+        seen, _ = self.self_attn(hidden_states, attention_mask=attention_mask, **kwargs)
+        hidden_states = self.self_attn_layer_norm(hidden_states + dropout(seen, self.dropout, True))
+        return _feed_forward(self, hidden_states)
+
+
+class TransformerDecoderLayer(MarianDecoderLayer):
+    """A layer of Marian's decoder; in training, its outputs are dropped by `dropout`."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = True,
+        **kwargs,
+    ) -> Tensor:
+        """As in `MarianDecoderLayer`."""
+        if not self.training or encoder_hidden_states is None:
+            source = encoder_hidden_states, encoder_attention_mask
+            return super().forward(hidden_states, attention_mask, *source, past_key_values, use_cache, **kwargs)
+        own, source = {"attention_mask": attention_mask}, {"attention_mask": encoder_attention_mask}
+        seen, _ = self.self_attn(hidden_states, past_key_values=past_key_values, **own, **kwargs)
+        hidden_states = self.self_attn_layer_norm(hidden_states + dropout(seen, self.dropout, True))
+        seen, _ = self.encoder_attn(
+            hidden_states, key_value_states=encoder_hidden_states, past_key_values=past_key_values, **source, **kwargs
+        )
+        hidden_states = self.encoder_attn_layer_norm(hidden_states + dropout(seen, self.dropout, True))
+        return _feed_forward(self, hidden_states)
+
+
+def _feed_forward(layer: MarianEncoderLayer | MarianDecoderLayer, hidden_states: Tensor) -> Tensor:
+    inner = dropout(layer.activation_fn(layer.fc1(hidden_states)), layer.activation_dropout, True)
+    return layer.final_layer_norm(hidden_states + dropout(layer.fc2(inner), layer.dropout, True))
+
+
+OWN = {
+    MarianAttention: TransformerAttention,
+    MarianDecoderLayer: TransformerDecoderLayer,
+    MarianEncoderLayer: TransformerEncoderLayer,
+}
+
+
+def use_own_layers(stack: nn.Module):
+    """Turn the layers that Marian has put into an encoder or decoder into those of this module, as they are."""
+    for module in stack.modules():
+        if type(module) in OWN:
+            module.__class__ = OWN[type(module)]
+
+
+__all__ = ["TransformerAttention", "TransformerDecoderLayer", "TransformerEncoderLayer", "use_own_layers"]
