@@ -138,6 +138,18 @@ def test_hooks_of_what_is_multiplied_are_called(taken, part):
     assert len(calls) == 5 and all(taken) and torch.equal(found, expected)
 
 
+def test_a_subclass_with_logits_of_its_own_is_asked(taken):
+    class Louder(MotionToTextModel):
+        def forward(self, *args, **kwargs):
+            output = super().forward(*args, **kwargs)
+            output.logits[..., 7] += 100
+            return output
+
+    model = Louder(m2t.tiny_config(vq_config=None)).eval()
+    found = model.generate(motions(), num_beams=2, min_new_tokens=4, max_new_tokens=4)
+    assert (found[:, 1:] == 7).all() and not taken
+
+
 def test_too_few_ids_to_choose_among(taken):
     """Then transformers fills up with beams that there are not."""
     model = lively_model()

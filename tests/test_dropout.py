@@ -17,7 +17,7 @@ from tm2t_hf.dropout import dropout
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_share_and_mean(share, dtype):
     torch.manual_seed(0)
-    dropped = dropout(torch.ones(1000, 1000, dtype=dtype), share, True).float()
+    dropped = dropout(torch.ones(1000, 1000, dtype=dtype), share).float()
     deviation = (share * (1 - share) / 1e6) ** 0.5
     assert abs((dropped == 0).float().mean() - share) < 5 * deviation + 1e-5
     assert dropped.unique().tolist() == [0, pytest.approx(1 / (1 - share), rel=0.01)]
@@ -25,7 +25,7 @@ def test_share_and_mean(share, dtype):
 
 def test_values_are_dropped_independently():
     torch.manual_seed(0)
-    kept = (dropout(torch.ones(4000, 64), 0.5, True) > 0).float() - 0.5
+    kept = (dropout(torch.ones(4000, 64), 0.5) > 0).float() - 0.5
     correlations = kept.T @ kept / len(kept) * 4 - torch.eye(64)
     assert correlations.abs().max() < 0.08  # 5 deviations
     shifted = (kept.flatten()[:-1] * kept.flatten()[1:]).mean() * 4
@@ -37,23 +37,22 @@ def test_values_are_dropped_independently():
 def test_any_shape_and_repeated_by_the_seed(shape, seed, share):
     values = torch.randn(shape).requires_grad_()
     torch.manual_seed(seed)
-    first = dropout(values, share, True)
+    first = dropout(values, share)
     torch.manual_seed(seed)
-    assert first.shape == values.shape and torch.equal(first, dropout(values, share, True))
+    assert first.shape == values.shape and torch.equal(first, dropout(values, share))
     first.sum().backward()
     scale = 0.0 if share == 1 else 1 / (1 - share)
     torch.testing.assert_close(values.grad, (first != 0).float() * scale, atol=1e-4, rtol=1e-4)
-    assert dropout(values, share, False) is values
 
 
 def test_shares_that_are_none_are_refused():
     with pytest.raises(ValueError, match="dropout probability has to be between 0 and 1"):
-        dropout(torch.ones(3), 1.5, True)
+        dropout(torch.ones(3), 1.5)
 
 
 def test_other_orders_in_memory():
     values = torch.randn(6, 5, 4).permute(2, 0, 1)
-    dropped = dropout(values, 0.5, True)
+    dropped = dropout(values, 0.5)
     assert torch.equal(dropped[dropped != 0], (values * 2)[dropped != 0])
 
 
@@ -81,7 +80,7 @@ MODELS = [(m2t_model, m2t_run), (t2m.tiny_model, t2m_run)]
 @pytest.mark.parametrize(("new_model", "run"), MODELS)
 @pytest.mark.parametrize("autocast", [False, True])
 def test_layers_without_dropout_are_those_of_marian(monkeypatch, new_model, run, autocast):
-    monkeypatch.setattr(layers_transformer, "dropout", lambda values, share, training: values)
+    monkeypatch.setattr(layers_transformer, "dropout", lambda values, share: values)
     found = []
     for training in (False, True):  # in eval mode, they are Marian's
         model = new_model().train(training)

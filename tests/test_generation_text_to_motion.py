@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_modeling_text_to_motion import ATTENTIONS, BOM, EOM, PAD, tiny_model, tiny_text
 from transformers import DynamicCache, GenerationConfig
 
-from tm2t_hf.sampling import exponential_like
+from tm2t_hf import TextToMotionModel
 
 STEPS = 8
 
@@ -156,18 +156,6 @@ def test_the_short_way_gives_the_same_ids(attention, options):
         found.append(model.generate(ids, attention_mask=mask, max_new_tokens=12, **options, **loop))
     assert torch.equal(found[0], found[1].sequences)
     assert (found[0] == EOM).any(), "no motion ends before the others"
-
-
-@pytest.mark.parametrize("shape", [(1, 7), (32, 1027), (3, 0)])
-def test_exponential_numbers_are_those_of_torch(shape):
-    """Bit by bit, and they leave the generator where torch's own do."""
-    torch.manual_seed(0)
-    expected, state = torch.empty(shape).exponential_(), torch.get_rng_state()
-    torch.manual_seed(0)
-    values = torch.zeros(shape)
-    with torch.device("meta"):  # the default of new tensors
-        assert torch.equal(exponential_like(values), expected)
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_numbers_that_are_none_end_in_an_error():
@@ -350,3 +338,16 @@ def test_a_generation_config_comes_before_that_of_the_model():
 def test_ids_of_any_integer_type(t2m_model, dtype):
     ids = torch.tensor([[1, 2, 3]])
     torch.testing.assert_close(t2m_model.decode_motion(ids.to(dtype)), t2m_model.decode_motion(ids))
+
+
+@pytest.mark.parametrize("do_sample", [False, True])
+def test_a_subclass_with_logits_of_its_own_is_asked(do_sample):
+    class Louder(TextToMotionModel):
+        def forward(self, *args, **kwargs):
+            output = super().forward(*args, **kwargs)
+            output.logits[..., 7] += 100
+            return output
+
+    ids, mask = tiny_text([5, 2])
+    model = Louder(tiny_model().config).eval()
+    assert (model.generate(ids, attention_mask=mask, do_sample=do_sample, max_new_tokens=4)[:, 1:] == 7).all()

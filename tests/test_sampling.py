@@ -63,11 +63,16 @@ def test_draws_are_those_of_multinomial(seed, batch):
     assert torch.equal(draw(scores), expected)
 
 
-def test_noise_is_that_of_torch():
-    torch.manual_seed(3)
-    expected = torch.empty(7, 50).exponential_()
-    torch.manual_seed(3)
-    assert torch.equal(exponential_like(expected), expected)
+@pytest.mark.parametrize("shape", [(1, 7), (32, 1027), (3, 0)])
+def test_exponential_numbers_are_those_of_torch(shape):
+    """Bit by bit, and they leave the generator where torch's own do."""
+    torch.manual_seed(0)
+    expected, state = torch.empty(shape).exponential_(), torch.get_rng_state()
+    torch.manual_seed(0)
+    values = torch.zeros(shape)
+    with torch.device("meta"):  # the default of new tensors
+        assert torch.equal(exponential_like(values), expected)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 PROCESSORS = [

@@ -11,10 +11,11 @@ from transformers.generation.utils import GenerateBeamEncoderDecoderOutput
 from transformers.modeling_outputs import BaseModelOutput
 
 from .beam_steps import BeamSteps
-from .packed_weights import has_hooks, is_recorded, packed_layer
+from .layers_transformer import TransformerAttention, TransformerDecoderLayer
+from .packed_weights import has_hooks, is_traced, packed_layer
 from .sampling import short_processes, usual_endings
 
-NONE_YET = -1e9  # the score of a beam that there is not
+NONE_YET = -1e9  # the score of a beam that does not exist
 READ_IN_STEPS = {"encoder_outputs", "attention_mask", "past_key_values", "use_cache", "logits_to_keep"}
 
 
@@ -37,7 +38,7 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
     def _prepare_cache_for_generation(self, generation_config: GenerationConfig, model_kwargs: dict, *args, **kwargs):
         given = model_kwargs.get("past_key_values")
         if given is not None:
-            given.is_callers = True  # who may look into it afterwards
+            given.belongs_to_caller = True  # who may look into it afterwards
         return super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
 
     def _beam_search(
@@ -49,11 +50,15 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         synced_gpus: bool = False,
         **model_kwargs,
     ) -> GenerateBeamEncoderDecoderOutput | Tensor:
-        """What `generate()` does with beams: as in the base class, from which it gives the same ids."""
+        """What `generate()` does with beams: as in the base class, from which it gives the same ids.
+
+        Where there are not enough ids to choose among, the search begins again in the base class, which calls the
+        logits processors anew.
+        """
         config, found = generation_config, None
         max_length, last_ids, others = usual_endings(stopping_criteria)
-        more = config.return_dict_in_generate or config.do_sample or config.low_memory or synced_gpus
-        is_short = not (more or others) and max_length == config.max_length and input_ids.shape[1] == 1
+        asks_more = config.return_dict_in_generate or config.do_sample or config.low_memory or synced_gpus
+        is_short = not (asks_more or others) and max_length == config.max_length and input_ids.shape[1] == 1
         if is_short and self._takes_beam_steps(model_kwargs):
             found = self._search_by_steps(input_ids, logits_processor, last_ids, config, **model_kwargs)
         if found is None:
@@ -65,23 +70,23 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         config, decoder, cache = self.config, self.model.decoder, model_kwargs.get("past_key_values")
         if any(value is not None for name, value in model_kwargs.items() if name not in READ_IN_STEPS):
             return False
-        if self.training or torch.is_grad_enabled() or is_recorded():
+        if self.training or torch.is_grad_enabled() or is_traced():
             return False
         if config._attn_implementation != "sdpa" or config.output_attentions or config.output_hidden_states:
             return False
         if not model_kwargs.get("use_cache") or not isinstance(cache, EncoderDecoderCache):
             return False
         own = cache.self_attention_cache
-        if (
-            hasattr(cache, "is_callers")
-            or own.offloading
-            or any(type(kept) is not DynamicLayer for kept in own.layers)
-        ):
+        is_plain_cache = not own.offloading and all(type(kept) is DynamicLayer for kept in own.layers)
+        if hasattr(cache, "belongs_to_caller") or not is_plain_cache:
             return False
-        parts = [self, self.model, decoder]
-        for layer in decoder.layers:
-            parts += [layer, layer.self_attn, layer.encoder_attn]
+        attentions = [part for layer in decoder.layers for part in (layer.self_attn, layer.encoder_attn)]
+        if any(type(layer) is not TransformerDecoderLayer for layer in decoder.layers):
+            return False
+        if any(type(attention) is not TransformerAttention for attention in attentions):
+            return False
         # what is attached to a part whose call is left out
+        parts = self, self.model, decoder, *decoder.layers, *attentions
         return not any(has_hooks(part) or "forward" in vars(part) or part._compiled_call_impl for part in parts)
 
     def _search_by_steps(
@@ -189,7 +194,7 @@ class _Ended:
         self.lengths = torch.zeros(ids.shape[:2], dtype=torch.long, device=ids.device)
         self.scores = torch.full(ids.shape[:2], NONE_YET, device=ids.device)  # (batch, beams)
         self.are_there = torch.zeros(ids.shape[:2], dtype=torch.bool, device=ids.device)
-        self.may_grow = torch.ones(len(ids), 1, dtype=torch.bool, device=ids.device)  # better, that is
+        self.can_improve = torch.ones(len(ids), 1, dtype=torch.bool, device=ids.device)  # (batch, 1)
 
     def take(self, ids: Tensor, totals: Tensor, ends: Tensor):
         """Take in those of ids (batch, candidates, length) that end, if they are better than what is there.
@@ -202,7 +207,7 @@ class _Ended:
             ends: (batch, candidates) which of them end.
         """
         beams, length = self.ids.shape[1], ids.shape[-1]
-        counts = ends[:, :beams] & self.may_grow
+        counts = ends[:, :beams] & self.can_improve
         if self.config.early_stopping is True:
             counts = counts & ~self.are_there.all(1, keepdim=True)
         scores = (totals[:, :beams] / _spread(length, self.config)).masked_fill(~counts, NONE_YET)
@@ -217,8 +222,8 @@ class _Ended:
         early, penalty = self.config.early_stopping, self.config.length_penalty
         expected = self.config.max_length if early == "never" and penalty > 0 else length
         worst = self.scores.amin(1, keepdim=True).masked_fill(~self.are_there.all(1, keepdim=True), NONE_YET)
-        self.may_grow = self.may_grow & (going[:, :1] / _spread(expected, self.config) > worst)
-        return bool(self.may_grow.any()) and not (early is True and bool(self.are_there.all()))
+        self.can_improve = self.can_improve & (going[:, :1] / _spread(expected, self.config) > worst)
+        return bool(self.can_improve.any()) and not (early is True and bool(self.are_there.all()))
 
 
 def _spread(length: int, config: GenerationConfig) -> float:

@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
-from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded, packed_layer
+from .packed_weights import PackedWeight, has_hooks, is_plain, is_traced, packed_layer
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .stepwise import (
@@ -91,7 +91,7 @@ class TextAttention(nn.Module):
     def _joins(self, words: Tensor) -> bool:
         """Whether to multiply the weights with each other first: less arithmetic, where there are many words."""
         layers = self.query, self.key, self.value, self.output
-        are_many = not is_recorded() and words.shape[:2].numel() > self.query.out_features
+        are_many = not is_traced() and words.shape[:2].numel() > self.query.out_features
         return are_many and all(is_plain(layer) for layer in layers)
 
     def forward(self, states: Tensor, text: TextEncoderOutput) -> tuple[Tensor, Tensor]:
@@ -318,7 +318,7 @@ class MotionDecoder(nn.Module):
         """Whether to project the embedding of every id once, rather than of each of the ids that are read."""
         embed = self.embed_tokens
         # a program that is recorded for any number of ids must not depend on this one
-        if is_recorded() or not is_plain(embed, nn.Embedding) or not is_plain(self.mix):
+        if is_traced() or not is_plain(embed, nn.Embedding) or not is_plain(self.mix):
             return False
         options = embed.padding_idx, embed.max_norm, embed.scale_grad_by_freq or None, embed.sparse or None
         return reads > embed.num_embeddings and not self._drops() and all(option is None for option in options)
