@@ -382,3 +382,34 @@ def test_frozen_restores_everything(m2t):
         assert not any(parameter.requires_grad for parameter in m2t.parameters())
     assert m2t.training and not m2t.model.encoder.training and m2t.model.decoder.training
     assert not m2t.lm_head.weight.requires_grad and m2t.model.encoder.embed_tokens.weight.requires_grad
+
+
+class Shifted(torch.nn.Embedding):
+    """An embedding with something to learn on top of it, as adapters have."""
+
+    def __init__(self, table):
+        super().__init__(table.num_embeddings, table.embedding_dim)
+        self.weight, self.shift = table.weight, torch.nn.Parameter(torch.ones(table.embedding_dim))
+
+    def forward(self, ids):
+        return super().forward(ids) + self.shift
+
+
+def test_a_rollout_calls_embeddings_that_are_more_than_a_table(t2m, text):
+    t2m.decoder.embed_tokens = Shifted(t2m.decoder.embed_tokens)
+    torch.manual_seed(0)
+    learning = gumbel_rollout(t2m, **text, max_tokens=5).logits
+    with torch.no_grad():
+        torch.manual_seed(0)
+        torch.testing.assert_close(gumbel_rollout(t2m, **text, max_tokens=5).logits, learning)
+    learning.sum().backward()
+    assert t2m.decoder.embed_tokens.shift.grad.abs().sum() > 0
+
+
+def test_a_bias_of_the_head_learns_and_logits_may_be_changed(t2m, text):
+    weight = t2m.lm_head.weight
+    t2m.lm_head = torch.nn.Linear(*weight.shape[::-1])
+    logits = gumbel_rollout(t2m, **text, max_tokens=5).logits
+    logits.mul_(2)
+    logits.sum().backward()
+    assert (t2m.lm_head.bias.grad == 2 * logits.shape[:2].numel()).all()

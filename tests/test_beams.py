@@ -54,7 +54,7 @@ def by_transformers(model, *args, **kwargs) -> torch.Tensor:
 @settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 99),
-    scale=st.sampled_from([1.0, 2.5, 5.0]),
+    scale=st.sampled_from([1.0, 2.5]),
     num_beams=st.integers(2, 6),
     data=st.data(),
     early_stopping=st.sampled_from([False, True, "never"]),
@@ -73,7 +73,7 @@ def by_transformers(model, *args, **kwargs) -> torch.Tensor:
     ),
 )
 def test_captions_are_those_of_transformers(seed, scale, num_beams, data, early_stopping, length_penalty, more):
-    model = lively_model(seed, scale)
+    model = lively_model(seed, scale).double()  # else rounding decides between beams that are as good
     options = {
         "num_beams": num_beams,
         "num_return_sequences": data.draw(st.integers(1, num_beams)),
@@ -159,6 +159,44 @@ def test_too_few_ids_to_choose_among(taken):
     assert taken == [False]
 
 
+@pytest.mark.parametrize("length_penalty", [-8.0, -12.0, -400.0])
+def test_scores_beyond_all_bounds(length_penalty):
+    options = {"num_beams": 3, "max_new_tokens": 10, "length_penalty": length_penalty}
+    model = lively_model(5)
+    assert torch.equal(model.generate(motions(), **options), by_transformers(model, motions(), **options))
+
+
+def test_hooks_see_tokens():
+    """One of each row, as they would by calls of the model."""
+    model = lively_model()
+
+    def forbid(module, inputs, output):
+        output = output.clone()
+        output[:, -1, 5] -= 1e4
+        return output
+
+    model.lm_head.register_forward_hook(forbid)
+    model.model.decoder.embed_tokens.register_forward_hook(lambda module, inputs, output: output[:, :1] * 1.0)
+    found = model.generate(motions(), num_beams=3, max_new_tokens=6)
+    assert (
+        torch.equal(found, by_transformers(model, motions(), num_beams=3, max_new_tokens=6)) and not (found == 5).any()
+    )
+
+
+@pytest.mark.parametrize("name", ["forward", "prepare_inputs_for_generation"])
+def test_methods_that_are_replaced_are_called(taken, name):
+    model, calls = lively_model(), []
+    method = getattr(model, name)
+
+    def watched(*args, **kwargs):
+        calls.append(name)
+        return method(*args, **kwargs)
+
+    setattr(model, name, watched)
+    model.generate(motions(), num_beams=2, min_new_tokens=4, max_new_tokens=4)
+    assert len(calls) == 4 and not taken
+
+
 def test_weights_that_change_count_at_once():
     model = lively_model()
     before = model.generate(motions(), num_beams=2, max_new_tokens=STEPS)
@@ -241,6 +279,6 @@ def test_steps_are_the_decoder(seed, beams, steps):
         whole = decoder(
             ids.flatten(0, 1), encoder_hidden_states=source, encoder_attention_mask=hidden, use_cache=False
         )
-        torch.testing.assert_close(found, whole.last_hidden_state[:, -1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(found, whole.last_hidden_state[:, -1:], atol=1e-4, rtol=1e-4)
         origins = torch.randint(beams, (2, beams))
         ids = torch.cat([ids.gather(1, origins[..., None].expand_as(ids)), torch.randint(20, (2, beams, 1))], dim=-1)

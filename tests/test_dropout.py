@@ -8,6 +8,7 @@ import test_modeling_text_to_motion_transformer as t2m
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from tm2t_hf import layers_transformer
 from tm2t_hf.dropout import dropout
@@ -130,3 +131,21 @@ def test_checkpointed_layers_drop_the_same_again():
         m2t_run(model).loss.backward()
         found.append({name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None})
     torch.testing.assert_close(*found)
+
+
+def test_what_sees_nothing_gets_nothing():
+    """As in torch's attention."""
+    model = m2t_model()
+    attention = model.model.encoder.layers[0].self_attn
+    hidden, mask = torch.randn(2, 3, model.config.d_model), torch.ones(2, 1, 3, 3, dtype=torch.bool)
+    mask[1, :, 2] = False
+    found = []
+    for training in (False, True):
+        attention.train(training).dropout = 1e-9  # which rounds to none
+        found.append(attention(hidden, attention_mask=mask)[0])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
+
+
+def test_tracing():
+    traced = make_fx(lambda values: dropout(values, 0.5))(torch.ones(4, 8))
+    assert (traced(torch.ones(40, 80)[:4, :8]) == 0).any()

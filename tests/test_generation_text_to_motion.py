@@ -351,3 +351,52 @@ def test_a_subclass_with_logits_of_its_own_is_asked(do_sample):
     ids, mask = tiny_text([5, 2])
     model = Louder(tiny_model().config).eval()
     assert (model.generate(ids, attention_mask=mask, do_sample=do_sample, max_new_tokens=4)[:, 1:] == 7).all()
+
+
+def watch(model, name: str) -> list:
+    """What a hook on a part of the model is called with."""
+    calls = []
+    model.get_submodule(name).register_forward_hook(lambda module, inputs, output: calls.append(inputs))
+    return calls
+
+
+@pytest.mark.parametrize(
+    "name", ["", "decoder.gru", "decoder.embed_tokens", "encoder.attention", "lm_head", "dropout"]
+)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_hooks_see_every_token_of_generate(name, attention):
+    model = endless(attention=attention)
+    ids, mask = tiny_text([5, 2])
+    calls = watch(model, name)
+    model.generate(ids, attention_mask=mask, max_new_tokens=STEPS)
+    assert len(calls) == STEPS
+    if name in ("decoder.embed_tokens", "lm_head"):
+        assert all(inputs[0].shape[:2] == (2, 1) for inputs in calls)
+
+
+def test_a_hook_may_change_what_the_gru_gives():
+    model = endless(attention="early")
+    ids, mask = tiny_text([5, 2])
+    model.decoder.gru.register_forward_hook(lambda module, inputs, output: (tuple(-x for x in output[0]), output[1]))
+    options = {"attention_mask": mask, "max_new_tokens": STEPS}
+    found = model.generate(ids, **options)
+    assert torch.equal(found, model.generate(ids, **options, return_dict_in_generate=True).sequences)
+
+
+def test_ids_may_be_forbidden_by_the_head():
+    model = endless()
+    ids, mask = tiny_text([5, 2])
+    model.lm_head.register_forward_hook(
+        lambda module, inputs, output: output.index_fill(-1, torch.tensor(5), -torch.inf)
+    )
+    assert not (model.generate(ids, attention_mask=mask, do_sample=True, max_new_tokens=STEPS) == 5).any()
+
+
+def test_dropout_of_the_head_in_train_mode():
+    model = endless(dropout=0.5).train()
+    ids, mask = tiny_text([5, 2])
+    found = []
+    for more in ({}, {"return_dict_in_generate": True}):
+        torch.manual_seed(0)
+        found.append(model.generate(ids, attention_mask=mask, max_new_tokens=STEPS, **more))
+    assert torch.equal(found[0], found[1].sequences)

@@ -164,7 +164,7 @@ def test_gradients_of_a_product_that_is_known():
     inputs, weight = numbers(2, 3, SIZE), numbers(OUT, SIZE)
 
     def run(inputs, weight):
-        return with_gradients((inputs @ weight.t()).detach(), inputs, weight)
+        return with_gradients((inputs @ weight.t()).detach(), inputs, weight, None)
 
     torch.testing.assert_close(run(inputs, weight), F.linear(inputs, weight))
     product = (inputs @ weight.t()).sin().sum()

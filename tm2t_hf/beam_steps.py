@@ -44,7 +44,7 @@ class BeamSteps:
                 None for the first token.
 
         Returns:
-            (batch * beams, d_model).
+            (batch * beams, 1, d_model).
         """
         decoder, (batch, beams) = self.decoder, self.shape
         if origins is not None:
@@ -52,7 +52,8 @@ class BeamSteps:
         itself = torch.eye(beams, dtype=torch.bool, device=ids.device).expand(batch, -1, -1)
         self.descent = torch.cat([self.descent, itself], dim=-1)  # (batch, beams, tokens * beams)
         positions = decoder.embed_positions((batch * beams, 1), self.written)
-        hidden = decoder.embed_tokens(ids.reshape(-1)) * decoder.embed_scale + positions  # (batch * beams, d_model)
+        # layers may be wrapped, and expect tokens: (batch * beams, 1, d_model)
+        hidden = decoder.embed_tokens(ids.reshape(-1, 1)) * decoder.embed_scale + positions
         mask = _hiding(self.descent, hidden.dtype)
         for layer in self.layers:
             hidden = layer(hidden, mask, self.written)
@@ -77,7 +78,7 @@ class _LayerSteps:
         self.keys, self.values = (source.new_empty(room) for _ in range(2))
 
     def __call__(self, hidden: Tensor, mask: Tensor, written: int) -> Tensor:
-        """Tokens (batch * beams, d_model), with a mask (batch, 1, beams, tokens * beams), to vectors of this shape."""
+        """Tokens (batch * beams, 1, d_model) -> the same shape. The mask is (batch, 1, beams, tokens * beams)."""
         layer = self.layer
         query, *new = self.own_states(hidden)
         seen_of_own = self._attend(query, *self._write(new, written), mask)
@@ -87,7 +88,7 @@ class _LayerSteps:
         return layer.final_layer_norm(hidden + self.outer(layer.activation_fn(self.inner(hidden))))
 
     def _write(self, new: Sequence[Tensor], written: int) -> tuple[Tensor, Tensor]:
-        """Put keys and values (batch * beams, d_model) behind those of the tokens written so far; returns all."""
+        """Put keys and values (batch * beams, 1, d_model) behind those of the tokens written so far; returns all."""
         start, end = written * self.beams, (written + 1) * self.beams
         if end > self.keys.shape[2]:
             # the second half is only room
@@ -97,13 +98,13 @@ class _LayerSteps:
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """What queries (batch * beams, d_model) get from keys and values (batch, heads, length, size)."""
+        """What queries (batch * beams, 1, d_model) get from keys and values (batch, heads, length, size)."""
         seen = F.scaled_dot_product_attention(self._by_beam(query), keys, values, attn_mask=mask, scale=self.scaling)
         return seen.transpose(1, 2).reshape(query.shape)
 
     def _by_beam(self, states: Tensor) -> Tensor:
-        """(batch * beams, d_model) -> (batch, heads, beams, size)."""
-        return _split(states.unflatten(0, (-1, self.beams)), self.heads)
+        """(batch * beams, 1, d_model) -> (batch, heads, beams, size)."""
+        return _split(states.view(-1, self.beams, states.shape[-1]), self.heads)
 
 
 def _split(states: Tensor, heads: int) -> Tensor:

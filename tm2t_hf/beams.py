@@ -52,8 +52,8 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
     ) -> GenerateBeamEncoderDecoderOutput | Tensor:
         """What `generate()` does with beams: as in the base class, from which it gives the same ids.
 
-        Where there are not enough ids to choose among, the search begins again in the base class, which calls the
-        logits processors anew.
+        Where `BeamSearch` meets what it cannot do, the search begins again in the base class, which calls the logits
+        processors anew.
         """
         config, found = generation_config, None
         max_length, last_ids, others = usual_endings(stopping_criteria)
@@ -99,7 +99,7 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         attention_mask: Tensor | None = None,
         **model_kwargs,
     ) -> Tensor | None:
-        """The captions (batch * num_return_sequences, length); None if there are not enough ids to choose among."""
+        """The captions (batch * num_return_sequences, length); None if `BeamSearch` cannot find them."""
         beams, steps = config.num_beams, config.max_length - 1
         source = encoder_outputs[0][::beams].contiguous()
         mask = None if attention_mask is None else attention_mask[::beams]
@@ -108,7 +108,7 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         search = BeamSearch(input_ids.view(-1, beams, 1), last_ids, config)
         while True:
             hidden = read(search.ids[..., -1], search.origins)
-            logits = (head(hidden) + self.final_logits_bias).to(torch.float32)
+            logits = (head(hidden) + self.final_logits_bias).squeeze(1).to(torch.float32)
             scores = logits.log_softmax(-1)  # (batch * beams, vocabulary)
             for process in processes:
                 scores = process(search.ids.flatten(0, 1), scores)
@@ -143,7 +143,7 @@ class BeamSearch:
             scores: (batch, beams, vocabulary) log-probabilities.
 
         Returns:
-            Whether there were enough possible ids; without, nothing has changed.
+            Whether it could be done: not with too few possible ids, nor with scores beyond all bounds.
         """
         beams, vocabulary = scores.shape[1:]
         totals = (scores + self.scores.unsqueeze(-1)).flatten(1)  # (batch, beams * vocabulary)
@@ -159,7 +159,8 @@ class BeamSearch:
         going, chosen = best.masked_fill(ends, NONE_YET).topk(beams)
         if ends[:, :beams].any():
             self.ended = _Ended(self.ids, self.config) if self.ended is None else self.ended
-            self.ended.take(ids, best, ends)
+            if not self.ended.take(ids, best, ends):
+                return False
         self.ids, self.scores, self.origins = _rows(ids, chosen), going, origins.gather(1, chosen)
         self.is_over = is_longest or (self.ended is not None and not self.ended.may_improve(going, ids.shape[-1]))
         return True
@@ -196,7 +197,7 @@ class _Ended:
         self.are_there = torch.zeros(ids.shape[:2], dtype=torch.bool, device=ids.device)
         self.can_improve = torch.ones(len(ids), 1, dtype=torch.bool, device=ids.device)  # (batch, 1)
 
-    def take(self, ids: Tensor, totals: Tensor, ends: Tensor):
+    def take(self, ids: Tensor, totals: Tensor, ends: Tensor) -> bool:
         """Take in those of ids (batch, candidates, length) that end, if they are better than what is there.
 
         Only as many candidates count as there are beams: the others are there to go on in their place.
@@ -205,17 +206,24 @@ class _Ended:
             ids: best first.
             totals: (batch, candidates) their log-probabilities.
             ends: (batch, candidates) which of them end.
+
+        Returns:
+            Whether their scores can be told from those of beams that do not exist; without, nothing has changed.
         """
         beams, length = self.ids.shape[1], ids.shape[-1]
         counts = ends[:, :beams] & self.can_improve
         if self.config.early_stopping is True:
             counts = counts & ~self.are_there.all(1, keepdim=True)
-        scores = (totals[:, :beams] / _spread(length, self.config)).masked_fill(~counts, NONE_YET)
+        scores = totals[:, :beams] / _spread(length, self.config)
+        if (counts & ~(scores > NONE_YET / 2)).any():
+            return False
+        scores = scores.masked_fill(~counts, NONE_YET)
         self.ids = F.pad(self.ids, (0, length - self.ids.shape[-1]), value=self.fill)
         self.scores, best = torch.cat([self.scores, scores], dim=1).topk(beams)
         self.ids = _rows(torch.cat([self.ids, ids[:, :beams]], dim=1), best)
         self.are_there = torch.cat([self.are_there, counts], dim=1).gather(1, best)
         self.lengths = torch.cat([self.lengths, torch.full_like(self.lengths, length)], dim=1).gather(1, best)
+        return True
 
     def may_improve(self, going: Tensor, length: int) -> bool:
         """Whether any that go on, log-probabilities (batch, beams) at this length, may still become better."""

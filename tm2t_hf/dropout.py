@@ -34,7 +34,7 @@ def dropout(values: Tensor, share: float) -> Tensor:
 
 def _factors(values: Tensor, dropped: int) -> Tensor:
     """What each value is multiplied by: 0 in `dropped` of 65536 cases, else what keeps the mean."""
-    words = torch.empty(-(-values.numel() // LANES), dtype=torch.int64, device="cpu").random_(-(2**63), None)
+    words = torch.randint(-(2**63), 2**63 - 1, (-(-values.numel() // LANES),), dtype=torch.int64, device="cpu")
     lanes = words.view(torch.int16)[: values.numel()].view(values.shape)
     kept = torch.ge(lanes, dropped - LEVELS // 2, out=torch.empty_like(values, requires_grad=False))
     return kept.mul_(LEVELS / (LEVELS - dropped))

@@ -41,20 +41,27 @@ class TransformerAttention(MarianAttention):
             for project, states in ((self.q_proj, hidden_states), (self.k_proj, source), (self.v_proj, source))
         )
         scores = (query * self.scaling) @ keys.transpose(-1, -2)  # (batch, heads, length, source)
-        if attention_mask is not None:
-            scores = _hide(scores, attention_mask)
-        elif self.is_causal and key_value_states is None:
-            scores = _hide(scores, torch.ones_like(scores[0, 0], dtype=torch.bool).tril())
-        weights = dropout(scores.softmax(-1), self.dropout)
+        if attention_mask is None and self.is_causal and key_value_states is None:
+            attention_mask = torch.ones_like(scores[0, 0], dtype=torch.bool).tril()
+        weights = dropout(_softmax(scores, attention_mask), self.dropout)
         seen = (weights.to(values.dtype) @ values).transpose(1, 2).reshape(hidden_states.shape)
         return self.out_proj(seen), None
 
 
-def _hide(scores: Tensor, mask: Tensor) -> Tensor:
-    """Scores without what a mask hides: bools, True for what is seen, or what is added to them."""
-    if mask.dtype == torch.bool:
-        return scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores + mask
+def _softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Weights (batch, heads, length, source) by scores of this shape.
+
+    Args:
+        scores: of all.
+        mask: bools, True for what is seen, or what is added to the scores. What sees nothing has weights of zero.
+    """
+    if mask is None:
+        return scores.softmax(-1)
+    if mask.dtype != torch.bool:
+        return (scores + mask).softmax(-1)
+    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1)
+    sees = mask.any(-1, keepdim=True)
+    return weights if sees.all() else weights.masked_fill(~sees, 0)
 
 
 class TransformerEncoderLayer(MarianEncoderLayer):

@@ -503,8 +503,10 @@ class MotionToTextModel(
         return loss / num_items_in_batch
 
     def _takes_beam_steps(self, model_kwargs: dict) -> bool:
-        # a subclass may find its logits in another way
-        return type(self).forward is MotionToTextModel.forward and super()._takes_beam_steps(model_kwargs)
+        for name in ("forward", "prepare_inputs_for_generation"):  # a subclass may find its logits in another way
+            if getattr(type(self), name) is not getattr(MotionToTextModel, name) or name in vars(self):
+                return False
+        return super()._takes_beam_steps(model_kwargs)
 
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
         # generate() asks here what the encoder should read; later it copies input and mask once for every beam.

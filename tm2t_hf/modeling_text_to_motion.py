@@ -270,7 +270,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         states, _ = self.unroll(begin, self.decoder.start(text), text, steps, keep_and_choose)
         read = self.read(states, text)
         if is_plain(self.lm_head) and learns_in_steps(read):
-            return with_gradients(torch.stack(kept, dim=1), read, self.lm_head.weight)
+            return with_gradients(torch.stack(kept, dim=1), read, self.lm_head.weight, self.lm_head.bias)
         return self.lm_head(read)
 
     def _sample(
@@ -314,16 +314,21 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             ids = choose(scores).where(endings.running, pad_id)  # (batch,)
             input_ids = torch.cat([input_ids, ids.unsqueeze(1)], dim=1)
             if endings.all_after(input_ids):
-                if not logits.isfinite().all():
+                if (scores.isnan() | scores.isposinf()).any():  # -inf is what must not be drawn
                     raise ValueError(NOT_FINITE)
                 return input_ids
-            states = advance(ids, states)
-            logits = head(self.decoder.read(states[-1].unsqueeze(1), attend).squeeze(1))
+            top, states = advance(ids, states)
+            logits = head(self.decoder.read(top.unsqueeze(1), attend)).squeeze(1)
 
     def _may_be_left_out(self) -> bool:
         """Whether nobody notices that `forward` is not called for a token."""
-        is_own = type(self).forward is TextToMotionModel.forward and "forward" not in vars(self)
-        return is_own and not self._compiled_call_impl and not has_hooks(self) and not has_hooks(self.decoder)
+        for name in ("forward", "prepare_inputs_for_generation"):
+            if getattr(type(self), name) is not getattr(TextToMotionModel, name) or name in vars(self):
+                return False
+        drops = self.dropout.training and self.dropout.p > 0
+        return (
+            not drops and not self._compiled_call_impl and not any(map(has_hooks, (self, self.decoder, self.dropout)))
+        )
 
     def unroll(
         self,
@@ -353,13 +358,13 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         with torch.no_grad():
             head = packed_layer(self.lm_head, len(ids), steps)
         for step in range(steps):
-            states = advance(ids, states)
-            tops.append(states[-1])
+            top, states = advance(ids, states)
+            tops.append(top)
             with torch.no_grad():
-                ids, done = choose(step, head(self.read(states[-1].unsqueeze(1), text).squeeze(1)))
+                ids, done = choose(step, head(self.read(top.unsqueeze(1), text)).squeeze(1))
             if done:
                 break
-        return torch.stack(tops, dim=1), torch.stack(states)
+        return torch.stack(tops, dim=1), torch.stack(list(states))
 
 
 def _tokens_to_read(mask: Tensor | None, embeddings: Tensor, seen: int) -> Tensor | None:

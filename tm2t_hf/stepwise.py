@@ -157,24 +157,26 @@ def _moved(gates: Tensor, new: Tensor, state: Tensor) -> Tensor:
     return new + gates[:, state.shape[-1] :] * (state - new)
 
 
-def with_gradients(product: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
-    """`inputs @ weight.t()`, which has been computed already, step by step, without a gradient.
+def with_gradients(product: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`F.linear(inputs, weight, bias)`, which has been computed already, step by step, without a gradient.
 
     Args:
         product: (..., out).
         inputs: (..., size).
         weight: (out, size).
+        bias: (out,), or None for none.
     """
-    return _KnownProduct.apply(product, inputs, weight)
+    return _KnownProduct.apply(product, inputs, weight, bias)
 
 
 class _KnownProduct(torch.autograd.Function):
     """See `with_gradients`."""
 
     @staticmethod
-    def forward(ctx, product: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx, product: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        return product.view_as(product)
+        ctx.mark_dirty(product)  # the same tensor, from now on with a gradient
+        return product
 
     @staticmethod
     @once_differentiable
@@ -182,7 +184,7 @@ class _KnownProduct(torch.autograd.Function):
         inputs, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
         of_inputs = gradient @ weight if ctx.needs_input_grad[1] else None
         of_weight = gradient.flatten(0, -2).t() @ inputs.flatten(0, -2) if ctx.needs_input_grad[2] else None
-        return None, of_inputs, of_weight
+        return None, of_inputs, of_weight, gradient.flatten(0, -2).sum(0) if ctx.needs_input_grad[3] else None
 
 
 class _GRUStep(torch.autograd.Function):

@@ -331,7 +331,9 @@ class Work(NamedTuple):
 WORKS = {
     "t2m_step": Work(f"T2M teacher-forced training step, 64 x {TOKENS} tokens x {WORDS} words", t2m_step, 6.82),
     "alignment_rollout": Work("T2M inverse alignment step, 64, rollout", alignment_step, 9.62),
-    "alignment_teacher_forced": Work("T2M inverse alignment step, 64, teacher-forced samples", alignment_step_teacher_forced, 9.62),
+    "alignment_teacher_forced": Work(
+        "T2M inverse alignment step, 64, teacher-forced samples", alignment_step_teacher_forced, 9.62
+    ),
     "t2m_sampling_1": Work(f"T2M sampling of {SAMPLED} tokens, batch 1", t2m_sampling, 0.17),
     "t2m_sampling_32": Work(f"T2M sampling of {SAMPLED} tokens, batch 32", t2m_sampling_32, 1.27),
     "m2t_beams_1": Work(f"M2T beam 2, {SPOKEN} tokens, 1 motion", m2t_beams, 0.41),

@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
-from .packed_weights import PackedWeight, has_hooks, is_plain, is_recorded, packed_layer
+from .packed_weights import PackedWeight, has_hooks, is_plain, is_traced, packed_layer
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .stepwise import (
@@ -91,7 +91,7 @@ class TextAttention(nn.Module):
     def _joins(self, words: Tensor) -> bool:
         """Whether to multiply the weights with each other first: less arithmetic, where there are many words."""
         layers = self.query, self.key, self.value, self.output
-        are_many = not is_recorded() and words.shape[:2].numel() > self.query.out_features
+        are_many = not is_traced() and words.shape[:2].numel() > self.query.out_features
         return are_many and all(is_plain(layer) for layer in layers)
 
     def forward(self, states: Tensor, text: TextEncoderOutput) -> tuple[Tensor, Tensor]:
@@ -256,6 +256,10 @@ def _rows_of(table: Tensor, ids: Tensor) -> Tensor:
     return F.embedding(ids, table.to(torch.promote_types(table.dtype, torch.float32))).to(table.dtype)
 
 
+# Takes ids (batch,) and the states of all layers before them, each (batch, size); returns the top layer's state, and
+# the next states of all layers.
+Step = Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, Sequence[Tensor]]]
+
 # Text seen from motion states (batch, tokens, motion_hidden_size), and the weights of its words.
 Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -316,45 +320,40 @@ class MotionDecoder(nn.Module):
 
     def _projects_all(self, reads: int) -> bool:
         """Whether to project the embedding of every id once, rather than of each of the ids that are read."""
-        embed = self.embed_tokens
         # a program that is recorded for any number of ids must not depend on this one
-        if is_recorded() or not is_plain(embed, nn.Embedding) or not is_plain(self.mix):
+        if is_traced() or not is_plain(self.mix) or not self._only_looks_up():
             return False
-        options = embed.padding_idx, embed.max_norm, embed.scale_grad_by_freq or None, embed.sparse or None
-        return reads > embed.num_embeddings and not self._drops() and all(option is None for option in options)
+        return reads > self.embed_tokens.num_embeddings and not self._drops()
 
     def _drops(self) -> bool:
         """Whether `dropout` has to be called."""
         dropout = self.dropout
         return type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
 
-    def stepper(self, attend: Attend, steps: int, batch: int) -> Callable[[Tensor, Sequence[Tensor]], list[Tensor]]:
-        """`advance` for ids that are not known beforehand, of at most `steps` tokens.
-
-        Returns:
-            A function of ids (batch,) and the states of all layers before them, each (batch, motion_hidden_size); it
-            returns those after them.
-        """
+    def stepper(self, attend: Attend, steps: int, batch: int) -> Step:
+        """`advance` for ids that are not known beforehand, of at most `steps` tokens."""
         read, mix = self._reader(steps, batch), None if self.late else self._mix_with(attend)
-        if has_hooks(self.gru):  # which would be passed by otherwise
+        if has_hooks(self.gru) or "forward" in vars(self.gru):  # which would be passed by otherwise
 
-            def step(ids: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
-                return list(self.gru(read(ids).unsqueeze(1), torch.stack(list(states)), mix)[1])
+            def step(ids: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+                (tops,), state = self.gru(read(ids).unsqueeze(1), torch.stack(list(states)), mix)
+                return tops.squeeze(1), state
 
             return step
 
         cells = self.gru.cells(steps, batch)
 
-        def step(ids: Tensor, states: Sequence[Tensor]) -> list[Tensor]:
+        def step(ids: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
             own = read(ids)
-            return moved(states, own if mix is None else mix(own, states[-1]), cells)
+            states = moved(states, own if mix is None else mix(own, states[-1]), cells)
+            return states[-1], states
 
         return step
 
     def _reader(self, steps: int, batch: int) -> Callable[[Tensor], Tensor]:
         """What the GRU reads of ids (batch,), before the text is mixed in, (batch, size): for `stepper`."""
-        embed, project = self.embed_tokens, nn.Identity() if self.late else self.mix
-        table = embed.weight
+        embed, project = self._embed_one, nn.Identity() if self.late else self.mix
+        table = self.embed_tokens.weight
         if not self.late and self._projects_all(steps * batch):
             table, project = project(table), nn.Identity()
             embed = partial(_rows_of, table)
@@ -362,11 +361,23 @@ class MotionDecoder(nn.Module):
             project = StepwiseProduct(project.weight.t(), project.bias, steps, batch)
         else:
             project = packed_layer(project, batch, steps)
-        if learns_in_steps(table):
+        if learns_in_steps(table) and self._only_looks_up():
             embed = StepwiseEmbedding(table, steps, batch)
         if self._drops():
             return lambda ids: project(self.dropout(embed(ids)))
         return lambda ids: project(embed(ids))
+
+    def _embed_one(self, ids: Tensor) -> Tensor:
+        """(batch,) -> (batch, size), by a call such as any other: of tokens."""
+        return self.embed_tokens(ids.unsqueeze(1)).squeeze(1)
+
+    def _only_looks_up(self) -> bool:
+        """Whether the embedding is its table and nothing else."""
+        embed = self.embed_tokens
+        if not is_plain(embed, nn.Embedding):
+            return False
+        options = embed.padding_idx, embed.max_norm, embed.scale_grad_by_freq or None, embed.sparse or None
+        return all(option is None for option in options)
 
     def _mix_with(self, attend: Attend) -> Callable[[Tensor, Tensor], Tensor]:
         """What the GRU reads, of a token and the state before it: early attention."""

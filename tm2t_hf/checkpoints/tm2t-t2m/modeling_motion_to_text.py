@@ -114,6 +114,7 @@ class MotionToTextPreTrainedModel(WholeWeightsMixin, MarianPreTrainedModel):
     config: MotionToTextConfig
     _keys_to_ignore_on_save = None  # Marian's are its positions, which are no parameters here
     _keys_to_ignore_on_load_missing = ["final_logits_bias"]
+    _no_split_modules = ["TransformerEncoderLayer", "TransformerDecoderLayer", "MotionVQResidualBlock"]
 
     @torch.no_grad()
     def _init_weights(self, module):
@@ -500,6 +501,12 @@ class MotionToTextModel(
         if num_items_in_batch is None:
             num_items_in_batch = (labels != -100).sum().clamp(min=1)
         return loss / num_items_in_batch
+
+    def _takes_beam_steps(self, model_kwargs: dict) -> bool:
+        for name in ("forward", "prepare_inputs_for_generation"):  # a subclass may find its logits in another way
+            if getattr(type(self), name) is not getattr(MotionToTextModel, name) or name in vars(self):
+                return False
+        return super()._takes_beam_steps(model_kwargs)
 
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
         # generate() asks here what the encoder should read; later it copies input and mask once for every beam.

@@ -29,10 +29,11 @@ class BeamSteps:
     """
 
     def __init__(self, decoder: MarianDecoder, source: Tensor, source_mask: Tensor | None, beams: int, steps: int):
-        self.decoder, self.rows, self.seen = decoder, (len(source), beams), 0
-        hidden = None if source_mask is None or source_mask.all() else _hiding(source_mask.bool(), source.dtype)
-        self.layers = [_LayerSteps(layer, source, hidden, beams, steps) for layer in decoder.layers]
-        self.descent = torch.zeros(*self.rows, 0, dtype=torch.bool, device=source.device)
+        self.decoder, self.shape, self.written = decoder, (len(source), beams), 0
+        hides = source_mask is not None and not source_mask.all()
+        source_mask = _hiding(source_mask.bool(), source.dtype) if hides else None
+        self.layers = [_LayerSteps(layer, source, source_mask, beams, steps) for layer in decoder.layers]
+        self.descent = torch.zeros(*self.shape, 0, dtype=torch.bool, device=source.device)
 
     def __call__(self, ids: Tensor, origins: Tensor | None) -> Tensor:
         """What the last layer makes of a token of each beam.
@@ -43,27 +44,28 @@ class BeamSteps:
                 None for the first token.
 
         Returns:
-            (batch * beams, d_model).
+            (batch * beams, 1, d_model).
         """
-        decoder, (batch, beams) = self.decoder, self.rows
+        decoder, (batch, beams) = self.decoder, self.shape
         if origins is not None:
             self.descent = self.descent.gather(1, origins.unsqueeze(-1).expand(-1, -1, self.descent.shape[-1]))
         itself = torch.eye(beams, dtype=torch.bool, device=ids.device).expand(batch, -1, -1)
         self.descent = torch.cat([self.descent, itself], dim=-1)  # (batch, beams, tokens * beams)
-        positions = decoder.embed_positions((batch * beams, 1), self.seen)
-        hidden = decoder.embed_tokens(ids.reshape(-1)) * decoder.embed_scale + positions  # (batch * beams, d_model)
+        positions = decoder.embed_positions((batch * beams, 1), self.written)
+        # layers may be wrapped, and expect tokens: (batch * beams, 1, d_model)
+        hidden = decoder.embed_tokens(ids.reshape(-1, 1)) * decoder.embed_scale + positions
         mask = _hiding(self.descent, hidden.dtype)
         for layer in self.layers:
-            hidden = layer(hidden, mask, self.seen)
-        self.seen += 1
+            hidden = layer(hidden, mask, self.written)
+        self.written += 1
         return hidden
 
 
 class _LayerSteps:
     """A layer of `BeamSteps`."""
 
-    def __init__(self, layer: MarianDecoderLayer, source: Tensor, hidden: Tensor | None, beams: int, steps: int):
-        self.layer, self.beams, self.hidden = layer, beams, hidden
+    def __init__(self, layer: MarianDecoderLayer, source: Tensor, source_mask: Tensor | None, beams: int, steps: int):
+        self.layer, self.beams, self.source_mask = layer, beams, source_mask
         own, other, rows = layer.self_attn, layer.encoder_attn, len(source) * beams
         self.heads, self.scaling = own.num_heads, own.scaling
         self.own_states = _joined([own.q_proj, own.k_proj, own.v_proj], rows, steps)
@@ -75,33 +77,34 @@ class _LayerSteps:
         room = batch, heads, min(steps, FIRST_STEPS) * beams, size
         self.keys, self.values = (source.new_empty(room) for _ in range(2))
 
-    def __call__(self, hidden: Tensor, mask: Tensor, seen: int) -> Tensor:
-        """Tokens (batch * beams, d_model), with a mask (batch, 1, beams, tokens * beams), to vectors of this shape."""
+    def __call__(self, hidden: Tensor, mask: Tensor, written: int) -> Tensor:
+        """Tokens (batch * beams, 1, d_model) -> the same shape. The mask is (batch, 1, beams, tokens * beams)."""
         layer = self.layer
-        query, *written = self.own_states(hidden)
-        seen_of_own = self._attend(query, *self._write(written, seen), mask)
+        query, *new = self.own_states(hidden)
+        seen_of_own = self._attend(query, *self._write(new, written), mask)
         hidden = layer.self_attn_layer_norm(hidden + self.own_output(seen_of_own))
-        seen_of_source = self._attend(self.query(hidden), *self.source, self.hidden)
+        seen_of_source = self._attend(self.query(hidden), *self.source, self.source_mask)
         hidden = layer.encoder_attn_layer_norm(hidden + self.output(seen_of_source))
         return layer.final_layer_norm(hidden + self.outer(layer.activation_fn(self.inner(hidden))))
 
-    def _write(self, written: Sequence[Tensor], seen: int) -> tuple[Tensor, Tensor]:
-        """Put keys and values (batch * beams, d_model) behind those of `seen` tokens; returns all."""
-        start, end = seen * self.beams, (seen + 1) * self.beams
+    def _write(self, new: Sequence[Tensor], written: int) -> tuple[Tensor, Tensor]:
+        """Put keys and values (batch * beams, 1, d_model) behind those of the tokens written so far; returns all."""
+        start, end = written * self.beams, (written + 1) * self.beams
         if end > self.keys.shape[2]:
+            # the second half is only room
             self.keys, self.values = (torch.cat([kept, kept], dim=2) for kept in (self.keys, self.values))
-        for kept, new in zip((self.keys, self.values), written, strict=True):
-            kept[:, :, start:end] = self._rows(new)
+        for kept, states in zip((self.keys, self.values), new, strict=True):
+            kept[:, :, start:end] = self._by_beam(states)
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """What queries (batch * beams, d_model) get from keys and values (batch, heads, length, size)."""
-        seen = F.scaled_dot_product_attention(self._rows(query), keys, values, attn_mask=mask, scale=self.scaling)
+        """What queries (batch * beams, 1, d_model) get from keys and values (batch, heads, length, size)."""
+        seen = F.scaled_dot_product_attention(self._by_beam(query), keys, values, attn_mask=mask, scale=self.scaling)
         return seen.transpose(1, 2).reshape(query.shape)
 
-    def _rows(self, states: Tensor) -> Tensor:
-        """(batch * beams, d_model) -> (batch, heads, beams, size)."""
-        return _split(states.unflatten(0, (-1, self.beams)), self.heads)
+    def _by_beam(self, states: Tensor) -> Tensor:
+        """(batch * beams, 1, d_model) -> (batch, heads, beams, size)."""
+        return _split(states.view(-1, self.beams, states.shape[-1]), self.heads)
 
 
 def _split(states: Tensor, heads: int) -> Tensor:

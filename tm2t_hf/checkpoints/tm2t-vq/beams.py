@@ -11,10 +11,11 @@ from transformers.generation.utils import GenerateBeamEncoderDecoderOutput
 from transformers.modeling_outputs import BaseModelOutput
 
 from .beam_steps import BeamSteps
-from .packed_weights import has_hooks, is_recorded, packed_layer
+from .layers_transformer import TransformerAttention, TransformerDecoderLayer
+from .packed_weights import has_hooks, is_traced, packed_layer
 from .sampling import short_processes, usual_endings
 
-NONE_YET = -1e9  # the score of a beam that there is not
+NONE_YET = -1e9  # the score of a beam that does not exist
 READ_IN_STEPS = {"encoder_outputs", "attention_mask", "past_key_values", "use_cache", "logits_to_keep"}
 
 
@@ -37,7 +38,7 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
     def _prepare_cache_for_generation(self, generation_config: GenerationConfig, model_kwargs: dict, *args, **kwargs):
         given = model_kwargs.get("past_key_values")
         if given is not None:
-            given.is_callers = True  # who may look into it afterwards
+            given.belongs_to_caller = True  # who may look into it afterwards
         return super()._prepare_cache_for_generation(generation_config, model_kwargs, *args, **kwargs)
 
     def _beam_search(
@@ -49,11 +50,15 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         synced_gpus: bool = False,
         **model_kwargs,
     ) -> GenerateBeamEncoderDecoderOutput | Tensor:
-        """What `generate()` does with beams: as in the base class, from which it gives the same ids."""
+        """What `generate()` does with beams: as in the base class, from which it gives the same ids.
+
+        Where `BeamSearch` meets what it cannot do, the search begins again in the base class, which calls the logits
+        processors anew.
+        """
         config, found = generation_config, None
         max_length, last_ids, others = usual_endings(stopping_criteria)
-        more = config.return_dict_in_generate or config.do_sample or config.low_memory or synced_gpus
-        is_short = not (more or others) and max_length == config.max_length and input_ids.shape[1] == 1
+        asks_more = config.return_dict_in_generate or config.do_sample or config.low_memory or synced_gpus
+        is_short = not (asks_more or others) and max_length == config.max_length and input_ids.shape[1] == 1
         if is_short and self._takes_beam_steps(model_kwargs):
             found = self._search_by_steps(input_ids, logits_processor, last_ids, config, **model_kwargs)
         if found is None:
@@ -65,23 +70,23 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         config, decoder, cache = self.config, self.model.decoder, model_kwargs.get("past_key_values")
         if any(value is not None for name, value in model_kwargs.items() if name not in READ_IN_STEPS):
             return False
-        if self.training or torch.is_grad_enabled() or is_recorded():
+        if self.training or torch.is_grad_enabled() or is_traced():
             return False
         if config._attn_implementation != "sdpa" or config.output_attentions or config.output_hidden_states:
             return False
         if not model_kwargs.get("use_cache") or not isinstance(cache, EncoderDecoderCache):
             return False
         own = cache.self_attention_cache
-        if (
-            hasattr(cache, "is_callers")
-            or own.offloading
-            or any(type(kept) is not DynamicLayer for kept in own.layers)
-        ):
+        is_plain_cache = not own.offloading and all(type(kept) is DynamicLayer for kept in own.layers)
+        if hasattr(cache, "belongs_to_caller") or not is_plain_cache:
             return False
-        parts = [self, self.model, decoder]
-        for layer in decoder.layers:
-            parts += [layer, layer.self_attn, layer.encoder_attn]
+        attentions = [part for layer in decoder.layers for part in (layer.self_attn, layer.encoder_attn)]
+        if any(type(layer) is not TransformerDecoderLayer for layer in decoder.layers):
+            return False
+        if any(type(attention) is not TransformerAttention for attention in attentions):
+            return False
         # what is attached to a part whose call is left out
+        parts = self, self.model, decoder, *decoder.layers, *attentions
         return not any(has_hooks(part) or "forward" in vars(part) or part._compiled_call_impl for part in parts)
 
     def _search_by_steps(
@@ -94,7 +99,7 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         attention_mask: Tensor | None = None,
         **model_kwargs,
     ) -> Tensor | None:
-        """The captions (batch * num_return_sequences, length); None if there are not enough ids to choose among."""
+        """The captions (batch * num_return_sequences, length); None if `BeamSearch` cannot find them."""
         beams, steps = config.num_beams, config.max_length - 1
         source = encoder_outputs[0][::beams].contiguous()
         mask = None if attention_mask is None else attention_mask[::beams]
@@ -103,7 +108,7 @@ class ShortBeamsMixin(BeamsShareSourceMixin):
         search = BeamSearch(input_ids.view(-1, beams, 1), last_ids, config)
         while True:
             hidden = read(search.ids[..., -1], search.origins)
-            logits = (head(hidden) + self.final_logits_bias).to(torch.float32)
+            logits = (head(hidden) + self.final_logits_bias).squeeze(1).to(torch.float32)
             scores = logits.log_softmax(-1)  # (batch * beams, vocabulary)
             for process in processes:
                 scores = process(search.ids.flatten(0, 1), scores)
@@ -138,7 +143,7 @@ class BeamSearch:
             scores: (batch, beams, vocabulary) log-probabilities.
 
         Returns:
-            Whether there were enough possible ids; without, nothing has changed.
+            Whether it could be done: not with too few possible ids, nor with scores beyond all bounds.
         """
         beams, vocabulary = scores.shape[1:]
         totals = (scores + self.scores.unsqueeze(-1)).flatten(1)  # (batch, beams * vocabulary)
@@ -154,7 +159,8 @@ class BeamSearch:
         going, chosen = best.masked_fill(ends, NONE_YET).topk(beams)
         if ends[:, :beams].any():
             self.ended = _Ended(self.ids, self.config) if self.ended is None else self.ended
-            self.ended.take(ids, best, ends)
+            if not self.ended.take(ids, best, ends):
+                return False
         self.ids, self.scores, self.origins = _rows(ids, chosen), going, origins.gather(1, chosen)
         self.is_over = is_longest or (self.ended is not None and not self.ended.may_improve(going, ids.shape[-1]))
         return True
@@ -189,9 +195,9 @@ class _Ended:
         self.lengths = torch.zeros(ids.shape[:2], dtype=torch.long, device=ids.device)
         self.scores = torch.full(ids.shape[:2], NONE_YET, device=ids.device)  # (batch, beams)
         self.are_there = torch.zeros(ids.shape[:2], dtype=torch.bool, device=ids.device)
-        self.may_grow = torch.ones(len(ids), 1, dtype=torch.bool, device=ids.device)  # better, that is
+        self.can_improve = torch.ones(len(ids), 1, dtype=torch.bool, device=ids.device)  # (batch, 1)
 
-    def take(self, ids: Tensor, totals: Tensor, ends: Tensor):
+    def take(self, ids: Tensor, totals: Tensor, ends: Tensor) -> bool:
         """Take in those of ids (batch, candidates, length) that end, if they are better than what is there.
 
         Only as many candidates count as there are beams: the others are there to go on in their place.
@@ -200,25 +206,32 @@ class _Ended:
             ids: best first.
             totals: (batch, candidates) their log-probabilities.
             ends: (batch, candidates) which of them end.
+
+        Returns:
+            Whether their scores can be told from those of beams that do not exist; without, nothing has changed.
         """
         beams, length = self.ids.shape[1], ids.shape[-1]
-        counts = ends[:, :beams] & self.may_grow
+        counts = ends[:, :beams] & self.can_improve
         if self.config.early_stopping is True:
             counts = counts & ~self.are_there.all(1, keepdim=True)
-        scores = (totals[:, :beams] / _spread(length, self.config)).masked_fill(~counts, NONE_YET)
+        scores = totals[:, :beams] / _spread(length, self.config)
+        if (counts & ~(scores > NONE_YET / 2)).any():
+            return False
+        scores = scores.masked_fill(~counts, NONE_YET)
         self.ids = F.pad(self.ids, (0, length - self.ids.shape[-1]), value=self.fill)
         self.scores, best = torch.cat([self.scores, scores], dim=1).topk(beams)
         self.ids = _rows(torch.cat([self.ids, ids[:, :beams]], dim=1), best)
         self.are_there = torch.cat([self.are_there, counts], dim=1).gather(1, best)
         self.lengths = torch.cat([self.lengths, torch.full_like(self.lengths, length)], dim=1).gather(1, best)
+        return True
 
     def may_improve(self, going: Tensor, length: int) -> bool:
         """Whether any that go on, log-probabilities (batch, beams) at this length, may still become better."""
         early, penalty = self.config.early_stopping, self.config.length_penalty
         expected = self.config.max_length if early == "never" and penalty > 0 else length
         worst = self.scores.amin(1, keepdim=True).masked_fill(~self.are_there.all(1, keepdim=True), NONE_YET)
-        self.may_grow = self.may_grow & (going[:, :1] / _spread(expected, self.config) > worst)
-        return bool(self.may_grow.any()) and not (early is True and bool(self.are_there.all()))
+        self.can_improve = self.can_improve & (going[:, :1] / _spread(expected, self.config) > worst)
+        return bool(self.can_improve.any()) and not (early is True and bool(self.are_there.all()))
 
 
 def _spread(length: int, config: GenerationConfig) -> float:

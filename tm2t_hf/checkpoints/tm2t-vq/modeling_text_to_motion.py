@@ -28,7 +28,7 @@ from .layers_text_to_motion import (
 )
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
-from .packed_weights import is_plain, packed_layer
+from .packed_weights import has_hooks, is_plain, packed_layer
 from .recurrent import WordVectorsMixin
 from .sampling import Endings, draw, short_processes
 from .stepwise import learns_in_steps, with_gradients
@@ -270,7 +270,7 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         states, _ = self.unroll(begin, self.decoder.start(text), text, steps, keep_and_choose)
         read = self.read(states, text)
         if is_plain(self.lm_head) and learns_in_steps(read):
-            return with_gradients(torch.stack(kept, dim=1), read, self.lm_head.weight)
+            return with_gradients(torch.stack(kept, dim=1), read, self.lm_head.weight, self.lm_head.bias)
         return self.lm_head(read)
 
     def _sample(
@@ -293,8 +293,8 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         """
         own_cache = model_kwargs.get("past_key_values") is None and model_kwargs.get("use_cache")
         pad_id = generation_config._pad_token_tensor
-        more = generation_config.return_dict_in_generate or streamer is not None or synced_gpus
-        if more or not own_cache or pad_id is None:
+        asks_more = generation_config.return_dict_in_generate or streamer is not None or synced_gpus
+        if asks_more or not self._may_be_left_out() or not own_cache or pad_id is None:
             arguments = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
             return super()._sample(*arguments, **model_kwargs)
         output = self(**self.prepare_inputs_for_generation(input_ids, **model_kwargs), return_dict=True)
@@ -314,11 +314,21 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
             ids = choose(scores).where(endings.running, pad_id)  # (batch,)
             input_ids = torch.cat([input_ids, ids.unsqueeze(1)], dim=1)
             if endings.all_after(input_ids):
-                if not logits.isfinite().all():
+                if (scores.isnan() | scores.isposinf()).any():  # -inf is what must not be drawn
                     raise ValueError(NOT_FINITE)
                 return input_ids
-            states = advance(ids, states)
-            logits = head(self.decoder.read(states[-1].unsqueeze(1), attend).squeeze(1))
+            top, states = advance(ids, states)
+            logits = head(self.decoder.read(top.unsqueeze(1), attend)).squeeze(1)
+
+    def _may_be_left_out(self) -> bool:
+        """Whether nobody notices that `forward` is not called for a token."""
+        for name in ("forward", "prepare_inputs_for_generation"):
+            if getattr(type(self), name) is not getattr(TextToMotionModel, name) or name in vars(self):
+                return False
+        drops = self.dropout.training and self.dropout.p > 0
+        return (
+            not drops and not self._compiled_call_impl and not any(map(has_hooks, (self, self.decoder, self.dropout)))
+        )
 
     def unroll(
         self,
@@ -348,13 +358,13 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
         with torch.no_grad():
             head = packed_layer(self.lm_head, len(ids), steps)
         for step in range(steps):
-            states = advance(ids, states)
-            tops.append(states[-1])
+            top, states = advance(ids, states)
+            tops.append(top)
             with torch.no_grad():
-                ids, done = choose(step, head(self.read(states[-1].unsqueeze(1), text).squeeze(1)))
+                ids, done = choose(step, head(self.read(top.unsqueeze(1), text)).squeeze(1))
             if done:
                 break
-        return torch.stack(tops, dim=1), torch.stack(states)
+        return torch.stack(tops, dim=1), torch.stack(list(states))
 
 
 def _tokens_to_read(mask: Tensor | None, embeddings: Tensor, seen: int) -> Tensor | None:

@@ -21,9 +21,9 @@ from transformers.generation.logits_process import (
 )
 from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 
-from .packed_weights import is_recorded
+from .packed_weights import is_traced
 
-# Makes of the ids (batch, tokens) so far and the scores (batch, vocabulary) of the next the scores to draw by.
+# Takes the ids so far (batch, tokens) and the next token's scores (batch, vocabulary); returns the scores to draw by.
 Process = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -38,7 +38,7 @@ def is_among(ids: Iterable[int], logits: Tensor) -> Tensor:
 def kth_largest(logits: Tensor, k: int) -> Tensor:
     """The k-th largest of logits (..., vocabulary) -> (..., 1), without a gradient."""
     logits, place = logits.detach(), logits.shape[-1] - k
-    if logits.device.type != "cpu" or logits.dtype != torch.float32 or is_recorded():
+    if logits.device.type != "cpu" or logits.dtype != torch.float32 or is_traced():
         return logits.topk(k, sorted=False).values.amin(-1, keepdim=True)
     return torch.from_numpy(np.partition(logits.numpy(), place)[..., place : place + 1])
 
@@ -88,22 +88,18 @@ def draw(scores: Tensor) -> Tensor:
 
 def short_processes(processors: LogitsProcessorList) -> list[Process]:
     """The same processes, to be called one by one: the list inspects the signature of each at every token."""
-    return [SHORT.get(type(processor), _itself)(processor) for processor in processors]
-
-
-def _itself(processor: Process) -> Process:
-    return processor
+    return [SHORTER[type(one)](one) if type(one) in SHORTER else one for one in processors]
 
 
 def _suppressing(processor: SuppressTokensLogitsProcessor) -> Process:
     return _without(processor.suppress_tokens)
 
 
-def _going_on(processor: MinLengthLogitsProcessor) -> Process:
+def _min_length(processor: MinLengthLogitsProcessor) -> Process:
     return _without(processor.eos_token_id, processor.min_length)
 
 
-def _going_further(processor: MinNewTokensLengthLogitsProcessor) -> Process:
+def _min_new_tokens(processor: MinNewTokensLengthLogitsProcessor) -> Process:
     return _without(processor.eos_token_id, processor.prompt_length_to_skip + processor.min_new_tokens)
 
 
@@ -130,9 +126,9 @@ def _keeping_top_k(processor: TopKLogitsWarper) -> Process:
     return keep
 
 
-SHORT = {
-    MinLengthLogitsProcessor: _going_on,
-    MinNewTokensLengthLogitsProcessor: _going_further,
+SHORTER = {
+    MinLengthLogitsProcessor: _min_length,
+    MinNewTokensLengthLogitsProcessor: _min_new_tokens,
     SuppressTokensLogitsProcessor: _suppressing,
     TopKLogitsWarper: _keeping_top_k,
 }
@@ -142,10 +138,7 @@ def usual_endings(criteria: StoppingCriteriaList) -> tuple[int | None, list[int]
     """The length at which all rows end, the ids with which one ends, and what else ends them."""
     max_length, last_ids, others = None, [], StoppingCriteriaList()
     for criterion in criteria:
-        if (
-            type(criterion) is MaxLengthCriteria
-            and (criterion.max_position_embeddings or torch.inf) >= criterion.max_length
-        ):
+        if type(criterion) is MaxLengthCriteria and not _warns(criterion):
             max_length = criterion.max_length if max_length is None else min(max_length, criterion.max_length)
         elif type(criterion) is EosTokenCriteria:
             last_ids += criterion.eos_token_id.flatten().tolist()

@@ -20,18 +20,31 @@ from .packed_weights import PackedWeight
 sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
 
 
-def learns_in_steps(*weights: Tensor) -> bool:
-    """Whether a loop over steps is differentiated by one of these weights, and by eager autograd."""
-    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and any(w.requires_grad for w in weights)
+def learns_in_steps(*tensors: Tensor) -> bool:
+    """Whether a loop over steps is differentiated by one of these weights or states, and by eager autograd."""
+    return (
+        torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and any(tensor.requires_grad for tensor in tensors)
+    )
 
 
-class StepwiseProduct:
-    """`inputs @ matrix + bias`, step by step; differentiable once.
+def _as_in_autocast(matrix: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Matrix and bias in the type in which autocast multiplies, if it is on."""
+    device = matrix.device.type
+    if not torch.is_autocast_enabled(device):
+        return matrix, bias
+    dtype = torch.get_autocast_dtype(device)
+    return matrix.to(dtype), None if bias is None else bias.to(dtype)
+
+
+class _SharedMatrix:
+    """What is multiplied at every step.
 
     Args:
         matrix: (size, out).
         bias: (out,), or None for none.
-        steps: how often it is called, at most.
+        steps: how often it is multiplied, at most.
         batch: rows of the inputs, of all steps or of each.
     """
 
@@ -44,23 +57,28 @@ class StepwiseProduct:
         usual, uses = Counter(rows).most_common(1)[0]
         self.multiply = PackedWeight(self.matrix.t(), bias, usual, uses)
 
+    def keep(self, inputs: Tensor) -> Tensor:
+        """Keep the inputs (batch, size) of the next step; returns its slot."""
+        self.inputs.append(inputs.detach())
+        return next(self.slots)
+
+
+class StepwiseProduct(_SharedMatrix):
+    """`inputs @ matrix + bias`, step by step; differentiable once. The arguments are those of `_SharedMatrix`."""
+
     def __call__(self, inputs: Tensor) -> Tensor:
         """(batch, size) -> (batch, out)."""
         inputs = inputs.to(self.matrix)  # in its type, and on its device
-        self.inputs.append(inputs.detach())
-        return _Product.apply(inputs, next(self.slots), self.matrix, self.multiply)
+        return _Product.apply(inputs, self.keep(inputs), self.matrix, self.multiply)
 
 
-class StepwiseGRU(StepwiseProduct):
+class StepwiseGRU(_SharedMatrix):
     """The state of a GRU, step by step, of which the part of the input is given; differentiable once.
 
     By itself, autograd keeps every intermediate result and joins the gates' gradients by copying them.
 
-    Args:
-        matrix: (size, 3 * size) of the state's part of the reset, update and new gates.
-        bias: (3 * size,).
-        steps: how often it is called, at most.
-        batch: rows of the inputs, of all steps or of each.
+    The arguments are those of `_SharedMatrix`: the matrix (size, 3 * size) makes of the state its part of the reset,
+    update and new gates.
     """
 
     def __call__(self, of_input: Tensor, state: Tensor) -> Tensor:
@@ -70,8 +88,8 @@ class StepwiseGRU(StepwiseProduct):
             of_input: (batch, 3 * size) the input's part of the gates, biases included.
             state: (batch, size) before it.
         """
-        self.inputs.append(state.detach().to(self.matrix))
-        return _GRUStep.apply(of_input, state, next(self.slots), self.matrix, self.multiply)
+        inputs = state.to(self.matrix)
+        return _GRUStep.apply(of_input, state, inputs.detach(), self.keep(inputs), self.matrix, self.multiply)
 
 
 class StepwiseRowProduct:
@@ -94,14 +112,6 @@ class StepwiseRowProduct:
         inputs = inputs.to(self.matrices)
         self.inputs.append(inputs.detach())
         return _RowProduct.apply(inputs, next(self.slots), self.matrices, self.biases)
-
-
-def _as_in_autocast(matrix: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    device = matrix.device.type
-    if not torch.is_autocast_enabled(device):
-        return matrix, bias
-    dtype = torch.get_autocast_dtype(device)
-    return matrix.to(dtype), None if bias is None else bias.to(dtype)
 
 
 class StepwiseEmbedding:
@@ -143,27 +153,30 @@ def _gates_and_new(of_input: Tensor, of_state: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _moved(gates: Tensor, new: Tensor, state: Tensor) -> Tensor:
+    """The state after a step, of the results of `_gates_and_new` and the state before it."""
     return new + gates[:, state.shape[-1] :] * (state - new)
 
 
-def with_gradients(product: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
-    """`inputs @ weight.t()`, which has been computed already, step by step, without a gradient.
+def with_gradients(product: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`F.linear(inputs, weight, bias)`, which has been computed already, step by step, without a gradient.
 
     Args:
         product: (..., out).
         inputs: (..., size).
         weight: (out, size).
+        bias: (out,), or None for none.
     """
-    return _KnownProduct.apply(product, inputs, weight)
+    return _KnownProduct.apply(product, inputs, weight, bias)
 
 
 class _KnownProduct(torch.autograd.Function):
     """See `with_gradients`."""
 
     @staticmethod
-    def forward(ctx, product: Tensor, inputs: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx, product: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        return product.view_as(product)
+        ctx.mark_dirty(product)  # the same tensor, from now on with a gradient
+        return product
 
     @staticmethod
     @once_differentiable
@@ -171,7 +184,7 @@ class _KnownProduct(torch.autograd.Function):
         inputs, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
         of_inputs = gradient @ weight if ctx.needs_input_grad[1] else None
         of_weight = gradient.flatten(0, -2).t() @ inputs.flatten(0, -2) if ctx.needs_input_grad[2] else None
-        return None, of_inputs, of_weight
+        return None, of_inputs, of_weight, gradient.flatten(0, -2).sum(0) if ctx.needs_input_grad[3] else None
 
 
 class _GRUStep(torch.autograd.Function):
@@ -179,9 +192,15 @@ class _GRUStep(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, of_input: Tensor, state: Tensor, slot: Tensor, matrix: Tensor, multiply: Callable[[Tensor], Tensor]
+        ctx,
+        of_input: Tensor,
+        state: Tensor,
+        inputs: Tensor,
+        slot: Tensor,
+        matrix: Tensor,
+        multiply: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        of_state = multiply(state.to(matrix))
+        of_state = multiply(inputs)
         gates, new = _gates_and_new(of_input, of_state)
         ctx.save_for_backward(gates, new, of_state[:, -new.shape[-1] :], state, matrix)
         return _moved(gates, new, state)
@@ -200,7 +219,7 @@ class _GRUStep(torch.autograd.Function):
         to_update.copy_(sigmoid_backward(gradient * (state - new), update))
         to_state = to_input.to(matrix.dtype, copy=True)
         to_state[:, 2 * size :] *= reset
-        return to_input, kept + (to_state @ matrix.t()).to(kept), to_state, None, None
+        return to_input, kept + (to_state @ matrix.t()).to(kept), None, to_state, None, None
 
 
 class _Product(torch.autograd.Function):
