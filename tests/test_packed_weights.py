@@ -87,6 +87,15 @@ def test_what_is_not_packed(weight, change, rows, uses):
     assert product(inputs).shape == (rows, len(weight))
 
 
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="no bfloat16 products on this processor")
+@pytest.mark.parametrize("rows", [1, 2, 12])
+def test_bfloat16_is_packed_from_one_row_on(weight, rows):
+    weight = weight.bfloat16()
+    product, inputs = PackedWeight(weight, None, rows, 50), torch.randn(rows, 1, SIZE).bfloat16()
+    assert product.packed is not None
+    torch.testing.assert_close(product(inputs).float(), F.linear(inputs.float(), weight.float()), atol=0.5, rtol=0.02)
+
+
 def test_a_machine_without_mkl(weight, monkeypatch):
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
     product, inputs = PackedWeight(weight, None, ROWS, 50), torch.randn(ROWS, SIZE)
