@@ -10,7 +10,7 @@ from transformers.generation import GenerationConfig, LogitsProcessorList, Stopp
 from transformers.generation.utils import GenerateBeamEncoderDecoderOutput
 from transformers.modeling_outputs import BaseModelOutput
 
-from .beam_steps import BeamSteps
+from .beam_steps import BeamSteps, chosen_beams
 from .layers_transformer import TransformerAttention, TransformerDecoderLayer
 from .packed_weights import has_hooks, is_traced, packed_layer
 from .sampling import short_processes, usual_endings
@@ -153,7 +153,7 @@ class BeamSearch:
         if not (best[:, -1] > NONE_YET / 2).all():
             return False
         origins, last = places // vocabulary, places % vocabulary
-        ids = torch.cat([_rows(self.ids, origins), last.unsqueeze(-1)], dim=-1)  # (batch, candidates, length)
+        ids = torch.cat([chosen_beams(self.ids, origins), last.unsqueeze(-1)], dim=-1)  # (batch, candidates, length)
         is_longest = ids.shape[-1] >= self.config.max_length
         ends = torch.ones_like(last, dtype=torch.bool) if is_longest else self._end(last)
         going, chosen = best.masked_fill(ends, NONE_YET).topk(beams)
@@ -161,7 +161,7 @@ class BeamSearch:
             self.ended = _Ended(self.ids, self.config) if self.ended is None else self.ended
             if not self.ended.take(ids, best, ends):
                 return False
-        self.ids, self.scores, self.origins = _rows(ids, chosen), going, origins.gather(1, chosen)
+        self.ids, self.scores, self.origins = chosen_beams(ids, chosen), going, origins.gather(1, chosen)
         self.is_over = is_longest or (self.ended is not None and not self.ended.may_improve(going, ids.shape[-1]))
         return True
 
@@ -220,7 +220,7 @@ class _Ended:
         scores = scores.masked_fill(~counts, NONE_YET)
         self.ids = F.pad(self.ids, (0, length - self.ids.shape[-1]), value=self.fill)
         self.scores, best = torch.cat([self.scores, scores], dim=1).topk(beams)
-        self.ids = _rows(torch.cat([self.ids, ids[:, :beams]], dim=1), best)
+        self.ids = chosen_beams(torch.cat([self.ids, ids[:, :beams]], dim=1), best)
         self.are_there = torch.cat([self.are_there, counts], dim=1).gather(1, best)
         self.lengths = torch.cat([self.lengths, torch.full_like(self.lengths, length)], dim=1).gather(1, best)
         return True
@@ -237,11 +237,6 @@ class _Ended:
 def _spread(length: int, config: GenerationConfig) -> float:
     """By what the log-probability of ids is divided, of which the first was given."""
     return (length - 1) ** config.length_penalty
-
-
-def _rows(ids: Tensor, chosen: Tensor) -> Tensor:
-    """Of ids (batch, beams, length) those of chosen beams (batch, number) -> (batch, number, length)."""
-    return ids.gather(1, chosen.unsqueeze(-1).expand(-1, -1, ids.shape[-1]))
 
 
 __all__ = ["BeamSearch", "BeamsShareSourceMixin", "ShortBeamsMixin"]

@@ -28,7 +28,7 @@ from .layers_text_to_motion import (
 )
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
-from .packed_weights import has_hooks, is_plain, packed_layer
+from .packed_weights import drops, has_hooks, has_its_own, is_plain, packed_layer
 from .recurrent import WordVectorsMixin
 from .sampling import Endings, draw, short_processes
 from .stepwise import learns_in_steps, with_gradients
@@ -322,13 +322,9 @@ class TextToMotionModel(FrozenPartsMixin, TextToMotionPreTrainedModel, MotionGen
 
     def _may_be_left_out(self) -> bool:
         """Whether nobody notices that `forward` is not called for a token."""
-        for name in ("forward", "prepare_inputs_for_generation"):
-            if getattr(type(self), name) is not getattr(TextToMotionModel, name) or name in vars(self):
-                return False
-        drops = self.dropout.training and self.dropout.p > 0
-        return (
-            not drops and not self._compiled_call_impl and not any(map(has_hooks, (self, self.decoder, self.dropout)))
-        )
+        if has_its_own(self, TextToMotionModel, "forward", "prepare_inputs_for_generation"):
+            return False
+        return not (self._compiled_call_impl or has_hooks(self) or has_hooks(self.decoder) or drops(self.dropout))
 
     def unroll(
         self,

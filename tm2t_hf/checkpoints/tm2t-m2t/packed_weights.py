@@ -8,7 +8,8 @@ uses: so does this. That makes products with 12 to 256 rows, in bfloat16 with 1 
 Others are torch's own.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -91,9 +92,34 @@ def is_plain(module: nn.Module, kind: type[nn.Module] = nn.Linear) -> bool:
     return is_itself and not has_hooks(module)
 
 
+def has_its_own(model: nn.Module, kind: type[nn.Module], *names: str) -> bool:
+    """Whether a model of this kind has other methods of these names, by a subclass or put into its place."""
+    return any(getattr(type(model), name) is not getattr(kind, name) or name in vars(model) for name in names)
+
+
+def drops(dropout: nn.Module) -> bool:
+    """Whether a dropout has to be called."""
+    return type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
+
+
+def packed_for_steps(weight: Tensor, bias: Tensor | None, rows: Sequence[int]) -> PackedWeight:
+    """A `PackedWeight` for steps that have these numbers of rows: for the most common one."""
+    usual, uses = Counter(rows).most_common(1)[0]
+    return PackedWeight(weight, bias, usual, uses)
+
+
 def packed_layer(layer: nn.Module, rows: int, uses: int) -> Callable[[Tensor], Tensor]:
     """A layer for inputs with a fixed number of rows: as a `PackedWeight` if it is plain, else as it is."""
     return PackedWeight(layer.weight, layer.bias, rows, uses) if is_plain(layer) else layer
 
 
-__all__ = ["PackedWeight", "has_hooks", "is_plain", "is_traced", "packed_layer"]
+__all__ = [
+    "PackedWeight",
+    "drops",
+    "has_hooks",
+    "has_its_own",
+    "is_plain",
+    "is_traced",
+    "packed_for_steps",
+    "packed_layer",
+]

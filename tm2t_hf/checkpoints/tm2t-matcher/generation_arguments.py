@@ -15,6 +15,7 @@ from transformers.generation import GenerationConfig, GenerationMixin
 from transformers.models.marian.modeling_marian import MarianDecoder
 
 from .checks import check_count, check_switch
+from .layers_transformer import split_heads
 from .padding import refuse_unless
 
 NO_LABELS = (
@@ -100,7 +101,7 @@ def check_cross_attention(cache: Cache, encoded: Tensor, decoder: MarianDecoder)
         return
     if cache.is_updated.get(0) and getattr(cache, "source", None) is not encoded:
         attention = decoder.layers[0].encoder_attn
-        keys = attention.k_proj(encoded).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
+        keys = split_heads(attention.k_proj(encoded), attention.num_heads)
         cached = cache.cross_attention_cache.layers[0].keys[:, :, : keys.shape[2]]  # (batch, heads, length, size)
         if len(cached) == len(keys):  # else the cache is of other rows, which attention refuses
             check_cached_source(F.pad(cached, (0, 0, 0, keys.shape[2] - cached.shape[2])), keys)

@@ -15,7 +15,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_text_to_motion import TextToMotionConfig
 from .generation_arguments import check_cached_source
-from .packed_weights import PackedWeight, has_hooks, is_plain, is_traced, packed_layer
+from .packed_weights import PackedWeight, drops, has_hooks, is_plain, is_traced, packed_layer
 from .padding import before, lengths_of, text_lengths
 from .recurrent import BidirectionalGRU, mirrored, new_word_vectors
 from .stepwise import (
@@ -323,12 +323,7 @@ class MotionDecoder(nn.Module):
         # a program that is recorded for any number of ids must not depend on this one
         if is_traced() or not is_plain(self.mix) or not self._only_looks_up():
             return False
-        return reads > self.embed_tokens.num_embeddings and not self._drops()
-
-    def _drops(self) -> bool:
-        """Whether `dropout` has to be called."""
-        dropout = self.dropout
-        return type(dropout) is not nn.Dropout or has_hooks(dropout) or (dropout.training and dropout.p > 0)
+        return reads > self.embed_tokens.num_embeddings and not drops(self.dropout)
 
     def stepper(self, attend: Attend, steps: int, batch: int) -> Step:
         """`advance` for ids that are not known beforehand, of at most `steps` tokens."""
@@ -363,7 +358,7 @@ class MotionDecoder(nn.Module):
             project = packed_layer(project, batch, steps)
         if learns_in_steps(table) and self._only_looks_up():
             embed = StepwiseEmbedding(table, steps, batch)
-        if self._drops():
+        if drops(self.dropout):
             return lambda ids: project(self.dropout(embed(ids)))
         return lambda ids: project(embed(ids))
 

@@ -2,7 +2,6 @@
 # Licensed under the Apache License, Version 2.0.
 """What the text-to-motion model and the matcher share: word vectors, and a GRU over rows of unequal length."""
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from transformers import PreTrainedConfig
 
-from .packed_weights import PackedWeight
+from .packed_weights import packed_for_steps
 from .padding import before
 from .stepwise import StepwiseGRU, gru_step, learns_in_steps
 
@@ -148,8 +147,7 @@ class BidirectionalGRU(nn.GRU):
             ]
         if torch.is_grad_enabled():
             return None
-        usual, uses = Counter(rows).most_common(1)[0]
-        products = [PackedWeight(of_state, bias, usual, uses) for _, of_state, _, bias in self.all_weights]
+        products = [packed_for_steps(of_state, bias, rows) for _, of_state, _, bias in self.all_weights]
         if any(product.packed is None for product in products):
             return None
         return [partial(_step_by, product) for product in products]

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from .layers_transformer import split_heads
 from .packed_weights import has_hooks
 
 HARMLESS = {"return_dict", "use_cache"}  # options that change nothing here
@@ -74,7 +75,9 @@ class ShortStepsMixin:
         caches = cache.self_attention_cache.layers, cache.cross_attention_cache.layers
         for layer, own, source in zip(self.layers, *caches, strict=True):
             attention = layer.self_attn
-            keys, values = (_heads(project(hidden), attention) for project in (attention.k_proj, attention.v_proj))
+            keys, values = (
+                split_heads(project(hidden), attention.num_heads) for project in (attention.k_proj, attention.v_proj)
+            )
             keys, values = own.update(keys, values)
             hidden = layer.self_attn_layer_norm(hidden + _attend(attention, hidden, keys, values))
             seen = _attend(layer.encoder_attn, hidden, source.keys, source.values, mask)
@@ -84,14 +87,9 @@ class ShortStepsMixin:
         return hidden
 
 
-def _heads(projected: Tensor, attention: nn.Module) -> Tensor:
-    """(batch, 1, d_model) -> (batch, heads, 1, head_dim)."""
-    return projected.view(len(projected), attention.num_heads, 1, attention.head_dim)
-
-
 def _attend(attention: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     """What a token (batch, 1, d_model) gets from keys and values (batch, heads, length, head_dim)."""
-    query = _heads(attention.q_proj(hidden), attention)
+    query = split_heads(attention.q_proj(hidden), attention.num_heads)
     seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=attention.scaling)
     return attention.out_proj(seen.reshape(hidden.shape))
 

@@ -37,7 +37,7 @@ class TransformerAttention(MarianAttention):
             return super().forward(hidden_states, key_value_states, past_key_values, attention_mask, **kwargs)
         source = hidden_states if key_value_states is None else key_value_states
         query, keys, values = (
-            project(states).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
+            split_heads(project(states), self.num_heads)
             for project, states in ((self.q_proj, hidden_states), (self.k_proj, source), (self.v_proj, source))
         )
         scores = (query * self.scaling) @ keys.transpose(-1, -2)  # (batch, heads, length, source)
@@ -46,6 +46,11 @@ class TransformerAttention(MarianAttention):
         weights = dropout(_softmax(scores, attention_mask), self.dropout)
         seen = (weights.to(values.dtype) @ values).transpose(1, 2).reshape(hidden_states.shape)
         return self.out_proj(seen), None
+
+
+def split_heads(states: Tensor, heads: int) -> Tensor:
+    """(batch, length, d_model) -> (batch, heads, length, size)."""
+    return states.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def _softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
@@ -122,4 +127,10 @@ def use_own_layers(stack: nn.Module):
             module.__class__ = OWN[type(module)]
 
 
-__all__ = ["TransformerAttention", "TransformerDecoderLayer", "TransformerEncoderLayer", "use_own_layers"]
+__all__ = [
+    "TransformerAttention",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
+    "split_heads",
+    "use_own_layers",
+]

@@ -7,7 +7,6 @@ a few rows, and reading and writing as much as the weight holds, each time. But 
 the one product X^T G of all their rows. So here a step only keeps its x_t, and leaves its g_t in a slot.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .packed_weights import PackedWeight
+from .packed_weights import packed_for_steps
 
 sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward, torch.ops.aten.tanh_backward
 
@@ -54,8 +53,7 @@ class _SharedMatrix:
         rows = [batch] * steps if isinstance(batch, int) else list(batch)
         self.slots = iter(_ProductSlots.apply(matrix, bias, self.inputs, sum(rows)).split(rows))
         self.matrix, bias = matrix.detach(), None if bias is None else bias.detach()
-        usual, uses = Counter(rows).most_common(1)[0]
-        self.multiply = PackedWeight(self.matrix.t(), bias, usual, uses)
+        self.multiply = packed_for_steps(self.matrix.t(), bias, rows)
 
     def keep(self, inputs: Tensor) -> Tensor:
         """Keep the inputs (batch, size) of the next step; returns its slot."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.marian.modeling_marian import MarianDecoder, MarianDecoderLayer
 
+from .layers_transformer import split_heads
 from .packed_weights import PackedWeight, is_plain, packed_layer
 
 FIRST_STEPS = 64  # that there is room for at first
@@ -48,7 +49,7 @@ class BeamSteps:
         """
         decoder, (batch, beams) = self.decoder, self.shape
         if origins is not None:
-            self.descent = self.descent.gather(1, origins.unsqueeze(-1).expand(-1, -1, self.descent.shape[-1]))
+            self.descent = chosen_beams(self.descent, origins)
         itself = torch.eye(beams, dtype=torch.bool, device=ids.device).expand(batch, -1, -1)
         self.descent = torch.cat([self.descent, itself], dim=-1)  # (batch, beams, tokens * beams)
         positions = decoder.embed_positions((batch * beams, 1), self.written)
@@ -69,7 +70,9 @@ class _LayerSteps:
         own, other, rows = layer.self_attn, layer.encoder_attn, len(source) * beams
         self.heads, self.scaling = own.num_heads, own.scaling
         self.own_states = _joined([own.q_proj, own.k_proj, own.v_proj], rows, steps)
-        self.source = [_split(project(source), self.heads).contiguous() for project in (other.k_proj, other.v_proj)]
+        self.source = [
+            split_heads(project(source), self.heads).contiguous() for project in (other.k_proj, other.v_proj)
+        ]
         parts = own.out_proj, other.q_proj, other.out_proj, layer.fc1, layer.fc2
         packed = (packed_layer(part, rows, steps) for part in parts)
         self.own_output, self.query, self.output, self.inner, self.outer = packed
@@ -104,12 +107,12 @@ class _LayerSteps:
 
     def _by_beam(self, states: Tensor) -> Tensor:
         """(batch * beams, 1, d_model) -> (batch, heads, beams, size)."""
-        return _split(states.view(-1, self.beams, states.shape[-1]), self.heads)
+        return split_heads(states.view(-1, self.beams, states.shape[-1]), self.heads)
 
 
-def _split(states: Tensor, heads: int) -> Tensor:
-    """(batch, length, d_model) -> (batch, heads, length, size)."""
-    return states.unflatten(-1, (heads, -1)).transpose(1, 2)
+def chosen_beams(values: Tensor, beams: Tensor) -> Tensor:
+    """Of values (batch, beams, length), those of the beams (batch, number) -> (batch, number, length)."""
+    return values.gather(1, beams.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
 def _hiding(visible: Tensor, dtype: torch.dtype) -> Tensor:
@@ -127,4 +130,4 @@ def _joined(layers: list[nn.Module], rows: int, steps: int) -> Callable[[Tensor]
     return lambda inputs: product(inputs).chunk(len(layers), dim=-1)
 
 
-__all__ = ["BeamSteps"]
+__all__ = ["BeamSteps", "chosen_beams"]

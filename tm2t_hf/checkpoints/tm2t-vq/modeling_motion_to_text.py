@@ -31,6 +31,7 @@ from .generation_arguments import NO_LABELS, CheckedGenerationMixin, check_cross
 from .layers_transformer import use_own_layers
 from .loading import WholeWeightsMixin
 from .modeling_motion_vq import MotionVQModel
+from .packed_weights import has_its_own
 from .padding import padded_lengths, refuse_unless
 from .short_steps import ShortStepsMixin
 from .vocabulary import check_ids, codes_to_ids
@@ -503,9 +504,8 @@ class MotionToTextModel(
         return loss / num_items_in_batch
 
     def _takes_beam_steps(self, model_kwargs: dict) -> bool:
-        for name in ("forward", "prepare_inputs_for_generation"):  # a subclass may find its logits in another way
-            if getattr(type(self), name) is not getattr(MotionToTextModel, name) or name in vars(self):
-                return False
+        if has_its_own(self, MotionToTextModel, "forward", "prepare_inputs_for_generation"):
+            return False
         return super()._takes_beam_steps(model_kwargs)
 
     def _prepare_model_inputs(self, inputs, bos_token_id, model_kwargs):
