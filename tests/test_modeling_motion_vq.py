@@ -824,3 +824,20 @@ def test_a_convolution_that_learns_in_bfloat16(monkeypatch, options, length):
         found.append((output, *torch.autograd.grad((output.float() * weights).sum(), learned)))
     assert not calls and found[0][0].dtype == torch.bfloat16
     torch.testing.assert_close(*found, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("options", [{"padding": 1}, {"padding": 3, "dilation": 3}, {"padding": 1, "stride": 2}])
+def test_a_convolution_of_many_positions(monkeypatch, options, dtype):
+    torch.manual_seed(0)
+    convolve, calls = torch.nn.Conv1d.forward, []
+    monkeypatch.setattr(torch.nn.Conv1d, "forward", lambda *arguments: calls.append(arguments))
+    convolution = MotionVQConvolution(5, 7, 4 if "stride" in options else 3, **options).to(dtype).eval()
+    many, few = (torch.randn(2, 5, length, dtype=dtype) for length in (40, 12))
+    expected = convolve(convolution, many)
+    for hidden in (many, many.transpose(1, 2).contiguous().transpose(1, 2)):
+        torch.testing.assert_close(convolution(hidden), expected)
+    assert not calls
+    convolution(few)
+    convolution.train()(many)
+    assert len(calls) == 2

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
-from transformers import GenerationConfig, LogitsProcessorList, TopKLogitsWarper
+from transformers import GenerationConfig, LogitsProcessorList, SuppressTokensLogitsProcessor, TopKLogitsWarper
 
 from tm2t_hf.configuration_text_to_motion import TextToMotionConfig
 from tm2t_hf.modeling_text_to_motion import EndOfMotionByArgmax, TextEncoderOutput, TextToMotionModel
@@ -405,6 +405,21 @@ def test_argmax_rule_by_hand_with_the_other_processors():
     assert torch.equal(listed, flagged)
     kept = TopKLogitsWarper(2)(None, EndOfMotionByArgmax(2)(None, torch.tensor([[0.0, 1.0, 2.0, 3.0]])))
     assert kept.tolist() == [[-math.inf, 1.0, -math.inf, 3.0]]
+
+
+@pytest.mark.parametrize("suppressed", [[BOM, PAD], [PAD], [3, PAD]])
+def test_argmax_rule_forbids_what_it_forbids_once(model, monkeypatch, suppressed):
+    """What else is forbidden stays so."""
+    called = []
+    suppress = SuppressTokensLogitsProcessor.__call__
+    monkeypatch.setattr(
+        SuppressTokensLogitsProcessor, "__call__", lambda *args: called.append(args) or suppress(*args)
+    )
+    ids, mask = tiny_text([5, 2])
+    options = {"do_sample": True, "eom_by_argmax": True, "suppress_tokens": suppressed, "max_new_tokens": 30}
+    motion = model.generate(ids, attention_mask=mask, **options, return_dict_in_generate=True).sequences
+    assert bool(called) == (3 in suppressed)
+    assert not torch.isin(motion[:, 1], torch.tensor([BOM, *suppressed])).any()
 
 
 def test_argmax_rule_respects_the_shortest_length(model):

@@ -14,10 +14,12 @@ from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_motion_vq import MotionVQConfig
 from .loading import WholeWeightsMixin
+from .packed_weights import is_traced
 from .padding import before, padded_lengths, refuse_unless
 from .vocabulary import check_rows, codes_to_ids, ids_to_codes
 
 LEAKY_SLOPE = 0.2
+POSITIONS_PER_CHANNEL = 4  # from which on it pays to lay a convolution's weight out anew
 
 
 @dataclass
@@ -68,14 +70,31 @@ class MotionVQOutput(ModelOutput):
 
 
 class MotionVQConvolution(nn.Conv1d):
-    """A convolution that learns in bfloat16 on a CPU as one matrix product, which there takes half as long."""
+    """A convolution that a CPU computes in another form where that is faster.
+
+    Learning in bfloat16, it is one matrix product, which takes half as long. In use, many positions have their
+    channels last in memory, as the kernels have them: 0.85 of the time.
+    """
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, length) -> (batch, out_channels, new length)."""
-        in_bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        is_plain = hidden.device.type == "cpu" and in_bfloat16 and torch.is_grad_enabled()
-        if not is_plain or torch.compiler.is_compiling():
+        if hidden.device.type != "cpu" or is_traced():
             return super().forward(hidden)
+        in_bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        if in_bfloat16 and torch.is_grad_enabled():
+            return self._as_product(hidden)
+        # the weight has to be brought into this form, too
+        are_many = hidden.shape[0] * hidden.shape[-1] >= POSITIONS_PER_CHANNEL * self.out_channels
+        return self._with_channels_last(hidden) if are_many and not self.training else super().forward(hidden)
+
+    def _with_channels_last(self, hidden: Tensor) -> Tensor:
+        hidden, weight = (
+            values.unsqueeze(2).contiguous(memory_format=torch.channels_last) for values in (hidden, self.weight)
+        )
+        sizes = (1, *self.stride), (0, *self.padding), (1, *self.dilation)
+        return F.conv2d(hidden, weight, self.bias, *sizes).squeeze(2)
+
+    def _as_product(self, hidden: Tensor) -> Tensor:
         (taps,), (stride,), (padding,), (dilation,) = self.kernel_size, self.stride, self.padding, self.dilation
         padded = F.pad(
             hidden.transpose(1, 2).to(torch.bfloat16), (0, 0, padding, padding)
@@ -190,8 +209,8 @@ class MotionVQCodebook(nn.Embedding):
         with torch.autocast("cpu" if values.is_meta else values.device.type, enabled=False):
             latents, codebook = values.float(), self.weight.float()
             # |z|^2 is the same for every code
-            distances = codebook.square().sum(-1) - 2 * latents @ codebook.t()
-        return distances.argmin(-1)
+            distances = torch.addmm(codebook.square().sum(-1), latents.flatten(0, -2), codebook.t(), alpha=-2)
+        return distances.argmin(-1).view(latents.shape[:-1])
 
 
 class MotionVQQuantizer(nn.Module):

@@ -60,6 +60,10 @@ class Drawable:
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Logits with -inf at the other ids."""
+        return logits.masked_fill(self.hidden(logits), -torch.inf)
+
+    def hidden(self, logits: Tensor) -> Tensor:
+        """True at the other ids."""
         hidden = self.is_never
         if self.top_k is not None:
             least = kth_largest(logits, self.top_k)
@@ -67,7 +71,7 @@ class Drawable:
                 others = logits.detach().masked_fill(self.is_never, -torch.inf)
                 least = torch.minimum(least, others.amax(-1, keepdim=True))
             hidden = hidden | (logits < least)
-        return logits.masked_fill(hidden, -torch.inf)
+        return hidden
 
 
 def exponential_like(values: Tensor) -> Tensor:

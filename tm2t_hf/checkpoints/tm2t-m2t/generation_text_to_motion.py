@@ -87,7 +87,7 @@ class EndOfMotionByArgmax(LogitsProcessor):
             self._prepared = Drawable(self.never, self.top_k, scores), is_other
         drawable, is_other = self._prepared
         ends = scores.argmax(-1, keepdim=True) == self.eom_id  # (batch, 1)
-        return torch.where(ends, scores.masked_fill(is_other, -torch.inf), drawable(scores))
+        return scores.masked_fill(torch.where(ends, is_other, drawable.hidden(scores)), -torch.inf)
 
 
 class MotionGenerationMixin(CheckedGenerationMixin):
@@ -338,7 +338,11 @@ class MotionGenerationMixin(CheckedGenerationMixin):
             if top_k is not None:  # which the rule has done
                 processors = LogitsProcessorList(p for p in processors if not isinstance(p, TopKLogitsWarper))
             suppress = (i for i, p in enumerate(processors) if isinstance(p, SuppressTokensLogitsProcessor))
-            processors.insert(next(suppress, len(processors)), rule)
+            place = next(suppress, len(processors))
+            processors.insert(place, rule)
+            following = processors[place + 1 : place + 2]
+            if following and set(following[0].suppress_tokens.tolist()) <= {config.bos_token_id, config.pad_token_id}:
+                del processors[place + 1]  # which the rule does, too
         return processors
 
 
