@@ -76,6 +76,15 @@ def test_the_nearest_code_is_chosen():
     assert torch.equal(model.encode(motions(2, 40)).codes, distances.argmin(-1))
 
 
+def test_the_nearest_code_of_latents_of_any_shape():
+    quantizer = make_model().quantizer
+    latents = torch.randn(2, 3, SIZES["hidden_size"])
+    codes = quantizer.nearest(latents)
+    assert codes.shape == (2, 3)
+    assert torch.equal(quantizer.nearest(latents[1, 2]), codes[1, 2])
+    assert torch.equal(torch.func.vmap(quantizer.nearest)(latents), codes)
+
+
 def test_residuals_are_what_codes_leave_out():
     model = make_model()
     values = motions(2, 40)
@@ -577,6 +586,8 @@ def test_hidden_states():
     assert [tuple(stage.shape) for stage in stages] == [(2, 8, 16), (2, 8, 8), (2, 8, 4)]
     assert torch.equal(model.quantizer.nearest(stages[-1].transpose(1, 2)), model.encode(values).codes)
     assert model(values).hidden_states is None
+    many = model(motions(8, 64), output_hidden_states=True).hidden_states
+    assert all(stage.is_contiguous() for stage in many)
     model.config.output_hidden_states = True
     assert len(model(values).hidden_states) == 3
 
@@ -839,5 +850,6 @@ def test_a_convolution_of_many_positions(monkeypatch, options, dtype):
         torch.testing.assert_close(convolution(hidden), expected)
     assert not calls
     convolution(few)
+    convolution(many[0])  # not a batch
     convolution.train()(many)
-    assert len(calls) == 2
+    assert len(calls) == 3

@@ -422,6 +422,22 @@ def test_argmax_rule_forbids_what_it_forbids_once(model, monkeypatch, suppressed
     assert not torch.isin(motion[:, 1], torch.tensor([BOM, *suppressed])).any()
 
 
+def test_argmax_rule_keeps_what_only_looks_like_suppression(model):
+    class Suppress(SuppressTokensLogitsProcessor):
+        def __init__(self, ids):
+            self.suppress_tokens = ids
+
+        def __call__(self, input_ids, scores):
+            called.append(input_ids)
+            return scores
+
+    called = []
+    options = {"do_sample": True, "eom_by_argmax": True, "suppress_tokens": None, "max_new_tokens": 3}
+    ids, mask = tiny_text([5, 2])
+    model.generate(ids, attention_mask=mask, **options, logits_processor=LogitsProcessorList([Suppress([BOM])]))
+    assert called
+
+
 def test_argmax_rule_respects_the_shortest_length(model):
     ids, mask = tiny_text([5, 2])
     # <eom> is always the likeliest

@@ -84,6 +84,7 @@ def test_leading_dimensions_broadcast():
     # three rows of three numbers: a cross product over the wrong dimension would go unnoticed by the shape
     left, right = draws(2, 3, 3), draws(3, 3, 3)
     torch.testing.assert_close(cross(left, right)[1], torch.linalg.cross(left[1], right[1]))
+    assert cross(left[0].double(), right).dtype == torch.float64
 
 
 @given(seeds)

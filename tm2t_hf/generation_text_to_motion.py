@@ -340,9 +340,11 @@ class MotionGenerationMixin(CheckedGenerationMixin):
             suppress = (i for i, p in enumerate(processors) if isinstance(p, SuppressTokensLogitsProcessor))
             place = next(suppress, len(processors))
             processors.insert(place, rule)
-            following = processors[place + 1 : place + 2]
-            if following and set(following[0].suppress_tokens.tolist()) <= {config.bos_token_id, config.pad_token_id}:
-                del processors[place + 1]  # which the rule does, too
+            forbidden = {config.bos_token_id, config.pad_token_id}
+            for processor in processors[place + 1 : place + 2]:
+                is_itself = type(processor) is SuppressTokensLogitsProcessor
+                if is_itself and forbidden.issuperset(processor.suppress_tokens.flatten().tolist()):
+                    del processors[place + 1]  # the rule forbids these, too
         return processors
 
 

@@ -79,7 +79,7 @@ def matrix_from_6d(rotation_6d: Tensor) -> Tensor:
 def cross(left: Tensor, right: Tensor) -> Tensor:
     """Cross product over the last dimension; the leading dimensions broadcast."""
     # not `torch.linalg.cross`, which takes four times as long on a CPU
-    (x, y, z), (u, v, w) = left.unbind(-1), right.unbind(-1)
+    (x, y, z), (u, v, w) = (vectors.unbind(-1) for vectors in torch.broadcast_tensors(left, right))
     return torch.stack([y * w - z * v, z * u - x * w, x * v - y * u], dim=-1)
 
 

@@ -78,7 +78,7 @@ class MotionVQConvolution(nn.Conv1d):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, length) -> (batch, out_channels, new length)."""
-        if hidden.device.type != "cpu" or is_traced():
+        if hidden.device.type != "cpu" or hidden.dim() != 3 or is_traced():
             return super().forward(hidden)
         in_bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         if in_bfloat16 and torch.is_grad_enabled():
@@ -208,8 +208,9 @@ class MotionVQCodebook(nn.Embedding):
         # in full precision also under autocast: bf16 would choose other codes than `encode` without it
         with torch.autocast("cpu" if values.is_meta else values.device.type, enabled=False):
             latents, codebook = values.float(), self.weight.float()
+            rows = latents.reshape(-1, latents.shape[-1])
             # |z|^2 is the same for every code
-            distances = torch.addmm(codebook.square().sum(-1), latents.flatten(0, -2), codebook.t(), alpha=-2)
+            distances = torch.addmm(codebook.square().sum(-1), rows, codebook.t(), alpha=-2)
         return distances.argmin(-1).view(latents.shape[:-1])
 
 
@@ -480,7 +481,7 @@ class MotionVQModel(MotionVQPreTrainedModel):
             codes=quantization.codes * mask,
             quantized=quantization.quantized,
             perplexity=quantization.perplexity,
-            hidden_states=hidden_states if output_hidden_states else None,
+            hidden_states=tuple(states.contiguous() for states in hidden_states) if output_hidden_states else None,
             **losses,
         )
 
