@@ -339,12 +339,13 @@ class MotionGenerationMixin(CheckedGenerationMixin):
                 processors = LogitsProcessorList(p for p in processors if not isinstance(p, TopKLogitsWarper))
             suppress = (i for i, p in enumerate(processors) if isinstance(p, SuppressTokensLogitsProcessor))
             place = next(suppress, len(processors))
-            processors.insert(place, rule)
+            following = next(iter(processors[place:]), None)
             forbidden = {config.bos_token_id, config.pad_token_id}
-            for processor in processors[place + 1 : place + 2]:
-                is_itself = type(processor) is SuppressTokensLogitsProcessor
-                if is_itself and forbidden.issuperset(processor.suppress_tokens.flatten().tolist()):
-                    del processors[place + 1]  # the rule forbids these, too
+            is_suppression = type(following) is SuppressTokensLogitsProcessor
+            if is_suppression and forbidden.issuperset(following.suppress_tokens.flatten().tolist()):
+                processors[place] = rule  # which forbids these, too
+            else:
+                processors.insert(place, rule)
         return processors
 
 
