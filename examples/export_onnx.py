@@ -284,20 +284,27 @@ def _source_ids(length: int) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def export(graph: Graph, path: Path) -> None:
-    """Write a graph as an `.onnx` file, weights included."""
+def traced(graph: Graph) -> torch.export.ExportedProgram:
+    """A graph as `torch.export` has it, which other runtimes start from."""
     axes = {name: torch.export.Dim.DYNAMIC for free in graph.free.values() for name in free.values()}
     shapes = [{axis: axes[name] for axis, name in graph.free[each].items()} for each in graph.inputs]
     if isinstance(graph.module, RecurrentDecoder):  # `*memory` is one argument
         shapes = [*shapes[:2], tuple(shapes[2:])]
+    with torch.no_grad():
+        return torch.export.export(
+            graph.module.eval(), tuple(graph.inputs.values()), dynamic_shapes=tuple(shapes), strict=False
+        )
+
+
+def export(graph: Graph, path: Path) -> None:
+    """Write a graph as an `.onnx` file, weights included."""
+    program = traced(graph)
     with torch.no_grad(), written_beside(path) as part:
         torch.onnx.export(
-            graph.module.eval(),
-            tuple(graph.inputs.values()),
-            str(part),
+            program,
+            f=str(part),
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            dynamic_shapes=tuple(shapes),
             opset_version=OPSET,
             custom_translation_table={torch.ops.tm2t_hf.gru.default: onnx_gru},
             dynamo=True,

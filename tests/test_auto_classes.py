@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, copy_of_saved
+from common_fixtures import copy_of_saved
+from conftest import ROOT
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,

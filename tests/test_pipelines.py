@@ -5,6 +5,7 @@
 import json
 import shutil
 import types
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -191,6 +192,7 @@ def test_a_motion_of_any_form_gives_captions(describe, motions, tmp_path):
 
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_a_motion_in_nested_lists_is_one(describe, motions, batch_size):
+    describe = partial(describe, max_new_tokens=8)
     for motion in (motions[0], features_to_joints(motions[0], 22)):
         expected = describe(motion)
         for nested in (motion.tolist(), list(motion), tuple(motion), list(map(list, motion))):
@@ -326,6 +328,7 @@ def test_every_container_gives_every_motion(animate):
 
 
 def test_every_container_gives_every_caption(describe, motions, tmp_path):
+    describe = partial(describe, max_new_tokens=8)
     expected = describe(motions)
     rows = Dataset.from_dict({"motion": [motion.tolist() for motion in motions]})
     for several in (

@@ -1,6 +1,6 @@
 # Copyright 2026 The tm2t_hf team.
 # Licensed under the Apache License, Version 2.0.
-"""Pictures of prompts, by the tiny models of `conftest.py`."""
+"""Pictures of prompts, by the tiny models of `common_fixtures.py`."""
 
 import json
 

@@ -16,7 +16,6 @@ import export_onnx  # noqa: E402
 from tm2t_hf.vocabulary import codes_to_ids  # noqa: E402
 
 MODELS = ["vq_model", "m2t_model", "t2m_model", "t2m_transformer", "t2m_on_encoder", "t2m_transformer_on_encoder"]
-WITH_VQ = ("vq_model", "t2m_model")  # the others hold the same one, and an export takes seconds
 
 
 @pytest.fixture
@@ -34,16 +33,29 @@ def model(request):
 
 @pytest.fixture
 def own_graphs(request, monkeypatch):
-    """The graphs that are the model's own, and alone exported: others have the same VQ, or decoder."""
+    """The graphs that are the model's own, and alone exported: each takes seconds, and others hold the same."""
     model = request.node.callspec.params["model"]
     everything = export_onnx.graphs_of
-    shared = () if model in WITH_VQ else ("vq_encode", "vq_decode")
+    shared = () if model == "vq_model" else ("vq_encode", "vq_decode")
     shared += ("decoder",) if model.endswith("_on_encoder") else ()
     own = everything(request.getfixturevalue(model)).keys() - set(shared)
     monkeypatch.setattr(
         export_onnx, "graphs_of", lambda model: {name: everything(model)[name] for name in sorted(own)}
     )
     return own
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """Graphs, and what `torch.export` has made of them on their way to ONNX."""
+    programs, traced = [], export_onnx.traced
+
+    def keep(graph):
+        programs.append((graph, traced(graph)))
+        return programs[-1][1]
+
+    monkeypatch.setattr(export_onnx, "traced", keep)
+    return programs
 
 
 @pytest.fixture
@@ -87,11 +99,22 @@ def assert_same_encoder(graph, folder):
         np.testing.assert_allclose(found[name], values, atol=1e-4, err_msg=name)
 
 
-def test_the_files_compute_what_the_model_does(exported, own_graphs, tmp_path, monkeypatch):
+def assert_same_program(graph, program):
+    """Other runtimes start from what `torch.export` makes."""
+    with torch.no_grad():
+        found, expected = program.module()(*graph.inputs.values()), graph.module(*graph.inputs.values())
+    for one, other in zip(*(each if isinstance(each, tuple) else (each,) for each in (found, expected)), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_the_files_compute_what_the_model_does(exported, own_graphs, programs, tmp_path, monkeypatch):
     model, folder = exported
     main(tmp_path, monkeypatch, "--int8", "true")
+    assert len(programs) == len(own_graphs)
+    for graph, program in programs:
+        assert_same_program(graph, program)
     if "vq_encode" in own_graphs:
-        assert_same_vq(getattr(model, "vq", model), folder)
+        assert_same_vq(model, folder)
     if not model.can_generate():
         return
     graph = export_onnx.graphs_of(model)["encoder"]
@@ -141,18 +164,6 @@ def test_a_model_saved_in_half_precision(m2t_model, tmp_path, monkeypatch):
     model = export_onnx.load_whole(export_onnx.AutoModel, tmp_path / "model", dtype=torch.float32).eval()
     graph = export_onnx.graphs_of(model)["decoder"]
     assert export_onnx.difference(graph, tmp_path / "onnx" / "decoder.onnx") < 1e-4
-
-
-def test_every_graph_can_be_exported_by_torch(model):
-    """`torch.export` alone, which other runtimes start from."""
-    for name, graph in export_onnx.graphs_of(model).items():
-        with torch.no_grad():
-            program = torch.export.export(graph.module, tuple(graph.inputs.values()), strict=False)
-            found, expected = program.module()(*graph.inputs.values()), graph.module(*graph.inputs.values())
-        for one, other in zip(
-            *(each if isinstance(each, tuple) else (each,) for each in (found, expected)), strict=True
-        ):
-            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4, msg=name)
 
 
 def test_a_model_that_generates_nothing():

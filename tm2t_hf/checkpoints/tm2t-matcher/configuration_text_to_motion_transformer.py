@@ -63,9 +63,9 @@ class TextToMotionTransformerConfig(TextEncoderInsideMixin, MotionTargetMixin, P
     }
     keys_to_ignore_at_inference = ["past_key_values"]
 
-    vq_config: dict | PreTrainedConfig | None = None
+    vq_config: PreTrainedConfig | dict | None = None
     codebook_size: int | None = None
-    text_encoder_config: dict | PreTrainedConfig | None = None
+    text_encoder_config: PreTrainedConfig | dict | None = None
     freeze_text_encoder: bool = True
     frozen_storage_dtype: Literal["float32", "float16"] = "float32"
     text_vocab_size: int = 2000

@@ -62,7 +62,7 @@ class MotionToTextConfig(MotionVQInsideMixin, MarianConfig):
     sub_configs_defaults = {"vq_config": SubConfigSpec(config_class=MotionVQConfig, optional=True)}
     derived_fields = ("decoder_vocab_size",)
 
-    vq_config: dict | PreTrainedConfig | None = None
+    vq_config: PreTrainedConfig | dict | None = None
     codebook_size: int | None = None
     frozen_storage_dtype: Literal["float32", "float16"] = "float32"
     vocab_size: int = 2000
