@@ -93,6 +93,7 @@ class _RefusedError(Exception):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body would wait 40 ms until its headers have been acknowledged
     server: Hub
 
     def log_message(self, *arguments):

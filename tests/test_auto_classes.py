@@ -12,6 +12,7 @@ import pytest
 import torch
 from common_fixtures import copy_of_saved
 from conftest import ROOT
+from hub_server import Hub
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -68,22 +69,40 @@ def code_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
 
 
-def run_without_package(names: dict, folder: Path, **environment) -> dict:
+def run_without_package(names: dict[str, dict[str, str]], folder: Path, hub: Hub) -> dict:
     """What tests/without_package.py reports of these models."""
     script = Path(__file__).with_name("without_package.py")
-    names = json.dumps({model_type: str(name) for model_type, name in names.items()})
-    environment = {"HF_HOME": str(folder / "home"), "PYTHONPATH": ""} | environment
+    environment = {"HF_HOME": str(folder / "home"), "PYTHONPATH": "", "HF_ENDPOINT": hub.url}
     done = subprocess.run(
-        [sys.executable, str(script), names, str(folder / "again"), str(folder / "report.json")],
-        cwd=folder, env=os.environ | environment, capture_output=True, text=True,
+        [sys.executable, str(script), json.dumps(names), str(folder / "again"), str(folder / "report.json")],
+        cwd=folder, env=os.environ | environment | {"HF_HUB_DISABLE_XET": "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def test_every_type_and_both_pipelines_work_without_the_package(folders, tmp_path):
-    report = run_without_package(folders, tmp_path)
+def test_every_type_and_both_pipelines_work_without_the_package(hub, folders, tmp_path):
+    """From a folder, and some from the Hub; in one process, which takes long to start."""
+    uploads = {name: HubFolder(folders[name], name) for name in ("tm2t-m2t", ON_ENCODER)}
+    for upload in uploads.values():
+        upload.upload("Done")
+    names = {"folders": {name: str(folder) for name, folder in folders.items()}}
+    names["hub"] = {name: upload.repo_id for name, upload in uploads.items()}
+    report = run_without_package(names, tmp_path, hub)
     assert report["package"] == "cannot be imported"
+    assert_as_in_the_package(report["folders"], folders, tmp_path / "again" / "folders")
+
+    for model_type in uploads:
+        folder, again = folders[model_type], tmp_path / "again" / "hub" / model_type
+        assert report["hub"][model_type]["weights"] == report["folders"][model_type]["weights"]
+        assert all(name.startswith("transformers_modules.") for name in report["hub"][model_type]["classes"])
+        assert code_in(again) == code_in(folder)
+        for path in again.rglob("*.json"):
+            for trace in (names["hub"][model_type], "_name_or_path", "_commit_hash", "--"):
+                assert trace not in path.read_text(encoding="utf-8"), path.name
+
+
+def assert_as_in_the_package(report: dict, folders: dict[str, Path], again: Path):
     for model_type, folder in folders.items():
         classes = CLASSES[model_type]
         assert all(name.startswith("transformers_modules.") for name in report[model_type]["classes"])
@@ -93,41 +112,22 @@ def test_every_type_and_both_pipelines_work_without_the_package(folders, tmp_pat
         weights = sum(float(parameter.detach().double().sum()) for parameter in model.parameters())
         assert report[model_type]["weights"] == pytest.approx(weights, rel=1e-12)
         # saved again, it still has its code
-        again = tmp_path / "again" / model_type
-        assert code_in(again) == code_in(folder)
+        assert code_in(again / model_type) == code_in(folder)
         for path in folder.rglob("*config.json"):
-            saved, before = (json.loads(each.read_text()) for each in (again / path.relative_to(folder), path))
+            saved = json.loads((again / model_type / path.relative_to(folder)).read_text())
+            before = json.loads(path.read_text())
             saved.pop("text_encoder_config", None), before.pop("text_encoder_config", None)  # learns its dtype
             assert saved == before
     for task in ("animate", "describe"):
-        assert code_in(tmp_path / "again" / task) == code_in(folders["tm2t-m2t"])
+        assert code_in(again / task) == code_in(folders["tm2t-m2t"])
 
     for model_type in ("tm2t-t2m", ON_ENCODER, "tm2t-t2m-transformer"):
         animate = pipeline("text-to-motion", model=str(folders[model_type]))
         options = {"do_sample": False, "min_new_tokens": 3, "max_new_tokens": 3, "return_codes": True}
         assert animate("a person walks forward", **options)["codes"].tolist() == report[model_type]["codes"]
-    describe = pipeline("motion-to-text", model=str(tmp_path / "again" / "describe"))
+    describe = pipeline("motion-to-text", model=str(again / "describe"))
     joints = torch.linspace(0, 1, 24 * 22 * 3).reshape(24, 22, 3).cumsum(0) / 10
     assert describe(joints, max_new_tokens=4)[0]["generated_text"] == report["caption"]
-
-
-def test_from_the_hub_too(hub, folders, tmp_path):
-    folders = {
-        model_type: folders[model_type] for model_type in ("tm2t-m2t", ON_ENCODER)
-    }  # the rest is as in a folder
-    names = {model_type: HubFolder(folder, model_type) for model_type, folder in folders.items()}
-    for upload in names.values():
-        upload.upload("Done")
-    names = {model_type: upload.repo_id for model_type, upload in names.items()}
-    settings = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
-    report = run_without_package(names, tmp_path, **settings)
-    assert report["package"] == "cannot be imported"
-    for model_type, folder in folders.items():
-        assert all(name.startswith("transformers_modules.") for name in report[model_type]["classes"])
-        assert code_in(tmp_path / "again" / model_type) == code_in(folder)
-        for path in (tmp_path / "again" / model_type).rglob("*.json"):
-            for trace in (names[model_type], "_name_or_path", "_commit_hash", "--"):
-                assert trace not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_with_the_package_none_of_it_runs(folders):
