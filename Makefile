@@ -19,17 +19,16 @@ help:  ## What can be made
 quickstart: $(INSTALLED)  ## Motions from sentences and back, with the models that ship: look into quickstart/
 	HF_HUB_OFFLINE=1 $(BIN)/tm2t-hf quickstart
 
-# Many small models: threads of one operation would only wait for each other, so each core runs tests of its own.
 # A process that has run out of tests takes half of what another has left: neighbors, which share fixtures.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
 # What is compiled is kept, whatever the shell says: the tests start processes that import the same again and again.
-ENVIRONMENT := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 test: lint  ## Lint, then all tests
-	$(ENVIRONMENT) $(BIN)/python -m pytest $(PARALLEL) tests
+	$(PYTEST) $(PARALLEL) tests
 
 test-peer: $(PEER_TESTS)  ## The common tests of transformers on our classes: see tests/peer/README.md
-	$(ENVIRONMENT) $(BIN)/python -m pytest -q $(PEER)
+	$(PYTEST) -q $(PEER)
 
 lint: $(INSTALLED)  ## Look for mistakes and for lines that are not formatted
 	$(BIN)/ruff check .

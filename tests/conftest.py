@@ -17,6 +17,10 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="tm2t_hf_tests_")
 os.environ["HF_DATASETS_CACHE"] = os.path.join(os.environ["HF_HOME"], "datasets")
 atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
+# Before torch is imported: a process forked from one with threads would wait for them forever. And the models are so
+# small that threads of one operation would only wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 
