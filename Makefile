@@ -21,7 +21,7 @@ quickstart: $(INSTALLED)  ## Motions from sentences and back, with the models th
 
 # A process that has run out of tests takes half of what another has left: neighbors, which share fixtures.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
-# What is compiled is kept, whatever the shell says: the tests start processes that import the same again and again.
+# Without PYTHONDONTWRITEBYTECODE, if the shell has it: the tests start processes that import the same again and again.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 
 test: lint  ## Lint, then all tests

@@ -3,7 +3,7 @@
 """Export a model to ONNX, for programs without Python or torch, and compare it with the model.
 
     pip install -e ".[onnx]"
-    python examples/export_onnx.py --model tm2t-t2m --output_dir onnx
+    python examples/export_onnx.py --model tm2t_hf/checkpoints/tm2t-t2m --output_dir onnx
 
 | model | files | inputs -> outputs |
 |---|---|---|
@@ -285,7 +285,7 @@ def _source_ids(length: int) -> dict[str, Tensor]:
 
 
 def traced(graph: Graph) -> torch.export.ExportedProgram:
-    """A graph as `torch.export` has it, which other runtimes start from."""
+    """The program that `torch.export` makes of a graph: the first step to ONNX, and to other runtimes."""
     axes = {name: torch.export.Dim.DYNAMIC for free in graph.free.values() for name in free.values()}
     shapes = [{axis: axes[name] for axis, name in graph.free[each].items()} for each in graph.inputs]
     if isinstance(graph.module, RecurrentDecoder):  # `*memory` is one argument

@@ -94,35 +94,40 @@ def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
 
 @pytest.fixture(autouse=True)
 def seeded():
+    """Every test begins with the same random numbers."""
     torch.manual_seed(0)
     np.random.seed(0)
 
 
+# what `tiny` has made so far, by how it was made
 MADE: dict[tuple, PreTrainedModel] = {}
 
 
 def tiny(make: Callable, config: PreTrainedConfig, vq: MotionVQModel | None = None) -> PreTrainedModel:
-    """A model of this configuration around this VQ, the test's own; its weights are the same in every test.
+    """A copy of the model that `make(config)` gives, around this motion VQ; its weights are always the same.
 
-    It is a copy: to make one takes ten times as long.
+    The model itself is made once and kept, as that takes ten times as long as a copy.
     """
-    key = (make, config.to_json_string(use_diff=False))
+    key = (make, config.to_json_string(use_diff=False), config._attn_implementation)
     if key not in MADE:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             MADE[key] = make(copy.deepcopy(config)).eval()
     model = MADE[key]
-    instead = {} if vq is None else {id(model.vq): vq, id(model.config.vq_config): vq.config}
-    return copy.deepcopy(model, instead)
+    # what `deepcopy` is to put in the place of these, instead of copying them
+    replaced = {} if vq is None else {id(model.vq): vq, id(model.config.vq_config): vq.config}
+    return copy.deepcopy(model, replaced)
 
 
 @pytest.fixture
 def vq_config() -> MotionVQConfig:
+    """Of a tiny motion VQ."""
     return MotionVQConfig(hidden_size=16, codebook_size=32, num_decoder_blocks=1)
 
 
 @pytest.fixture
 def vq_model(vq_config) -> MotionVQModel:
+    """A tiny motion VQ with 32 codes."""
     return tiny(vq_with_codes, vq_config)
 
 
@@ -140,17 +145,20 @@ def trained_once():
 
 @pytest.fixture
 def text_tokenizer():
+    """Trained on `CAPTIONS`."""
     return copy.deepcopy(trained_once())
 
 
 @pytest.fixture
 def feature_extractor() -> MotionFeatureExtractor:
+    """That of HumanML3D, without normalization."""
     size = HUMANML3D.feature_size
     return MotionFeatureExtractor(skeleton=HUMANML3D, mean=np.zeros(size), std=np.ones(size))
 
 
 @pytest.fixture
 def processor(feature_extractor, text_tokenizer, vq_config) -> TM2TProcessor:
+    """The three parts together."""
     return TM2TProcessor(
         feature_extractor=feature_extractor,
         tokenizer=text_tokenizer,
@@ -160,6 +168,7 @@ def processor(feature_extractor, text_tokenizer, vq_config) -> TM2TProcessor:
 
 @pytest.fixture
 def m2t_model(vq_model, text_tokenizer) -> MotionToTextModel:
+    """Tiny motion to text around `vq_model`."""
     sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
     sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
     sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
@@ -169,6 +178,7 @@ def m2t_model(vq_model, text_tokenizer) -> MotionToTextModel:
 
 @pytest.fixture
 def t2m_model(vq_model, text_tokenizer) -> TextToMotionModel:
+    """Tiny text to motion, by GRUs, around `vq_model`."""
     config = TextToMotionConfig(
         vq_config=vq_model.config,
         text_vocab_size=len(text_tokenizer),
@@ -190,6 +200,7 @@ def copy_of_saved(parts: dict[str, tuple], saved: Path, copy: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def saved_once(tmp_path_factory) -> Path:
+    """A folder for what is saved once and then copied."""
     return tmp_path_factory.mktemp("saved")
 
 
@@ -210,6 +221,7 @@ def text_encoder_config(text_tokenizer) -> BertConfig:
 
 @pytest.fixture
 def t2m_on_encoder(vq_model, text_encoder_config) -> TextToMotionModel:
+    """`t2m_model` with a pretrained text encoder inside."""
     config = TextToMotionConfig(
         vq_config=vq_model.config,
         text_encoder_config=text_encoder_config,
@@ -221,11 +233,13 @@ def t2m_on_encoder(vq_model, text_encoder_config) -> TextToMotionModel:
 
 @pytest.fixture
 def t2m_transformer(vq_model, text_tokenizer) -> TextToMotionTransformer:
+    """Tiny text to motion, by a transformer, around `vq_model`."""
     return tiny_t2m_transformer(vq_model, text_vocab_size=len(text_tokenizer))
 
 
 @pytest.fixture
 def t2m_transformer_on_encoder(vq_model, text_encoder_config) -> TextToMotionTransformer:
+    """`t2m_transformer` with a pretrained text encoder inside."""
     return tiny_t2m_transformer(vq_model, text_encoder_config=text_encoder_config)
 
 

@@ -95,7 +95,8 @@ def test_every_type_and_both_pipelines_work_without_the_package(hub, folders, tm
     for model_type in uploads:
         folder, again = folders[model_type], tmp_path / "again" / "hub" / model_type
         assert report["hub"][model_type]["weights"] == report["folders"][model_type]["weights"]
-        assert all(name.startswith("transformers_modules.") for name in report["hub"][model_type]["classes"])
+        from_hub = "transformers_modules.your_hyphen_name."
+        assert all(name.startswith(from_hub) for name in report["hub"][model_type]["classes"])
         assert code_in(again) == code_in(folder)
         for path in again.rglob("*.json"):
             for trace in (names["hub"][model_type], "_name_or_path", "_commit_hash", "--"):

@@ -4,8 +4,8 @@
 
     python without_package.py NAMES_JSON OUTPUT_DIR REPORT_JSON
 
-NAMES_JSON: "folders" and "hub", each of them type of model -> folder, or Hub id. Every model is saved again below
-OUTPUT_DIR, in "folders" and "hub".
+NAMES_JSON: {"folders": {type of model: folder}, "hub": {type of model: Hub id}}. Every model is saved again, in
+OUTPUT_DIR/folders/ and OUTPUT_DIR/hub/.
 """
 
 import json

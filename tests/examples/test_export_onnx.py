@@ -33,7 +33,7 @@ def model(request):
 
 @pytest.fixture
 def own_graphs(request, monkeypatch):
-    """The graphs that are the model's own, and alone exported: each takes seconds, and others hold the same."""
+    """Export only the graphs that no other model has as well, as each takes seconds; their names."""
     model = request.node.callspec.params["model"]
     everything = export_onnx.graphs_of
     shared = () if model == "vq_model" else ("vq_encode", "vq_decode")
@@ -164,6 +164,24 @@ def test_a_model_saved_in_half_precision(m2t_model, tmp_path, monkeypatch):
     model = export_onnx.load_whole(export_onnx.AutoModel, tmp_path / "model", dtype=torch.float32).eval()
     graph = export_onnx.graphs_of(model)["decoder"]
     assert export_onnx.difference(graph, tmp_path / "onnx" / "decoder.onnx") < 1e-4
+
+
+def test_every_model_has_its_graphs(model):
+    graphs = export_onnx.graphs_of(model)
+    assert graphs.keys() == {"vq_encode", "vq_decode"} | ({"encoder", "decoder"} if model.can_generate() else set())
+    for name in ("vq_encode", "vq_decode"):
+        assert graphs[name].module.vq is getattr(model, "vq", model)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(model, "decoder") for model in MODELS if model.endswith("_on_encoder")] + [("t2m_model", "vq_encode")],
+    indirect=["model"],
+)
+def test_graphs_like_those_of_others_can_be_traced(model, name):
+    """Those that `own_graphs` leaves out, as the rest of the export would take long."""
+    graph = export_onnx.graphs_of(model)[name]
+    assert_same_program(graph, export_onnx.traced(graph))
 
 
 def test_a_model_that_generates_nothing():
