@@ -89,10 +89,7 @@ def test_weights_of_another_shape(folder):
 
 
 def test_nothing_of_a_model_runs_code(folder, tmp_path):
-    """A pickle in place of each of its files, and as weights in the format that was made for pickles.
-
-    Its code is not read at all, see test_auto_classes.py.
-    """
+    """A pickle in place of each of its files, and as weights in the format that was made for pickles."""
     write_actions(folder, [Action("walk", "a person walks", 1)])
     (folder / COVERAGE_FILE).touch()
     readers = [
@@ -103,8 +100,7 @@ def test_nothing_of_a_model_runs_code(folder, tmp_path):
         lambda: read_actions(folder),
     ]
     witness, pickles = payloads(tmp_path)
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py"]
-    files.append(folder / "pytorch_model.bin")
+    files = [*(path for path in folder.rglob("*") if path.is_file()), folder / "pytorch_model.bin"]
     for payload in pickles:
         for file in files:
             replaced = file if file.exists() else folder / "model.safetensors"
