@@ -47,6 +47,12 @@ CAPTIONS = [
     "the person kicks with the right leg",
     "an old man turns left slowly",
 ]
+TRANSFORMER = {  # the sizes of tiny ones
+    "d_model": 16,
+    **dict.fromkeys(("encoder_layers", "decoder_layers"), 1),
+    **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2),
+    **dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32),
+}
 
 
 def shared_folder(name: str) -> Path:
@@ -169,10 +175,7 @@ def processor(feature_extractor, text_tokenizer, vq_config) -> TM2TProcessor:
 @pytest.fixture
 def m2t_model(vq_model, text_tokenizer) -> MotionToTextModel:
     """Tiny motion to text around `vq_model`."""
-    sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
-    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
-    sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
-    config = MotionToTextConfig(vq_config=vq_model.config, vocab_size=len(text_tokenizer), d_model=16, **sizes)
+    config = MotionToTextConfig(vq_config=vq_model.config, vocab_size=len(text_tokenizer), **TRANSFORMER)
     return tiny(MotionToTextModel, config, vq_model)
 
 
@@ -244,8 +247,5 @@ def t2m_transformer_on_encoder(vq_model, text_encoder_config) -> TextToMotionTra
 
 
 def tiny_t2m_transformer(vq_model, **fields) -> TextToMotionTransformer:
-    sizes = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
-    sizes |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
-    sizes |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
-    config = TextToMotionTransformerConfig(vq_config=vq_model.config, d_model=16, **sizes, **fields)
+    config = TextToMotionTransformerConfig(vq_config=vq_model.config, **TRANSFORMER, **fields)
     return tiny(TextToMotionTransformer, config, vq_model)
